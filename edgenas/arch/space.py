@@ -1,0 +1,116 @@
+"""SearchSpace: a define-by-run description of all architectures that may be considered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from edgenas.arch.chooser import Chooser, RandomChooser, ReplayChooser, enumerate_paths
+from edgenas.arch.graph import Op, OpGraph, Shape
+from edgenas.arch.spec import ArchSpec, Value
+from edgenas.errors import ConfigError
+from edgenas.registry import Registry
+
+
+class SearchSpace(ABC):
+    """All architectures that a search may consider, for one input shape and number of classes.
+
+    A subclass fills `decide`: it asks a chooser and returns an `ArchSpec`. A name always comes
+    with the same options; a choice that makes no sense is not asked. Everything else (sampling,
+    mutation, crossover, encoding, enumeration) follows from that.
+
+    Args:
+        input_shape: (height, width, channels) of the data.
+        classes: Number of classes, 2 or more.
+    """
+
+    name: str = "unnamed"
+
+    def __init__(self, input_shape: Shape, classes: int) -> None:
+        if classes < 2:
+            raise ConfigError(f"{classes} classes were given to space '{self.name}'; at least 2 are expected")
+        self.input_shape = tuple(input_shape)
+        self.classes = classes
+
+    @abstractmethod
+    def decide(self, chooser: Chooser) -> ArchSpec:
+        """The architecture that the chooser's answers describe."""
+
+    def graph(self, spec: ArchSpec) -> OpGraph:
+        """The operations of a spec of this space."""
+        return spec.graph()
+
+    def operations(self) -> Iterator[Op]:
+        """Every operation that a network of this space can contain, for a latency sweep.
+
+        Raises:
+            ConfigError: The space cannot list them.
+        """
+        raise ConfigError(f"space '{self.name}' cannot list its operations; sweep space 'micro' instead")
+
+    def from_choices(self, choices: Mapping[str, Value]) -> ArchSpec:
+        """The architecture of known decisions.
+
+        Raises:
+            ConfigError: A decision is missing or not among its options.
+        """
+        return self.decide(ReplayChooser(choices))
+
+    def sample(self, rng: np.random.Generator) -> ArchSpec:
+        """An architecture with uniformly random decisions."""
+        return self.decide(RandomChooser(rng))
+
+    def mutate(self, spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """The spec with one decision changed; decisions that this newly asks for are random."""
+        replay = ReplayChooser(spec.choices, rng)
+        self.decide(replay)
+        open_names = [name for name, options in replay.options.items() if len(options) > 1]
+        if not open_names:
+            return spec
+        name = open_names[int(rng.integers(len(open_names)))]
+        others = [option for option in replay.options[name] if option != spec.choices.get(name)]
+        changed = {**spec.choices, name: others[int(rng.integers(len(others)))]}
+        return self.decide(ReplayChooser(changed, rng))
+
+    def crossover(self, first: ArchSpec, second: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """A child that takes each decision from one of its parents (uniform crossover)."""
+        names = sorted(first.choices.keys() | second.choices.keys())
+        merged = {}
+        for name in names:
+            parents = [parent.choices[name] for parent in (first, second) if name in parent.choices]
+            merged[name] = parents[int(rng.integers(len(parents)))]
+        return self.decide(ReplayChooser(merged, rng))
+
+    def enumerate(self) -> Iterator[ArchSpec]:
+        """Every architecture once per combination of decisions, depth first (may be astronomically many)."""
+        for chooser in enumerate_paths():
+            yield self.decide(chooser)
+
+    @cached_property
+    def names(self) -> dict[str, tuple[Value, ...]]:
+        """Names of all choices and their options, as 500 seeded samples find them, sorted by name."""
+        found: dict[str, tuple[Value, ...]] = {}
+        for seed in range(500):
+            chooser = RandomChooser(np.random.default_rng(seed))
+            self.decide(chooser)
+            found.update(chooser.options)
+        return dict(sorted(found.items()))
+
+    def encode(self, spec: ArchSpec) -> np.ndarray:
+        """A fixed-length vector for surrogate models.
+
+        Returns:
+            float64 array of shape (len(names),): the position of each decision among its options,
+            scaled to [0, 1]; -1 where the choice was not asked.
+        """
+        row = np.full(len(self.names), -1.0)
+        for position, (name, options) in enumerate(self.names.items()):
+            if name in spec.choices:
+                row[position] = options.index(spec.choices[name]) / max(1, len(options) - 1)
+        return row
+
+
+SPACES: Registry[type[SearchSpace]] = Registry("space")
