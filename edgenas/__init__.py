@@ -1,0 +1,1 @@
+"""edgenas: hardware-aware neural architecture search for edge devices."""

@@ -1,0 +1,1 @@
+"""From architectures to Keras models, and from models back to graphs of operations."""

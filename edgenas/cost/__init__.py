@@ -1,0 +1,1 @@
+"""What a network needs on a device, and where the figures come from. No TensorFlow here."""

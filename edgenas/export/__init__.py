@@ -1,0 +1,1 @@
+"""TFLite and ONNX files, each compared with the Keras model it came from."""

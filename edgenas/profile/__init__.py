@@ -1,0 +1,1 @@
+"""Devices, runners that measure on them, and sweeps that fill latency tables."""

@@ -1,0 +1,1 @@
+"""Objectives, the Pareto set, searchers, and EdgeTuner on keras-tuner."""

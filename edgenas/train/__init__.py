@@ -1,0 +1,1 @@
+"""Training with Keras 3, each trial in a process of its own."""
