@@ -11,8 +11,9 @@ are one `Op`. Tensor 0 is the network's input and tensor ``k + 1`` is what opera
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 from edgenas.errors import UnsupportedError
 
@@ -169,6 +170,10 @@ class GraphBuilder:
         """Append a finished operation."""
         self.ops.append(op)
         return len(self.ops)
+
+    def replace_last(self, **changes: Any) -> None:
+        """Change fields of the operation appended last (to fuse what follows into it)."""
+        self.ops[-1] = replace(self.ops[-1], **changes)
 
     def window(
         self,

@@ -1,0 +1,127 @@
+"""One builder for both Keras: from the operations of a graph to layers, one emitter per kind.
+
+The same function called with ``keras`` (Keras 3, any backend) and with ``tf_keras`` gives models
+with the same weights in the same order, so that `edgenas.build.twin` can copy them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from edgenas.arch.graph import Op, OpGraph
+from edgenas.arch.spec import ArchSpec
+from edgenas.errors import UnsupportedError
+
+Tensor = Any
+Model = Any
+Emitter = Callable[[ModuleType, Op, Sequence[Tensor]], Tensor]
+
+
+def build_model(network: ArchSpec | OpGraph, keras_module: ModuleType) -> Model:
+    """A Keras model with fresh weights.
+
+    Args:
+        network: A spec, or a graph of operations.
+        keras_module: ``keras`` or ``tf_keras``.
+
+    Returns:
+        A functional model from float32 (batch, *input_shape) to the last operation's output;
+        each layer group is named after its operation.
+
+    Raises:
+        UnsupportedError: An operation has no emitter here.
+    """
+    graph = network.graph() if isinstance(network, ArchSpec) else network
+    tensors = [keras_module.Input(graph.input_shape, name="input")]
+    for op in graph.ops:
+        if op.kind not in _EMITTERS:
+            raise UnsupportedError(
+                f"operation '{op.kind}' ({op.name}) cannot be built; expected one of {', '.join(_EMITTERS)}"
+            )
+        hidden = _EMITTERS[op.kind](keras_module, op, [tensors[index] for index in op.inputs])
+        tensors.append(_finish(keras_module, op, hidden))
+    return keras_module.Model(tensors[0], tensors[-1])
+
+
+def _finish(keras_module: ModuleType, op: Op, hidden: Tensor) -> Tensor:
+    """Batch normalization and activation, as the operation asks."""
+    layers = keras_module.layers
+    if op.batch_norm:
+        hidden = layers.BatchNormalization(name=f"{op.name}_bn", momentum=0.9)(hidden)
+    if op.activation in ("relu", "relu6"):
+        limit = 6.0 if op.activation == "relu6" else None
+        hidden = layers.ReLU(limit, name=f"{op.name}_{op.activation}")(hidden)
+    return hidden
+
+
+def _conv2d(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    layer = keras_module.layers.Conv2D(
+        op.out_shape[-1],
+        op.kernel,
+        op.stride,
+        padding=op.padding,
+        use_bias=op.bias,
+        kernel_initializer="he_normal",
+        name=op.name,
+    )
+    return layer(inputs[0])
+
+
+def _depthwise(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    layer = keras_module.layers.DepthwiseConv2D(
+        op.kernel,
+        op.stride,
+        padding=op.padding,
+        use_bias=op.bias,
+        depthwise_initializer="he_normal",
+        name=op.name,
+    )
+    return layer(inputs[0])
+
+
+def _dense(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    return keras_module.layers.Dense(op.out_shape[-1], use_bias=op.bias, name=op.name)(inputs[0])
+
+
+def _add(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    return keras_module.layers.Add(name=op.name)(list(inputs))
+
+
+def _pool(layer_name: str) -> Emitter:
+    def emit(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+        layer = getattr(keras_module.layers, layer_name)
+        return layer(op.kernel, op.stride, padding=op.padding, name=op.name)(inputs[0])
+
+    return emit
+
+
+def _global_pool(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    return keras_module.layers.GlobalAveragePooling2D(name=op.name)(inputs[0])
+
+
+def _reshape(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    return keras_module.layers.Reshape(op.out_shape, name=op.name)(inputs[0])
+
+
+def _softmax(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    return keras_module.layers.Softmax(name=op.name)(inputs[0])
+
+
+def _nothing(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    return inputs[0]  # a lone activation: `_finish` adds it
+
+
+_EMITTERS: dict[str, Emitter] = {
+    "conv2d": _conv2d,
+    "depthwise_conv2d": _depthwise,
+    "dense": _dense,
+    "add": _add,
+    "max_pool2d": _pool("MaxPooling2D"),
+    "avg_pool2d": _pool("AveragePooling2D"),
+    "global_avg_pool": _global_pool,
+    "reshape": _reshape,
+    "softmax": _softmax,
+    "activation": _nothing,
+}

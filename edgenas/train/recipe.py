@@ -1,0 +1,103 @@
+"""Recipe: how one network is trained, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgenas.errors import ConfigError
+
+SEARCH_IMAGES = 36_000
+"""Images that a candidate sees during a search by default: enough to rank small networks."""
+
+FINAL_FACTOR = 10
+"""How many times more images a winner sees than a candidate, when no time limit says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one network is trained.
+
+    Attributes:
+        epochs: Passes; each ends with a validation.
+        images_per_epoch: Training images of one epoch; later epochs go on where the last one
+            stopped, so a small number sees fresh images for as long as there are any.
+        batch_size: Images per step.
+        learning_rate: Peak of the schedule (Adam; linear warm-up, then cosine decay to zero,
+            Loshchilov and Hutter 2017).
+        warmup: Share of all steps in which the learning rate rises.
+        patience: Stop after this many epochs without a lower validation loss, and go back to the
+            best one; 0 never stops early.
+        seed: Seeds weights and the order of the images.
+    """
+
+    epochs: int
+    images_per_epoch: int
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    warmup: float = 0.1
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "images_per_epoch", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} was given; expected 1 or more")
+        if not 0 < self.learning_rate < 10:
+            raise ConfigError(f"learning_rate={self.learning_rate} was given; expected above 0 and below 10")
+
+    @property
+    def images(self) -> int:
+        """Images of the whole training."""
+        return self.epochs * self.images_per_epoch
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain document."""
+        return asdict(self)
+
+
+def batch_for(train_images: int) -> int:
+    """Images per step: 128, or fewer for small data so that an epoch has some 30 steps."""
+    return max(16, min(128, train_images // 32))
+
+
+def search_recipe(
+    train_images: int, *, epochs: int | None = None, images: int | None = None, seed: int = 0
+) -> Recipe:
+    """The short training of a candidate.
+
+    Args:
+        train_images: Size of the training split.
+        epochs: Epochs, or None to spread `SEARCH_IMAGES` (3 to 20 epochs).
+        images: Images per epoch, or None for what fits.
+    """
+    passes = epochs or max(3, min(20, round(SEARCH_IMAGES / train_images)))
+    per_epoch = min(images or max(1, SEARCH_IMAGES // passes), train_images)
+    return Recipe(passes, per_epoch, batch_for(train_images), seed=seed)
+
+
+def final_recipe(
+    train_images: int,
+    search: Recipe,
+    *,
+    epochs: int | None = None,
+    seconds: float | None = None,
+    images_per_second: float | None = None,
+    seed: int = 0,
+) -> Recipe:
+    """The long training of a winner, on all training images, with early stopping.
+
+    Args:
+        train_images: Size of the training split.
+        search: The recipe of the search, which the default length is a multiple of.
+        epochs: Epochs, or None.
+        seconds: Time for this training; with ``images_per_second`` it sets the epochs.
+        images_per_second: Speed measured when this network was trained in the search.
+    """
+    if epochs is None:
+        images = FINAL_FACTOR * search.images
+        if seconds is not None and images_per_second:
+            images = min(4 * images, int(seconds * images_per_second))
+        epochs = max(3, min(150, round(images / train_images)))
+    patience = max(5, epochs // 3)
+    return Recipe(epochs, train_images, batch_for(train_images), patience=patience, seed=seed)
