@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """The folder ``devices`` or ``latency_tables``: beside the package in a checkout, inside it in a wheel."""
+    """The folder ``devices`` or ``latency_tables``: in the wheel, or beside the package in a checkout."""
     in_wheel = _PACKAGE / f"_{folder}"
     return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / folder

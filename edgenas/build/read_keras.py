@@ -126,8 +126,8 @@ def _batch_norm(graph: GraphBuilder, layer: Any, inputs: list[int]) -> int:
 
 
 def _relu(graph: GraphBuilder, layer: Any, inputs: list[int]) -> int:
-    limit: float | None = getattr(layer, "max_value", None)
-    if limit not in (None, 6, 6.0) or getattr(layer, "negative_slope", 0):
+    limit = getattr(layer, "max_value", None)
+    if limit not in (None, 6, 6.0) or getattr(layer, "negative_slope", False):
         raise UnsupportedError(f"layer '{layer.name}' is a ReLU other than relu and relu6; use one of them")
     return _fuse(graph, inputs[0], layer.name, "relu" if limit is None else "relu6")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,7 @@ def train(
     val_split: tuple[np.ndarray, np.ndarray],
     recipe: Recipe,
     on_epoch: Progress = lambda entry: None,
+    callbacks: Sequence[Any] = (),
 ) -> TrainResult:
     """Train a model in place.
 
@@ -56,6 +57,7 @@ def train(
         val_split: The same of the validation split.
         recipe: Length, schedule and seed.
         on_epoch: Called after every epoch with ``epoch, epochs, loss, val_accuracy, ...``.
+        callbacks: Further Keras callbacks.
 
     Raises:
         TrialError: The loss became NaN or infinite.
@@ -67,9 +69,9 @@ def train(
     if not getattr(model, "compiled", False):
         compile_model(model, recipe, steps)
     clock = _clock_callback(on_epoch, recipe)
-    callbacks = [clock, keras.callbacks.TerminateOnNaN()]
+    watchers = [clock, keras.callbacks.TerminateOnNaN(), *callbacks]
     if recipe.patience:
-        callbacks.append(
+        watchers.append(
             keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True)
         )
     started = time.perf_counter()
@@ -78,7 +80,8 @@ def train(
         validation_data=val_split,
         validation_batch_size=512,
         epochs=recipe.epochs,
-        callbacks=callbacks,
+        shuffle=False,  # the data set shuffles itself
+        callbacks=watchers,
         verbose=0,
     ).history
     seconds = time.perf_counter() - started

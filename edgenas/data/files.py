@@ -1,0 +1,60 @@
+"""Data in one ``.npz`` file of NumPy arrays."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.data.dataset import Array, Source
+from edgenas.errors import DataError
+
+EXPECTED = "x and y, or x_train, y_train and optionally x_test, y_test, x_val, y_val, class_names"
+
+
+def read_npz(path: Path) -> Source:
+    """Arrays of an ``.npz`` file.
+
+    The keys are ``x`` and ``y``, or ``x_train`` and ``y_train`` as keras.datasets writes them; both
+    may have ``x_val``, ``y_val``, ``x_test``, ``y_test`` and ``class_names`` (text) beside them.
+
+    Raises:
+        DataError: The file is missing, unreadable, holds Python objects or lacks a key.
+    """
+    if not path.is_file():
+        raise DataError(f"data '{path}': there is no such file; check the path")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"data '{path}' cannot be read ({_one_line(error)}); expected a whole .npz file of plain arrays, "
+            "as np.savez writes it"
+        ) from error
+    except AttributeError:  # np.load gives a bare array for an .npy file under another name
+        raise DataError(f"data '{path}' is a single array; expected an .npz file with {EXPECTED}") from None
+    train = _pair(path, arrays, "x_train", "y_train") or _pair(path, arrays, "x", "y")
+    if train is None:
+        keys = ", ".join(sorted(arrays)) or "nothing"
+        raise DataError(f"data '{path}' holds {keys}; expected the keys {EXPECTED}")
+    names = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays else None
+    return Source(
+        name=path.stem,
+        train=train,
+        validation=_pair(path, arrays, "x_val", "y_val"),
+        test=_pair(path, arrays, "x_test", "y_test"),
+        class_names=names,
+    )
+
+
+def _pair(path: Path, arrays: dict[str, Array], x: str, y: str) -> tuple[Array, Array] | None:
+    if (x in arrays) != (y in arrays):
+        present, absent = (x, y) if x in arrays else (y, x)
+        raise DataError(f"data '{path}' holds {present} but not {absent}; expected both or neither")
+    return (arrays[x], arrays[y]) if x in arrays else None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,165 @@
+"""The way in: from a name, path or arrays to a checked `Dataset` in three splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.data.checks import as_split, check, check_classes
+from edgenas.data.dataset import Array, Dataset, Duplicates, Normalization, Source, Split
+from edgenas.data.duplicates import Part, image_hashes, separate
+from edgenas.data.files import read_npz
+from edgenas.data.folders import read_folder
+from edgenas.data.named import DATASETS
+from edgenas.data.split import cut
+from edgenas.errors import DataError, UnknownNameError
+from edgenas.registry import unknown_name
+
+Pair = tuple[Any, Any]
+
+
+def load_dataset(
+    name_or_path: str | Path,
+    *,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    drop_duplicates: bool = False,
+) -> Dataset:
+    """Load, check and split a data set; every fault is found here, before any training.
+
+    Args:
+        name_or_path: A name (``digits``), a name with the folder its files are in
+            (``cifar10:/path/to/package``), an ``.npz`` file or a folder of images. A name wins over
+            a folder of the same name: write ``./digits`` for the folder.
+        seed: Of the split; the same seed gives the same split.
+        size: (height, width) in pixels that an image folder is resized to; None takes the most
+            common size. Only for image folders.
+        drop_duplicates: Drop images that stand in two splits however many there are; without it
+            more than 1 % are an error (see `edgenas.data.duplicates`).
+
+    Raises:
+        UnknownNameError: Neither a known name nor a path.
+        DataError: A missing or unreadable file, or a fault that `edgenas.data.checks` finds.
+    """
+    return assemble(find_source(str(name_or_path), size), seed=seed, drop_duplicates=drop_duplicates)
+
+
+def from_arrays(
+    x: Any,
+    y: Any,
+    validation: Pair | None = None,
+    test: Pair | None = None,
+    *,
+    name: str = "arrays",
+    class_names: Sequence[str] | None = None,
+    normalization: Normalization | None = None,
+    seed: int = 0,
+    drop_duplicates: bool = False,
+) -> Dataset:
+    """A checked data set from arrays; what is not given is cut from ``x`` and ``y`` (`edgenas.data.split`).
+
+    Args:
+        x: Images of shape (n, height, width) or (n, height, width, channels).
+        y: Labels, integers from 0, of shape (n,) or (n, 1).
+        validation: The same for validation, as (x, y).
+        test: The same for the test at the end, as (x, y).
+        name: What messages and reports call the data.
+        class_names: One per class; None names the classes 0, 1, 2 ...
+        normalization: None takes 1/255 for uint8, else the range of the training split.
+        seed: Of the split; the same seed gives the same split.
+        drop_duplicates: Drop images that stand in two splits however many there are.
+
+    Raises:
+        DataError: A fault that `edgenas.data.checks` finds.
+    """
+    names = tuple(class_names) if class_names is not None else None
+    source = Source(name, (x, y), validation, test, names, normalization)
+    return assemble(source, seed=seed, drop_duplicates=drop_duplicates)
+
+
+def find_source(text: str, size: tuple[int, int] | None) -> Source:
+    """Read what a name or path stands for, without checks.
+
+    Raises:
+        UnknownNameError: Neither a known name nor a path.
+        DataError: A missing or unreadable file, or a size for data that are no image folder.
+    """
+    name, colon, folder = text.partition(":")
+    path = Path(text)
+    is_named = name in DATASETS.names()
+    if text and not is_named and path.is_dir():
+        return read_folder(path, size)
+    if size is not None:
+        raise DataError(f"size {size} was given for data '{text}'; expected only for a folder of images")
+    if is_named:
+        return DATASETS.get(name)(Path(folder).expanduser() if colon else None)
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if path.exists():
+        raise DataError(f"data '{text}' is a file; expected a name, an .npz file or a folder of images")
+    if path.name != text and not colon:
+        raise DataError(f"data '{text}': there is no such folder or file; check the path")
+    unknown = unknown_name("data set", name, DATASETS.names())
+    raise UnknownNameError(f"{unknown} A path to an .npz file or a folder of images is expected otherwise.")
+
+
+def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
+    """Check, split and free of duplicates what was read.
+
+    Raises:
+        DataError: A fault that `edgenas.data.checks` finds.
+    """
+    given = {"train": source.train, "validation": source.validation, "test": source.test}
+    loaded = {
+        part: as_split(f"data '{source.name}', {part}", *pair)
+        for part, pair in given.items()
+        if pair is not None
+    }
+    labels = {part: split.y for part, split in loaded.items()}
+    names = source.class_names or tuple(str(label) for label in range(int(labels["train"].max()) + 1))
+    check_classes(source.name, names, labels)
+    positions = _positions(loaded, seed)
+    kept, warnings = _without_duplicates(source.name, loaded, positions, drop_duplicates)
+    splits = {part: loaded.get(part, loaded["train"]).take(kept[part]) for part in kept}
+    if len(splits["train"]) == 0:
+        raise DataError(f"data '{source.name}': no training images are left after dropping duplicates")
+    dataset = Dataset(
+        name=source.name,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        class_names=names,
+        normalization=source.normalization or Normalization.of(splits["train"].x),
+        duplicates=Duplicates(*(len(positions[part]) - len(kept[part]) for part in ("train", "validation"))),
+    )
+    return replace(dataset, warnings=(*source.warnings, *warnings, *check(dataset)))
+
+
+def _positions(loaded: dict[str, Split], seed: int) -> dict[str, Array]:
+    """Which of the given images go to each split, before duplicates are dropped."""
+    parts = cut(
+        loaded["train"].y, has_validation="validation" in loaded, has_test="test" in loaded, seed=seed
+    )
+    positions = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    for part in loaded.keys() - {"train"}:
+        positions[part] = np.arange(len(loaded[part]))
+    return positions
+
+
+def _without_duplicates(
+    name: str, loaded: dict[str, Split], positions: dict[str, Array], drop_all: bool
+) -> tuple[dict[str, Array], list[str]]:
+    """The positions that stay in each split, and warnings."""
+    hashes = {part: image_hashes(split.x) for part, split in loaded.items()}
+    parts = {
+        part: Part(part, hashes.get(part, hashes["train"])[where], where) for part, where in positions.items()
+    }
+    warnings = []
+    for lesser, held_out in (("validation", "test"), ("train", "test"), ("train", "validation")):
+        parts[lesser], found = separate(parts[lesser], parts[held_out], name=name, drop_all=drop_all)
+        warnings += found
+    return {part: entry.positions for part, entry in parts.items()}, warnings

@@ -1,0 +1,61 @@
+"""A lock on a run folder that the operating system lifts when its holder dies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from edgenas.errors import StoreError
+
+
+class FolderLock:
+    """Held by the one process that may write a run folder."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    @classmethod
+    def acquire(cls, folder: Path) -> FolderLock:
+        """Take the lock of a folder.
+
+        Raises:
+            StoreError: Another process holds it; the message names the process.
+        """
+        path = folder / "run.lock"
+        file = path.open("a+")
+        try:
+            _lock(file)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise StoreError(
+                f"{folder} is in use by process {holder}; wait for it, stop it, or choose another --out"
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        return cls(file)
+
+    def release(self) -> None:
+        """Let the next process in."""
+        self._file.close()
+
+
+if sys.platform == "win32":
+
+    def _lock(file: IO[str]) -> None:
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _lock(file: IO[str]) -> None:
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

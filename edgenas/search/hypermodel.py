@@ -1,0 +1,152 @@
+"""Bridges between keras-tuner's hyperparameters and edgenas' choosers, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import keras
+import keras_tuner
+
+from edgenas.arch.chooser import Chooser, V
+from edgenas.arch.graph import OpGraph, Shape
+from edgenas.arch.space import SearchSpace
+from edgenas.arch.spec import ArchSpec, Value
+from edgenas.build.builder import build_model
+from edgenas.build.read_keras import graph_from_keras
+from edgenas.errors import ConfigError
+
+GRID = 10
+"""Into how many values a hyperparameter without a step is divided."""
+
+REMEMBERED = 256
+"""How many graphs of built models are kept."""
+
+
+class HpChooser:
+    """Asks keras-tuner's HyperParameters for the decisions of a space."""
+
+    def __init__(self, hp: keras_tuner.HyperParameters) -> None:
+        self.hp = hp
+        self.values: dict[str, Value] = {}
+
+    def choice(self, name: str, options: Sequence[V]) -> V:
+        """One of ``options``, registered as a Choice (or Boolean) of that name."""
+        if tuple(options) == (False, True):
+            answer = self.hp.Boolean(name)
+        else:
+            answer = self.hp.Choice(name, list(options))
+        self.values[name] = answer
+        return cast(V, answer)
+
+    def int(self, name: str, low: int, high: int) -> int:
+        """A whole number from ``low`` to ``high``, both included."""
+        return self.choice(name, range(low, high + 1))
+
+    def flag(self, name: str) -> bool:
+        """True or False."""
+        return self.choice(name, (False, True))
+
+
+class SpaceHyperModel(keras_tuner.HyperModel):
+    """A search space as a keras-tuner HyperModel, for use with any keras-tuner Tuner."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__(name=space.name)
+        self.space = space
+
+    def build(self, hp: keras_tuner.HyperParameters) -> Any:
+        """The compiled Keras 3 model that the hyperparameters describe."""
+        model = build_model(self.space.decide(HpChooser(hp)), keras)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+        return model
+
+
+def options_of(hp: Any) -> tuple[Value, ...]:
+    """The values that a keras-tuner hyperparameter may take; without a step, a grid of ten."""
+    kind = type(hp).__name__
+    if kind == "Fixed":
+        return (hp.value,)
+    if kind == "Boolean":
+        return (False, True)
+    if kind == "Choice" or getattr(hp, "step", None) is not None:
+        return tuple(hp.values)
+    grid = [hp.prob_to_value((position + 0.5) / GRID) for position in range(GRID)]
+    return tuple(dict.fromkeys(grid))
+
+
+class ChooserHyperParameters(keras_tuner.HyperParameters):
+    """HyperParameters whose values a chooser decides the moment they are asked for."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        super().__init__()
+        self._chooser = chooser
+
+    def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
+        if self.is_active(hyperparameter):
+            answer = self._chooser.choice(hyperparameter.name, options_of(hyperparameter))
+            self.values[hyperparameter.name] = answer
+        return super()._register(hyperparameter, overwrite)
+
+
+class HyperModelSpace(SearchSpace):
+    """A user's own ``build(hp)`` function or HyperModel as a search space, costs included.
+
+    Hyperparameters without a step are divided into ten values. Building the Keras model is the
+    only way to know its operations, so a candidate takes some 0.1 s instead of 0.1 ms.
+
+    Args:
+        hypermodel: A function ``build(hp) -> keras.Model`` or a keras-tuner HyperModel.
+        input_shape: (height, width, channels) of the data.
+        classes: Number of classes.
+    """
+
+    name = "hypermodel"
+
+    def __init__(self, hypermodel: Any, input_shape: Shape, classes: int) -> None:
+        super().__init__(input_shape, classes)
+        self.hypermodel = hypermodel
+        self._graphs: dict[str, OpGraph] = {}
+
+    @property
+    def build(self) -> Callable[[keras_tuner.HyperParameters], Any]:
+        """The function that builds a model."""
+        return cast(
+            Callable[[keras_tuner.HyperParameters], Any], getattr(self.hypermodel, "build", self.hypermodel)
+        )
+
+    def decide(self, chooser: Chooser) -> ArchSpec:
+        """Build the model once to see which hyperparameters it asks for.
+
+        Raises:
+            UnsupportedError: A layer has no cost.
+            ConfigError: The model reads images of another shape than the data have.
+        """
+        graph = _graph_and_forget(self.build(ChooserHyperParameters(chooser)))
+        if graph.input_shape != self.input_shape:
+            raise ConfigError(
+                f"the build function's model reads {graph.input_shape}, the data have {self.input_shape}; "
+                "make its keras.Input that shape"
+            )
+        spec = ArchSpec(self.name, self.input_shape, self.classes, (), dict(chooser.values))
+        self._remember(spec, graph)
+        return spec
+
+    def graph(self, spec: ArchSpec) -> OpGraph:
+        """The operations of a spec; a model is built for one that `decide` has not seen lately."""
+        if spec.arch_id not in self._graphs:
+            hp = keras_tuner.HyperParameters()
+            hp.values = dict(spec.choices)
+            self._remember(spec, _graph_and_forget(self.build(hp)))
+        return self._graphs[spec.arch_id]
+
+    def _remember(self, spec: ArchSpec, graph: OpGraph) -> None:
+        if len(self._graphs) >= REMEMBERED:
+            self._graphs.pop(next(iter(self._graphs)))
+        self._graphs[spec.arch_id] = graph
+
+
+def _graph_and_forget(model: Any) -> OpGraph:
+    graph = graph_from_keras(model)
+    keras.backend.clear_session()  # keras-tuner's oldest complaint: memory grows with every model built
+    return graph

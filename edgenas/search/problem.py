@@ -1,0 +1,122 @@
+"""The problem a search solves: a space, costs known beforehand, budgets, objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgenas.arch.space import SearchSpace
+from edgenas.arch.spec import ArchSpec
+from edgenas.cost.types import Cost, CostSource
+from edgenas.errors import BudgetError
+from edgenas.search.objective import (
+    VAL_ERROR,
+    Constraint,
+    check_objectives,
+    format_metric,
+    metric_name,
+    metric_value,
+)
+
+DESCENTS = 3
+DESCENT_STEPS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An architecture and what it will cost, before any training."""
+
+    spec: ArchSpec
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched.
+
+    Attributes:
+        space: Architectures that may be considered.
+        cost_source: What each of them costs on the device.
+        constraints: Budgets; candidates over any of them are never trained.
+        objectives: Names of what is minimized, ``val_error`` first.
+    """
+
+    space: SearchSpace
+    cost_source: CostSource
+    constraints: Sequence[Constraint] = ()
+    objectives: Sequence[str] = field(default=(VAL_ERROR, "macs"))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objectives", check_objectives(self.objectives))
+
+    def candidate(self, spec: ArchSpec) -> Candidate:
+        """A spec with its cost."""
+        return Candidate(spec, self.cost_source.estimate(self.space.graph(spec)))
+
+    def violated(self, cost: Cost) -> list[Constraint]:
+        """The budgets that a cost exceeds."""
+        return [constraint for constraint in self.constraints if constraint.excess(cost) > 0]
+
+    def point(self, candidate: Candidate, val_error: float) -> tuple[float, ...]:
+        """A trained candidate's objectives, in their order."""
+        costs = [metric_value(candidate.cost, name) for name in self.objectives[1:]]
+        return (val_error, *costs)
+
+    def excess(self, cost: Cost) -> float:
+        """Sum over budgets of how far a cost exceeds them, as shares; 0 if it fits all."""
+        return sum(constraint.excess(cost) for constraint in self.constraints)
+
+    def descend(self, spec: ArchSpec, rng: np.random.Generator) -> Candidate:
+        """Mutate a spec towards the budgets until it fits them or nothing helps any more."""
+        best = self.candidate(spec)
+        excess = self.excess(best.cost)
+        for _ in range(DESCENT_STEPS):
+            if excess == 0:
+                break
+            changed = self.candidate(self.space.mutate(best.spec, rng))
+            if (now := self.excess(changed.cost)) <= excess:
+                best, excess = changed, now
+        return best
+
+
+def check_budgets(problem: Problem, seed: int = 0) -> Candidate | None:
+    """Make sure that something in the space fits all budgets, before a search starts.
+
+    Returns:
+        A candidate that fits, or None if there are no budgets.
+
+    Raises:
+        BudgetError: Nothing was found that fits; the message names the budget that binds and what
+            the smallest network needs.
+    """
+    if not problem.constraints:
+        return None
+    rng = np.random.default_rng([seed, 1])
+    tried = [problem.descend(problem.space.sample(rng), rng) for _ in range(DESCENTS)]
+    best = min(tried, key=lambda candidate: problem.excess(candidate.cost))
+    if problem.excess(best.cost) == 0:
+        return best
+    for constraint in problem.constraints:
+        smallest = _smallest(problem, constraint, rng)
+        if smallest > constraint.limit:
+            raise BudgetError(
+                f"budget {constraint} was given, but the smallest network of space '{problem.space.name}' "
+                f"needs {format_metric(constraint.metric, smallest)}; raise the budget"
+            )
+    needs = ", ".join(
+        f"{metric_name(c.metric)} {format_metric(c.metric, metric_value(best.cost, c.metric))} "
+        f"(budget {format_metric(c.metric, c.limit)})"
+        for c in problem.constraints
+    )
+    raise BudgetError(
+        f"no network of space '{problem.space.name}' meets all budgets; the nearest needs {needs}"
+    )
+
+
+def _smallest(problem: Problem, constraint: Constraint, rng: np.random.Generator) -> float:
+    """The least cost in one metric that descents find."""
+    alone = Problem(problem.space, problem.cost_source, [Constraint(constraint.metric, 1e-9)])
+    found = [alone.descend(problem.space.sample(rng), rng) for _ in range(DESCENTS)]
+    return min(metric_value(candidate.cost, constraint.metric) for candidate in found)

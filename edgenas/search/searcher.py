@@ -1,0 +1,113 @@
+"""Searcher: the ask/tell contract on which every search method stands.
+
+A searcher keeps no state but what it was asked and told, and draws each proposal from a generator
+seeded by (seed, number of the ask). So a run resumes by replaying its trials, and one seed gives
+one sequence.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.errors import EdgenasError
+from edgenas.registry import Registry
+from edgenas.search.problem import Candidate, Problem
+
+PROPOSALS = 50
+"""How often a searcher's own proposal may be refused before a random one is repaired instead."""
+
+REPAIRS = 200
+"""How many repaired random proposals may turn out to be known before a space counts as used up."""
+
+
+class SpaceExhaustedError(EdgenasError):
+    """Everything that could be found within the budgets has been asked already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What became of a candidate.
+
+    Attributes:
+        candidate: The one that was trained.
+        point: Its objectives in the problem's order, or None if its training failed.
+    """
+
+    candidate: Candidate
+    point: tuple[float, ...] | None
+
+
+class Searcher(ABC):
+    """Proposes candidates that fit all budgets and were never proposed before.
+
+    A subclass fills `propose`; budgets, duplicates and bookkeeping are handled here.
+
+    Args:
+        problem: What is searched.
+        seed: One seed gives one sequence of candidates for one sequence of results.
+
+    Attributes:
+        observations: Everything told so far, in order.
+        refused: How many proposals each budget has refused, by metric.
+    """
+
+    def __init__(self, problem: Problem, seed: int = 0) -> None:
+        self.problem = problem
+        self.seed = seed
+        self.observations: list[Observation] = []
+        self.refused: Counter[str] = Counter()
+        self._asked: set[str] = set()
+
+    @abstractmethod
+    def propose(self, rng: np.random.Generator) -> ArchSpec:
+        """A spec worth training next; it may be over budget or known, then this is called again."""
+
+    def ask(self) -> Candidate:
+        """The next candidate to train.
+
+        Raises:
+            SpaceExhaustedError: Nothing new within the budgets can be found.
+        """
+        rng = np.random.default_rng([self.seed, len(self._asked)])
+        for _ in range(PROPOSALS):
+            if self._accept(candidate := self.problem.candidate(self.propose(rng))):
+                return candidate
+        for _ in range(REPAIRS):
+            if self._accept(candidate := self.problem.descend(self.problem.space.sample(rng), rng)):
+                return candidate
+        raise SpaceExhaustedError(
+            f"nothing new within the budgets was found after {len(self._asked)} candidates"
+        )
+
+    def _accept(self, candidate: Candidate) -> bool:
+        violated = self.problem.violated(candidate.cost)
+        self.refused.update(constraint.metric for constraint in violated)
+        if violated or candidate.spec.arch_id in self._asked:
+            return False
+        self.note_asked(candidate.spec)
+        return True
+
+    def note_asked(self, spec: ArchSpec) -> None:
+        """Count a spec as asked; for replaying the trials of a resumed run."""
+        self._asked.add(spec.arch_id)
+
+    def tell(self, observation: Observation) -> None:
+        """Take note of a result."""
+        self.observations.append(observation)
+
+    def successes(self) -> list[Observation]:
+        """The observations of trainings that did not fail, in order."""
+        return [observation for observation in self.observations if observation.point is not None]
+
+
+def points_of(observations: list[Observation]) -> np.ndarray:
+    """Objectives of successful observations, float array of shape (n, objectives)."""
+    return np.array([observation.point for observation in observations], dtype=float)
+
+
+SEARCHERS: Registry[type[Searcher]] = Registry("searcher")

@@ -1,0 +1,51 @@
+"""NSGA-II, Deb et al. 2002, one child at a time (steady state)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.search.pareto import crowding_distance, ranks
+from edgenas.search.searcher import SEARCHERS, Observation, Searcher, points_of
+
+FOUNDERS = 8
+POPULATION = 16
+MUTATION_RATE = 0.8
+
+
+@SEARCHERS.register("nsga2")
+class Nsga2Searcher(Searcher):
+    """The best 16 results by front and crowding distance are the population.
+
+    Two binary tournaments choose the parents; the child takes each decision from one of them and
+    is then mutated four times in five.
+    """
+
+    def propose(self, rng: np.random.Generator) -> ArchSpec:
+        """A child of two good results, or a random spec while there are fewer than eight."""
+        space = self.problem.space
+        population = self._population()
+        if len(population) < FOUNDERS:
+            return space.sample(rng)
+        first, second = (self._tournament(len(population), rng) for _ in range(2))
+        child = space.crossover(population[first].candidate.spec, population[second].candidate.spec, rng)
+        return space.mutate(child, rng) if rng.random() < MUTATION_RATE else child
+
+    def _population(self) -> list[Observation]:
+        """Survivors, best first."""
+        results = self.successes()
+        if not results:
+            return []
+        points = points_of(results)
+        front = ranks(points)
+        crowding = np.zeros(len(results))
+        for rank in np.unique(front):
+            members = np.flatnonzero(front == rank)
+            crowding[members] = crowding_distance(points[members])
+        order = np.lexsort((-crowding, front))
+        return [results[int(position)] for position in order[:POPULATION]]
+
+    @staticmethod
+    def _tournament(size: int, rng: np.random.Generator) -> int:
+        """The better of two drawn positions (the population is sorted, best first)."""
+        return int(rng.integers(size, size=2).min())

@@ -1,0 +1,319 @@
+"""EdgeTuner: keras-tuner's Tuner with devices, budgets and a Pareto front."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine import trial as kt_trial
+
+from edgenas.arch.space import SearchSpace
+from edgenas.cost.static import StaticSource
+from edgenas.cost.types import CostSource
+from edgenas.data.dataset import Dataset
+from edgenas.data.load import from_arrays
+from edgenas.errors import ConfigError, EdgenasError, TrialError
+from edgenas.search.handover import export_trial
+from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel
+from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
+from edgenas.search.oracle import ParetoOracle
+from edgenas.search.pareto import front_mask
+from edgenas.search.problem import Problem, check_budgets
+from edgenas.search.searcher import SEARCHERS
+from edgenas.store import DATABASE, Store, TrialRecord
+from edgenas.train.job import Job, fresh_model, load_weights
+from edgenas.train.process import TrainingProcess
+from edgenas.train.recipe import Recipe, search_recipe
+
+
+class SearchListener(Protocol):
+    """Told what a search does while it goes on."""
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """A candidate is about to be trained."""
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """An epoch of the current training ended."""
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """A training ended; ``refused`` proposals were over budget so far."""
+
+
+class PrintingListener:
+    """One line a trial."""
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """Nothing yet."""
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """Nothing yet."""
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """Print how it went."""
+        outcome = record.reason or f"validation error {format_metric(VAL_ERROR, record.val_error or 0.0)}"
+        print(f"trial {record.trial_id}: {outcome} ({refused} refused so far)")
+
+
+class EdgeTuner(keras_tuner.Tuner):
+    """Searches for the front of accuracy against device cost; trains in a process of its own.
+
+    The usual Tuner methods work: `search`, `results_summary`, `get_best_models`, callbacks, and a
+    second EdgeTuner on the same folder goes on where the first stopped. Added are
+    `pareto_front` and `export`.
+
+    Args:
+        hypermodel: A `SearchSpace`, or your own ``build(hp)`` function or keras-tuner HyperModel.
+        cost_source: Predicts device costs; static costs (RAM, flash, MACs) without one.
+        constraints: Budgets, for example ``[Constraint("peak_ram_bytes", 32 * 1024)]``.
+        objectives: What is minimized; ``val_error`` and one or more costs.
+        searcher: Name of a registered searcher.
+        seed: One seed gives one sequence of trials.
+        max_trials: Trials to train, or None for no limit.
+        seconds_left: Called before each trial; the search stops at zero or less.
+        directory: Folder that the run folder is made in.
+        project_name: Name of the run folder.
+        overwrite: Start anew in a folder that holds a run.
+        store: An open store instead of ``directory`` and ``project_name``.
+        listener: Told what happens; None prints a line a trial.
+
+    Raises:
+        BudgetError: Nothing in the space fits the budgets.
+        UnsupportedError: The build function's model has a layer without a cost.
+        StoreError: The run folder is in use or cannot be written.
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any,
+        *,
+        cost_source: CostSource | None = None,
+        constraints: Sequence[Constraint] = (),
+        objectives: Sequence[str] = (VAL_ERROR, "macs"),
+        searcher: str = "regularized-evolution",
+        seed: int = 0,
+        max_trials: int | None = 30,
+        seconds_left: Callable[[], float] | None = None,
+        directory: str | Path = "runs",
+        project_name: str = "edge_tuner",
+        overwrite: bool = False,
+        store: Store | None = None,
+        listener: SearchListener | None = None,
+    ) -> None:
+        self.space = as_space(hypermodel)
+        self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives)
+        check_budgets(self.problem, seed)
+        folder = store.folder if store else Path(directory) / project_name
+        self.store = store or _open_store(folder, overwrite)
+        self.seed = seed
+        self.listener: SearchListener = listener or PrintingListener()
+        oracle = ParetoOracle(
+            SEARCHERS.get(searcher)(self.problem, seed),
+            self.store,
+            max_trials=max_trials,
+            seconds_left=seconds_left,
+        )
+        oracle.verbose = 0
+        self._process: TrainingProcess | None = None
+        self._dataset: Dataset | None = None
+        is_own = isinstance(self.space, HyperModelSpace)
+        self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
+        super().__init__(
+            oracle=oracle,
+            hypermodel=self._own_hypermodel if is_own else SpaceHyperModel(self.space),
+            directory=str(folder.parent),
+            project_name=folder.name,
+        )
+
+    def _populate_initial_space(self) -> None:
+        """Nothing: a space says what it chooses when a candidate is decided."""
+
+    def search(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        test_data: Any = None,
+        epochs: int | None = None,
+        recipe: Recipe | None = None,
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        """Train candidates until the trials, the time or the space are used up.
+
+        Args:
+            x: A `Dataset`, or images of shape (n, height, width, channels).
+            y: int labels of shape (n,); not with a Dataset.
+            validation_data: (x, y); cut from the data by seed if left out.
+            test_data: (x, y), never seen by the search; cut from the data by seed if left out.
+            epochs: Epochs per candidate, or None for the default.
+            recipe: The whole training recipe instead.
+            callbacks: Keras callbacks; copies of them run in the training process.
+
+        Raises:
+            DataError: The data cannot be trained on.
+            EdgenasError: Five trainings in a row failed; the message has the last reason.
+        """
+        dataset = (
+            x if isinstance(x, Dataset) else from_arrays(x, y, validation_data, test_data, seed=self.seed)
+        )
+        recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed)
+        self._dataset = dataset
+        with ExitStack() as stack:
+            self._process = TrainingProcess(dataset, self.store.folder / "training.log")
+            stack.enter_context(self._process)
+            try:
+                super().search(recipe, tuple(callbacks))
+            except RuntimeError as error:  # keras-tuner's way to say that too many failed
+                last = [record for record in self.store.trials() if record.reason]
+                raise EdgenasError(f"{_first_line(error)} The last reason: {last[-1].reason}") from error
+            finally:
+                self._process = None
+
+    def run_trial(self, trial: Any, recipe: Recipe, callbacks: tuple[Any, ...]) -> dict[str, float]:
+        """Train one candidate in the training process and write it to the store.
+
+        Raises:
+            TrialError: The training failed; it is in the store with its reason.
+        """
+        assert self._process is not None
+        record = self.store.trial(trial.trial_id)
+        own_recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position)
+        weights = self.store.weights_path(record.trial_id)
+        job = Job(record.spec, own_recipe, weights, self._own_hypermodel, callbacks)
+        self.listener.trial_began(record)
+        try:
+            result = self._process.run(job, self.listener.epoch_ended)
+        except TrialError as error:
+            self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
+            raise
+        self.store.finish_trial(record.trial_id, own_recipe.to_json(), asdict(result))
+        return {VAL_ERROR: 1.0 - result.val_accuracy}
+
+    def _try_run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Only a TrialError fails a trial; keras-tuner would also swallow a full disk."""
+        try:
+            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            trial.status = kt_trial.TrialStatus.COMPLETED
+        except TrialError as error:
+            trial.status = kt_trial.TrialStatus.FAILED
+            trial.message = str(error)
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Tell oracle and listener."""
+        started = time.perf_counter()
+        self.oracle.end_trial(trial)
+        refused = sum(self.oracle.searcher.refused.values())
+        self.listener.trial_ended(self.store.trial(trial.trial_id), refused)
+        self.oracle.own_seconds += time.perf_counter() - started
+
+    def save(self) -> None:
+        """Nothing: the store has everything already."""
+
+    def reload(self) -> None:
+        """Nothing: the oracle has replayed the store."""
+
+    def pareto_front(self) -> list[TrialRecord]:
+        """The trained candidates that no other one beats in every objective, cheapest first."""
+        return front_of(self.problem, self.store.trials())
+
+    def load_model(self, trial: Any) -> Any:
+        """The trained Keras model of a trial (keras-tuner's Trial or a `TrialRecord`)."""
+        record = self.store.trial(trial.trial_id)
+        model = fresh_model(record.spec, self._own_hypermodel)
+        model.set_weights(load_weights(self.store.weights_path(record.trial_id)))
+        return model
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Print the front, then the most accurate trials."""
+        front = {record.trial_id for record in self.pareto_front()}
+        done = sorted(
+            (record for record in self.store.trials() if record.val_error is not None),
+            key=lambda record: (record.trial_id not in front, record.val_error),
+        )
+        print(f"{len(done)} trained, {len(front)} on the front, refused {self.store.refusals() or 'none'}")
+        for record in done[:num_trials]:
+            point = self.problem.point(self.problem.candidate(record.spec), record.val_error or 0.0)
+            figures = ", ".join(
+                f"{name} {format_metric(name, value)}"
+                for name, value in zip(self.problem.objectives, point, strict=True)
+            )
+            print(f"{'*' if record.trial_id in front else ' '} {record.trial_id}  {figures}")
+
+    def export(self, out_dir: str | Path, trial_id: str | None = None) -> list[Path]:
+        """Quantize, export and verify a trial, or the whole front, with the weights of the search.
+
+        Args:
+            out_dir: Folder that gets one folder a trial.
+            trial_id: One trial, or None for the front.
+
+        Returns:
+            The folders written.
+
+        Raises:
+            ConfigError: Called before `search`, which brings the data to calibrate and verify with.
+            ParityError: An artifact does not agree with its Keras model.
+        """
+        if self._dataset is None:
+            raise ConfigError("export was called before search; it needs the data to calibrate with")
+        chosen = [self.store.trial(trial_id)] if trial_id else self.pareto_front()
+        folders = []
+        for record in chosen:
+            folder = Path(out_dir) / record.trial_id
+            export_trial(self.store, record, self._dataset, folder, hypermodel=self._own_hypermodel)
+            folders.append(folder)
+        return folders
+
+
+def front_of(problem: Problem, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The completed trials on the Pareto front, by their second objective, cheapest first."""
+    done = [record for record in trials if record.val_error is not None]
+    if not done:
+        return []
+    points = np.array([trial_point(problem, record) for record in done])
+    front = [(tuple(points[k][1:]), done[k]) for k in np.flatnonzero(front_mask(points))]
+    return [record for _, record in sorted(front, key=lambda entry: entry[0])]
+
+
+def trial_point(problem: Problem, record: TrialRecord) -> tuple[float, ...]:
+    """A completed trial's objectives, with the cost that was predicted before its training."""
+    from edgenas.search.problem import Candidate
+
+    assert record.val_error is not None
+    return problem.point(Candidate(record.spec, record.cost), record.val_error)
+
+
+def as_space(hypermodel: Any) -> SearchSpace:
+    """A search space as it is; a build function or HyperModel as a space of its own.
+
+    The build function is called once to learn the input shape and the number of classes.
+    """
+    if isinstance(hypermodel, SearchSpace):
+        return hypermodel
+    if not callable(hypermodel) and not hasattr(hypermodel, "build"):
+        raise ConfigError(
+            f"a {type(hypermodel).__name__} was given to EdgeTuner; expected a SearchSpace, a function "
+            "build(hp) or a keras-tuner HyperModel"
+        )
+    build = getattr(hypermodel, "build", hypermodel)
+    model = build(keras_tuner.HyperParameters())
+    return HyperModelSpace(hypermodel, tuple(model.input_shape[1:]), int(model.output_shape[-1]))
+
+
+def _open_store(folder: Path, overwrite: bool) -> Store:
+    if (folder / DATABASE).exists():
+        if not overwrite:
+            return Store.open(folder)
+        Store.open(folder).close()  # refuses a folder in use before anything is lost
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+            (folder / name).unlink(missing_ok=True)
+    return Store.create(folder)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,341 @@
+"""One run = one folder with one SQLite file. Everything finished survives a kill at any moment.
+
+Layout of a run folder::
+
+    run.db           trials, refusals, winners, configuration (SQLite, WAL mode: readable while running)
+    run.lock         held by the process that writes
+    config.toml      the resolved configuration
+    weights/         ID.npz of each trained candidate, ID.final.npz of each retrained winner
+    winners/ID/      artifacts and manifest of each winner
+    report.html      the report
+    training.log     what Keras printed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.cost.types import Cost
+from edgenas.errors import StoreError
+from edgenas.lock import FolderLock
+
+SCHEMA_VERSION = 1
+DATABASE = "run.db"
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE trials (
+    position INTEGER PRIMARY KEY, trial_id TEXT UNIQUE NOT NULL, arch_id TEXT NOT NULL,
+    spec TEXT NOT NULL, cost TEXT NOT NULL, status TEXT NOT NULL, reason TEXT,
+    recipe TEXT, result TEXT, started REAL NOT NULL, finished REAL
+);
+CREATE TABLE refusals (metric TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE winners (
+    trial_id TEXT PRIMARY KEY, why TEXT NOT NULL, recipe TEXT, result TEXT, reason TEXT, manifest TEXT
+);
+"""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One candidate that was trained, is being trained, or failed.
+
+    Attributes:
+        trial_id: Its number as text, for example ``0007``.
+        position: Its place in the order of trials, from 0.
+        spec: The architecture.
+        cost: Predicted before training.
+        status: ``running``, ``completed`` or ``failed``.
+        reason: Why it failed, else None.
+        recipe: How it was trained.
+        result: `edgenas.train.TrainResult` as a document, or None.
+        seconds: Wall time from start to end, or None while it runs.
+    """
+
+    trial_id: str
+    position: int
+    spec: ArchSpec
+    cost: Cost
+    status: str
+    reason: str | None = None
+    recipe: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    seconds: float | None = None
+
+    @property
+    def val_error(self) -> float | None:
+        """1 - validation accuracy, or None without a result."""
+        return None if self.result is None else 1.0 - float(self.result["val_accuracy"])
+
+
+@dataclass(frozen=True)
+class WinnerRecord:
+    """One candidate on the short list: trained again, and exported if it stays on the front.
+
+    Attributes:
+        trial_id: The trial it was.
+        why: Why it was chosen over its neighbours.
+        recipe: How it was trained again, or None so far.
+        result: How that went, or None so far.
+        reason: Why it was dropped afterwards (dominated, failed), or None.
+        manifest: The manifest of its exported artifacts, or None so far.
+    """
+
+    trial_id: str
+    why: str
+    recipe: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    reason: str | None = None
+    manifest: Mapping[str, Any] | None = None
+
+
+class Store:
+    """Reads and writes a run folder; at most one writer at a time.
+
+    Use `create`, `open` or `read`; use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: FolderLock | None) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def create(cls, folder: Path) -> Store:
+        """Start a new run in a folder that holds none.
+
+        Raises:
+            StoreError: The folder holds a run already, or cannot be written.
+        """
+        if (folder / DATABASE).exists():
+            raise StoreError(
+                f"{folder} holds a run already; continue it with 'edgenas resume {folder}' "
+                "or choose another --out"
+            )
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock.acquire(folder)
+            try:
+                temporary = folder / f"{DATABASE}.new"
+                temporary.unlink(missing_ok=True)
+                with contextlib.closing(sqlite3.connect(temporary)) as connection:
+                    connection.executescript(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                    connection.commit()
+                temporary.rename(folder / DATABASE)
+            except BaseException:
+                lock.release()
+                raise
+        return cls(folder, _connect(folder), lock)
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Continue a run as its only writer.
+
+        Raises:
+            StoreError: There is no run, another process writes it, or a newer version made it.
+        """
+        _require(folder)
+        lock = FolderLock.acquire(folder)
+        try:
+            return cls(folder, _connect(folder), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def read(cls, folder: Path) -> Store:
+        """Look at a run, also while another process writes it; writing methods fail.
+
+        Raises:
+            StoreError: There is no run, or a newer version made it.
+        """
+        _require(folder)
+        store = cls(folder, _connect(folder), None)
+        store._connection.execute("PRAGMA query_only = 1")
+        return store
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and let the next writer in."""
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    # --- facts about the run ---
+
+    def set_meta(self, **facts: Any) -> None:
+        """Keep facts about the run as JSON, by name."""
+        rows = [(key, json.dumps(value)) for key, value in facts.items()]
+        with self._write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def meta(self, key: str, default: Any = None) -> Any:
+        """A fact by its name."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row[0])
+
+    # --- trials ---
+
+    def begin_trial(self, trial_id: str, spec: ArchSpec, cost: Cost) -> TrialRecord:
+        """Note that a candidate is about to be trained."""
+        with self._write() as connection:
+            position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
+            row = (position, trial_id, spec.arch_id, json.dumps(spec.to_json()), json.dumps(cost.to_json()))
+            connection.execute(
+                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started)"
+                " VALUES (?, ?, ?, ?, ?, 'running', ?)",
+                (*row, time.time()),
+            )
+        return TrialRecord(trial_id, position, spec, cost, "running")
+
+    def finish_trial(self, trial_id: str, recipe: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """Note how a training went."""
+        self._end_trial(trial_id, "completed", None, json.dumps(dict(recipe)), json.dumps(dict(result)))
+
+    def fail_trial(self, trial_id: str, reason: str, recipe: Mapping[str, Any] | None = None) -> None:
+        """Note that a training failed, and why."""
+        self._end_trial(trial_id, "failed", reason, json.dumps(dict(recipe)) if recipe else None, None)
+
+    def _end_trial(self, trial_id: str, *values: str | None) -> None:
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE trials SET status = ?, reason = ?, recipe = ?, result = ?, finished = ?"
+                " WHERE trial_id = ?",
+                (*values, time.time(), trial_id),
+            )
+
+    def trials(self) -> list[TrialRecord]:
+        """All trials in the order in which they began."""
+        rows = self._connection.execute(
+            "SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started"
+            " FROM trials ORDER BY position"
+        )
+        return [
+            TrialRecord(
+                trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)),
+                status, reason, recipe and json.loads(recipe), result and json.loads(result), seconds,
+            )
+            for trial_id, position, spec, cost, status, reason, recipe, result, seconds in rows
+        ]  # fmt: skip
+
+    def trial(self, trial_id: str) -> TrialRecord:
+        """One trial by its id.
+
+        Raises:
+            StoreError: The run has no such trial.
+        """
+        found = [record for record in self.trials() if record.trial_id == trial_id]
+        if not found:
+            raise StoreError(f"{self.folder} has no trial '{trial_id}'; 'edgenas report' lists them")
+        return found[0]
+
+    def set_refusals(self, numbers: Mapping[str, int]) -> None:
+        """Keep how many candidates each budget has refused before training."""
+        with self._write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO refusals VALUES (?, ?)", list(numbers.items()))
+
+    def refusals(self) -> dict[str, int]:
+        """How many candidates each budget has refused before training."""
+        return dict(self._connection.execute("SELECT metric, number FROM refusals ORDER BY metric"))
+
+    # --- winners ---
+
+    def save_winner(self, winner: WinnerRecord) -> None:
+        """Add a candidate to the short list, or bring its record up to date."""
+        documents = [
+            None if document is None else json.dumps(dict(document))
+            for document in (winner.recipe, winner.result, winner.manifest)
+        ]
+        recipe, result, manifest = documents
+        with self._write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO winners (trial_id, why, recipe, result, reason, manifest)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (winner.trial_id, winner.why, recipe, result, winner.reason, manifest),
+            )
+
+    def winners(self) -> list[WinnerRecord]:
+        """The short list in the order of trials, dropped ones included."""
+        rows = self._connection.execute(
+            "SELECT trial_id, why, recipe, result, reason, manifest FROM winners ORDER BY trial_id"
+        )
+        return [
+            WinnerRecord(
+                trial_id, why, recipe and json.loads(recipe), result and json.loads(result),
+                reason, manifest and json.loads(manifest),
+            )
+            for trial_id, why, recipe, result, reason, manifest in rows
+        ]  # fmt: skip
+
+    def update_winner(self, trial_id: str, **changes: Any) -> WinnerRecord:
+        """Change fields of one winner's record."""
+        winner = next(record for record in self.winners() if record.trial_id == trial_id)
+        changed = replace(winner, **changes)
+        self.save_winner(changed)
+        return changed
+
+    def weights_path(self, trial_id: str, *, final: bool = False) -> Path:
+        """Where the weights of a trial lie, of its search training or of its final one."""
+        return self.folder / "weights" / (f"{trial_id}.final.npz" if final else f"{trial_id}.npz")
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with storage_errors(self.folder), self._connection:
+            yield self._connection
+
+
+@contextlib.contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into a StoreError with the way out."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        text = str(getattr(error, "strerror", None) or error)
+        existing = next((place for place in (folder, *folder.parents) if place.exists()), Path("/"))
+        free_mib = shutil.disk_usage(existing).free / 2**20
+        raise StoreError(
+            f"{folder} cannot be written: {text} ({free_mib:.0f} MiB free); free space or fix the folder, "
+            f"then run 'edgenas resume {folder}'"
+        ) from error
+
+
+def _require(folder: Path) -> None:
+    if not (folder / DATABASE).is_file():
+        raise StoreError(
+            f"{folder} holds no run (no {DATABASE}); expected a folder that 'edgenas search' made"
+        )
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(folder / DATABASE, timeout=30, check_same_thread=False)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreError(
+            f"{folder / DATABASE} is not a run of edgenas ({error}); restore it from a copy"
+        ) from None
+    if not 1 <= version <= SCHEMA_VERSION:
+        connection.close()
+        raise StoreError(
+            f"{folder} was made by a newer version of edgenas (schema {version}, this one reads up to "
+            f"{SCHEMA_VERSION}); update edgenas"
+        )
+    with storage_errors(folder):
+        connection.execute("PRAGMA journal_mode = WAL")
+    return connection

@@ -1,0 +1,125 @@
+"""The training process: ``python -m edgenas.train.worker``.
+
+Keras leaks some 30 MB with every model that is trained (keras-tuner's oldest complaint). So the
+search never trains in its own process: this one imports Keras once, without running it, and forks
+a child for each job. A child costs 50 ms instead of a 8 s import, its memory is given back when it
+ends, and a crash or an out-of-memory kill fails one trial. Where there is no fork, one process
+serves one job.
+
+Protocol: pickled messages with a length in front. Requests come on standard input, answers leave on
+the descriptor given as argument; ``("epoch", {...})``* then ``("done", TrainResult)``,
+``("failed", reason)`` or ``("disk", reason)``. An end of input ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import struct
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import cloudpickle
+
+from edgenas.arch.graph import Shape
+from edgenas.data.resize import prepare
+from edgenas.data.storage import load_arrays
+from edgenas.errors import TrialError
+from edgenas.train.job import Arrays, DataFor, Job, run_job
+
+FORKS = hasattr(os, "fork")
+
+
+def send(stream: IO[bytes], message: Any) -> None:
+    """Write one message; functions of a user's script travel by value (cloudpickle)."""
+    body = cloudpickle.dumps(message)
+    stream.write(struct.pack("!Q", len(body)) + body)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """Read one message.
+
+    Raises:
+        EOFError: The other side closed the stream.
+    """
+    head = stream.read(8)
+    if len(head) < 8:
+        raise EOFError
+    (length,) = struct.unpack("!Q", head)
+    body = stream.read(length)
+    if len(body) < length:
+        raise EOFError
+    return pickle.loads(body)
+
+
+def data_source(folder: Path) -> DataFor:
+    """Training and validation images, resized once per shape and kept for the next jobs."""
+    data = load_arrays(folder)
+
+    @lru_cache(maxsize=4)
+    def data_for(shape: Shape) -> tuple[Arrays, Arrays]:
+        splits = (data.train, data.validation)
+        train, validation = ((prepare(split.x, data.normalization, shape), split.y) for split in splits)
+        return train, validation
+
+    return data_for
+
+
+def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
+    """Run one job and send its progress and its end."""
+    try:
+        result = run_job(job, data_for, lambda entry: send(answers, ("epoch", entry)))
+        send(answers, ("done", result))
+    except TrialError as error:
+        send(answers, ("failed", str(error)))
+    except OSError as error:  # from saving the weights: no later trial would fare better
+        send(
+            answers,
+            ("disk", f"{job.weights_path} cannot be written: {error.strerror}; free space and resume"),
+        )
+
+
+def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
+    """Fork, let the child run the job, and speak for it if it dies."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            run_and_answer(job, data_for, answers)
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        hint = " (out of memory?)" if number == signal.SIGKILL else ""
+        send(answers, ("failed", f"training process ended by signal {signal.Signals(number).name}{hint}"))
+    elif os.WEXITSTATUS(status):
+        send(answers, ("failed", f"training process ended with exit code {os.WEXITSTATUS(status)}"))
+
+
+def main() -> None:
+    """Serve jobs until the input ends."""
+    requests = sys.stdin.buffer
+    answers = os.fdopen(int(sys.argv[1]), "wb")
+    data_for = data_source(receive(requests))
+    import keras  # noqa: F401  the children inherit it
+
+    while True:
+        try:
+            job = receive(requests)
+        except EOFError:
+            return
+        data_for(job.spec.input_shape)  # prepared here, so that later children inherit it
+        if not FORKS:
+            run_and_answer(job, data_for, answers)
+            return
+        run_in_child(job, data_for, answers)
+
+
+if __name__ == "__main__":
+    main()
