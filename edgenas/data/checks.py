@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.data.dataset import Array, Dataset, Split
-from edgenas.data.duplicates import MAX_SHARE, image_hashes
+from edgenas.data.duplicates import MAX_SHARE, PAIRS, image_hashes
 from edgenas.errors import DataError
 
 DARK = 0.25
@@ -166,7 +166,7 @@ def _odd_range(dataset: Dataset) -> list[str]:
 def _overlaps(dataset: Dataset) -> list[str]:
     hashes = {part: image_hashes(split.x) for part, split in dataset.splits.items()}
     warnings = []
-    for lesser, held_out in (("validation", "test"), ("train", "test"), ("train", "validation")):
+    for lesser, held_out in PAIRS:
         seen = np.flatnonzero(np.isin(hashes[held_out], hashes[lesser]))
         if not len(seen):
             continue
@@ -200,7 +200,8 @@ def as_split(where: str, x: Any, y: Any) -> Split:
         labels = labels[:, 0]
     check_labels(where, labels, len(images))
     if images.dtype != np.uint8 and images.dtype != np.float32:
-        images = images.astype(np.float32)
+        with np.errstate(over="ignore"):  # too large becomes infinity, which is refused next
+            images = images.astype(np.float32)
         check_images(f"{where} as float32", images)
     if images.ndim == 3:
         images = images[..., np.newaxis]

@@ -5,7 +5,8 @@ and train, and one with exactly the pixels of a validation image is dropped from
 split is never changed. Collections often hold a few such images (Fashion-MNIST and CIFAR-10 hold no
 exact copies), so up to 1 % of a held-out split is dropped with a warning that the report shows. More
 than that points to a mistake in the data and is an error, unless the user asks for dropping
-(``drop_duplicates=True``). Copies within one split stay.
+(``drop_duplicates=True``). Splits that come with the data are compared before anything is cut from
+train, then all three. Copies within one split stay.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ MAX_SHARE = 0.01
 """Share of a held-out split that may also stand in another split without an error."""
 
 
+PAIRS = (("validation", "test"), ("train", "test"), ("train", "validation"))
+"""(the split that gives way, the split that is held out from it), in the order they are compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One split as the search for duplicates sees it.
@@ -36,9 +41,14 @@ class Part:
     hashes: Array
     positions: Array
 
-    def keep(self, mask: Array) -> Part:
-        """The part with only the images of a bool mask of shape (n,)."""
-        return Part(self.name, self.hashes[mask], self.positions[mask])
+    @classmethod
+    def of(cls, name: str, x: Array) -> Part:
+        """All images of shape (n, height, width, channels) as given."""
+        return cls(name, image_hashes(x), np.arange(len(x)))
+
+    def take(self, chosen: Array, name: str) -> Part:
+        """The images that a bool mask or positions in this part choose, as a part of that name."""
+        return Part(name, self.hashes[chosen], self.positions[chosen])
 
 
 def image_hashes(x: Array) -> Array:
@@ -56,35 +66,57 @@ def first_few(positions: Array) -> str:
     return f"{text} ..." if len(positions) > 3 else text
 
 
-def separate(lesser: Part, held_out: Part, *, name: str, drop_all: bool) -> tuple[Part, list[str]]:
-    """Drop from one split what also stands in a split that is held out from it.
+class Sieve:
+    """Drops copies by the rule above and remembers what it dropped.
 
     Args:
-        lesser: The split to drop from.
-        held_out: The split that stays as it is.
         name: Name of the data, for messages.
-        drop_all: Drop however many there are.
+        drop_all: Drop however many copies there are.
 
-    Returns:
-        What stays of ``lesser``, and a warning if anything was dropped.
-
-    Raises:
-        DataError: More than 1 % of the held-out images stand in ``lesser`` too.
+    Attributes:
+        dropped: How many images were dropped from ``train`` and ``validation``.
+        warnings: One line for each pair of splits that shared images.
     """
-    seen = np.isin(held_out.hashes, lesser.hashes)
-    if not seen.any():
-        return lesser, []
-    share = float(seen.mean())
-    if share > MAX_SHARE and not drop_all:
-        raise DataError(
-            f"data '{name}': {int(seen.sum())} of {len(seen)} {held_out.name} images ({share:.1%}) stand in "
-            f"{lesser.name} too (first: {held_out.name} {first_few(held_out.positions[seen])}); at most "
-            f"{MAX_SHARE:.0%} is expected: remove them, or have them dropped from {lesser.name} "
-            "with drop_duplicates"
+
+    def __init__(self, name: str, drop_all: bool) -> None:
+        self.name = name
+        self.drop_all = drop_all
+        self.dropped = {"train": 0, "validation": 0}
+        self.warnings: list[str] = []
+
+    def disjoint(self, parts: dict[str, Part]) -> dict[str, Part]:
+        """The parts without copies between them; ``train`` is among them, the others may be missing.
+
+        Raises:
+            DataError: More copies than the rule allows, or no training images are left.
+        """
+        parts = dict(parts)
+        for lesser, held_out in PAIRS:
+            if lesser in parts and held_out in parts:
+                parts[lesser] = self._drop(parts[lesser], parts[held_out])
+        if len(parts["train"].positions) == 0:
+            raise DataError(
+                f"data '{self.name}': no training images are left after dropping duplicates; "
+                "give training images that are not in validation or test"
+            )
+        return parts
+
+    def _drop(self, lesser: Part, held_out: Part) -> Part:
+        seen = np.isin(held_out.hashes, lesser.hashes)
+        if not seen.any():
+            return lesser
+        share = float(seen.mean())
+        if share > MAX_SHARE and not self.drop_all:
+            raise DataError(
+                f"data '{self.name}': {int(seen.sum())} of {len(seen)} {held_out.name} images ({share:.1%}) "
+                f"stand in {lesser.name} too (first: {held_out.name} {first_few(held_out.positions[seen])}); "
+                f"at most {MAX_SHARE:.0%} is expected: remove them, or have them dropped from {lesser.name} "
+                "with drop_duplicates"
+            )
+        twice = np.isin(lesser.hashes, held_out.hashes)
+        self.dropped[lesser.name] += int(twice.sum())
+        self.warnings.append(
+            f"{int(twice.sum())} {lesser.name} images were dropped because they stand in {held_out.name} too "
+            f"(first: {lesser.name} {first_few(lesser.positions[twice])})"
         )
-    twice = np.isin(lesser.hashes, held_out.hashes)
-    warning = (
-        f"{int(twice.sum())} {lesser.name} images were dropped because they stand in {held_out.name} too "
-        f"(first: {lesser.name} {first_few(lesser.positions[twice])})"
-    )
-    return lesser.keep(~twice), [warning]
+        return lesser.take(~twice, lesser.name)

@@ -26,15 +26,16 @@ def read_npz(path: Path) -> Source:
     if not path.is_file():
         raise DataError(f"data '{path}': there is no such file; check the path")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):  # an .npy file under another name
+            raise DataError(f"data '{path}' is a single array; expected an .npz file with {EXPECTED}")
+        with archive:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"data '{path}' cannot be read ({_one_line(error)}); expected a whole .npz file of plain arrays, "
             "as np.savez writes it"
         ) from error
-    except AttributeError:  # np.load gives a bare array for an .npy file under another name
-        raise DataError(f"data '{path}' is a single array; expected an .npz file with {EXPECTED}") from None
     train = _pair(path, arrays, "x_train", "y_train") or _pair(path, arrays, "x", "y")
     if train is None:
         keys = ", ".join(sorted(arrays)) or "nothing"

@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgenas.data.checks import as_split, check, check_classes
-from edgenas.data.dataset import Array, Dataset, Duplicates, Normalization, Source, Split
-from edgenas.data.duplicates import Part, image_hashes, separate
+from edgenas.data.dataset import Array, Dataset, Duplicates, Normalization, Source
+from edgenas.data.duplicates import Part, Sieve
 from edgenas.data.files import read_npz
 from edgenas.data.folders import read_folder
 from edgenas.data.named import DATASETS
@@ -99,7 +97,7 @@ def find_source(text: str, size: tuple[int, int] | None) -> Source:
         return DATASETS.get(name)(Path(folder).expanduser() if colon else None)
     if path.suffix == ".npz":
         return read_npz(path)
-    if path.exists():
+    if text and path.exists():
         raise DataError(f"data '{text}' is a file; expected a name, an .npz file or a folder of images")
     if path.name != text and not colon:
         raise DataError(f"data '{text}': there is no such folder or file; check the path")
@@ -108,7 +106,7 @@ def find_source(text: str, size: tuple[int, int] | None) -> Source:
 
 
 def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
-    """Check, split and free of duplicates what was read.
+    """Check and split what was read, and drop images that stand in two splits.
 
     Raises:
         DataError: A fault that `edgenas.data.checks` finds.
@@ -122,11 +120,10 @@ def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
     labels = {part: split.y for part, split in loaded.items()}
     names = source.class_names or tuple(str(label) for label in range(int(labels["train"].max()) + 1))
     check_classes(source.name, names, labels)
-    positions = _positions(loaded, seed)
-    kept, warnings = _without_duplicates(source.name, loaded, positions, drop_duplicates)
-    splits = {part: loaded.get(part, loaded["train"]).take(kept[part]) for part in kept}
-    if len(splits["train"]) == 0:
-        raise DataError(f"data '{source.name}': no training images are left after dropping duplicates")
+    sieve = Sieve(source.name, drop_duplicates)
+    parts = sieve.disjoint({part: Part.of(part, split.x) for part, split in loaded.items()})
+    parts = sieve.disjoint(_cut(parts, labels["train"], seed))
+    splits = {part: loaded.get(part, loaded["train"]).take(parts[part].positions) for part in parts}
     dataset = Dataset(
         name=source.name,
         train=splits["train"],
@@ -134,32 +131,19 @@ def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
         test=splits["test"],
         class_names=names,
         normalization=source.normalization or Normalization.of(splits["train"].x),
-        duplicates=Duplicates(*(len(positions[part]) - len(kept[part]) for part in ("train", "validation"))),
+        duplicates=Duplicates(**sieve.dropped),
     )
-    return replace(dataset, warnings=(*source.warnings, *warnings, *check(dataset)))
+    return replace(dataset, warnings=(*source.warnings, *sieve.warnings, *check(dataset)))
 
 
-def _positions(loaded: dict[str, Split], seed: int) -> dict[str, Array]:
-    """Which of the given images go to each split, before duplicates are dropped."""
-    parts = cut(
-        loaded["train"].y, has_validation="validation" in loaded, has_test="test" in loaded, seed=seed
+def _cut(parts: dict[str, Part], y: Array, seed: int) -> dict[str, Part]:
+    """All three parts; those that the data do not bring are cut from train, whose labels are ``y``."""
+    whole = parts["train"]
+    pieces = cut(
+        y[whole.positions], has_validation="validation" in parts, has_test="test" in parts, seed=seed
     )
-    positions = {"train": parts.train, "validation": parts.validation, "test": parts.test}
-    for part in loaded.keys() - {"train"}:
-        positions[part] = np.arange(len(loaded[part]))
-    return positions
-
-
-def _without_duplicates(
-    name: str, loaded: dict[str, Split], positions: dict[str, Array], drop_all: bool
-) -> tuple[dict[str, Array], list[str]]:
-    """The positions that stay in each split, and warnings."""
-    hashes = {part: image_hashes(split.x) for part, split in loaded.items()}
-    parts = {
-        part: Part(part, hashes.get(part, hashes["train"])[where], where) for part, where in positions.items()
+    return {
+        "train": whole.take(pieces.train, "train"),
+        "validation": parts.get("validation") or whole.take(pieces.validation, "validation"),
+        "test": parts.get("test") or whole.take(pieces.test, "test"),
     }
-    warnings = []
-    for lesser, held_out in (("validation", "test"), ("train", "test"), ("train", "validation")):
-        parts[lesser], found = separate(parts[lesser], parts[held_out], name=name, drop_all=drop_all)
-        warnings += found
-    return {part: entry.positions for part, entry in parts.items()}, warnings

@@ -42,7 +42,8 @@ def class_counts(y: Array, count: int) -> Array:
     counts = np.floor(exact).astype(np.int64)
     extra = min(count, len(y)) - int(counts.sum())
     counts[np.argsort(counts - exact, kind="stable")[:extra]] += 1
-    return counts.clip(max=np.maximum(sizes - 1, 0))
+    bounded: Array = np.minimum(counts, np.maximum(sizes - 1, 0))
+    return bounded
 
 
 def take_part(y: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -1,0 +1,7 @@
+"""``python -m edgenas``."""
+
+import sys
+
+from edgenas.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,88 @@
+"""``edgenas estimate``: what a model will cost on a device, without running it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+HELP = "predict latency, peak RAM and flash of a .tflite, .keras or spec .json file on a device"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model and the device."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help=".tflite, .keras, or a spec as .json")
+    parser.add_argument("--device", default="host", help="device id (default: host)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """The cost document of the model deployed in int8.
+
+    Raises:
+        UnsupportedError: The file is of another kind, or holds an operation without a cost.
+        TableMissError: The device's latency table lacks an operation.
+    """
+    from edgenas.profile.device import load_device
+    from edgenas.profile.sources import cost_source
+
+    source = cost_source(load_device(args.device))
+    graph, file_bytes = read_model(args.model)
+    cost = source.estimate(graph, per_op=True)
+    if file_bytes is not None:
+        cost = replace(cost, flash_bytes=file_bytes)
+    return cost.to_json()
+
+
+def read_model(path: Path) -> tuple[Any, int | None]:
+    """The operations of a model file, and its size where it is the int8 file itself.
+
+    Raises:
+        UnsupportedError: The file is missing or of another kind.
+    """
+    from edgenas.errors import UnsupportedError
+
+    if not path.is_file():
+        raise UnsupportedError(f"there is no file {path}; expected a .tflite, .keras or spec .json file")
+    if path.suffix == ".tflite":
+        from edgenas.build.read_tflite import graph_from_tflite, is_int8
+
+        model = path.read_bytes()
+        return graph_from_tflite(model), len(model) if is_int8(model) else None
+    if path.suffix == ".keras":
+        return _read_keras(path), None
+    if path.suffix == ".json":
+        return _read_spec(path), None
+    raise UnsupportedError(f"{path} has the ending '{path.suffix}'; expected .tflite, .keras or .json")
+
+
+def _read_keras(path: Path) -> Any:
+    import keras
+
+    from edgenas.build.read_keras import graph_from_keras
+    from edgenas.errors import UnsupportedError
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError) as error:
+        raise UnsupportedError(f"{path} is not a Keras 3 model: {str(error).splitlines()[0]}") from None
+    return graph_from_keras(model)
+
+
+def _read_spec(path: Path) -> Any:
+    from edgenas.arch.spec import ArchSpec
+    from edgenas.errors import UnsupportedError
+
+    try:
+        document = json.loads(path.read_text())
+    except ValueError as error:
+        raise UnsupportedError(f"{path} is not JSON: {error}") from None
+    return ArchSpec.from_json(document.get("spec", document)).graph()
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print totals and the share of each operation."""
+    from edgenas.cli.summary import print_cost
+
+    print_cost(document)

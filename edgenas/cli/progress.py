@@ -1,0 +1,88 @@
+"""A run in the terminal: a bar with time left, the best so far, the number refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edgenas.search.objective import format_metric
+from edgenas.store import TrialRecord
+
+
+class RichListener:
+    """Draws a run on standard error, so that standard output stays a document."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.progress = Progress(
+            TextColumn("{task.description:>22}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]:>8}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=False,
+        )
+        self._task: TaskID | None = None
+        self._total: int | None = None
+        self._seconds: float | None = None
+        self._done = 0
+        self._best: float | None = None
+        self._refused = 0
+
+    def __enter__(self) -> RichListener:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
+        """Draw a new bar; it runs by steps, or by seconds where only time ends the stage."""
+        self._finish_bar()
+        self._total, self._seconds, self._done, self._best = total, seconds, 0, None
+        self._task = self.progress.add_task(name, total=total or seconds, count="", note="")
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """Show what is being trained."""
+        self._draw(f"{self._standing()}trial {record.trial_id} starts")
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """Show how the current training goes."""
+        accuracy = entry.get("val_accuracy")
+        figure = "" if accuracy is None else f" val {100 * accuracy:.1f} %"
+        self._draw(f"{self._standing()}epoch {entry['epoch']}/{entry['epochs']}{figure}")
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """Advance the bar."""
+        self._done += 1
+        self._refused = max(refused, self._refused)
+        if record.reason is not None:
+            self.console.print(f"trial {record.trial_id} failed: {record.reason}")
+        elif record.val_error is not None:
+            self._best = min(record.val_error, 1.0 if self._best is None else self._best)
+        self._draw(self._standing())
+
+    def _standing(self) -> str:
+        best = "" if self._best is None else f"best error {format_metric('val_error', self._best)}, "
+        refused = f"{self._refused} refused, " if self._refused else ""
+        return best + refused
+
+    def _draw(self, note: str) -> None:
+        if self._task is None:
+            return
+        task = self.progress.tasks[self._task]
+        by_time = self._total is None and self._seconds is not None
+        completed = min(task.elapsed or 0.0, self._seconds or 0.0) if by_time else self._done
+        count = f"{self._done}/{self._total}" if self._total else str(self._done)
+        self.progress.update(self._task, completed=completed, count=count, note=note.rstrip(", "))
+
+    def _finish_bar(self) -> None:
+        if self._task is not None:
+            task = self.progress.tasks[self._task]
+            self.progress.update(self._task, total=task.completed or 1, completed=task.completed or 1)

@@ -1,0 +1,28 @@
+"""``edgenas resume``: go on after a stop of any kind."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from edgenas.cli.search import show, summary_of
+
+__all__ = ["HELP", "add_arguments", "run", "show"]
+
+HELP = "continue a run after a stop of any kind"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run folder."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder that 'edgenas search' made")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Continue it and return the run's summary."""
+    from edgenas.cli.progress import RichListener
+    from edgenas.pipeline import resume
+
+    with RichListener() as listener:
+        resume(args.run, listener)
+    return summary_of(args.run)

@@ -1,0 +1,68 @@
+"""``edgenas search``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
+
+_DOCUMENT_ONLY = {"verb", "json", "config"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The settings of `edgenas.config.RunConfig`; what is not given is taken from CONFIG.toml."""
+    add = parser.add_argument
+    add("config", nargs="?", type=Path, metavar="CONFIG.toml", help="settings; options on the line win")
+    add("--data", help="digits, fashion-mnist, cifar10, an .npz file or a folder of images")
+    add("--space", help="search space (default: micro)")
+    add("--device", help="device the networks are for (default: host; see 'edgenas devices list')")
+    add("--latency-ms", type=float, help="budget: milliseconds for one image")
+    add("--ram-kib", type=float, help="budget: peak RAM (TFLite-Micro arena) in KiB")
+    add("--flash-kib", type=float, help="budget: size of the .tflite file in KiB")
+    add("--objectives", type=_names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
+    add("--searcher", help="random, regularized-evolution (default) or nsga2")
+    add("--trials", type=int, help="candidates to train (default: 30 without --minutes)")
+    add("--minutes", type=float, help="time for everything: search, final trainings and files")
+    add("--epochs", type=int, help="epochs per candidate")
+    add("--images", type=int, help="training images per epoch of a candidate")
+    add("--final-epochs", type=int, help="epochs of the final training of each winner")
+    add("--winners", type=int, help="candidates to train again and export (default: 5)")
+    add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
+    add("--out", help="run folder (default: a new one under runs/)")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Run it and return the run's summary."""
+    from edgenas.cli.progress import RichListener
+    from edgenas.config import config_from, read_config
+    from edgenas.pipeline import start
+
+    settings = read_config(args.config) if args.config else {}
+    given = {name: value for name, value in vars(args).items() if name not in _DOCUMENT_ONLY}
+    settings.update({name: value for name, value in given.items() if value is not None})
+    config = config_from(settings)
+    with RichListener() as listener:
+        folder = start(config, listener)
+    return summary_of(folder)
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """The summary document of a run folder."""
+    from edgenas.report import summarize
+    from edgenas.store import Store
+
+    with Store.read(folder) as store:
+        return summarize(store)
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print winners and where everything lies."""
+    from edgenas.cli.summary import print_summary
+
+    print_summary(document)

@@ -1,0 +1,146 @@
+"""RunConfig: what a run was asked for; typed, validated, TOML in and out."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edgenas.errors import BudgetError, ConfigError
+from edgenas.registry import unknown_name
+
+DEFAULT_TRIALS = 30
+MAX_WINNERS = 20
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run was asked for.
+
+    Attributes:
+        data: Name, file or folder of the data set.
+        space: Name of the search space.
+        device: Device id; its memory limits are budgets and its latency table the cost source.
+        latency_ms: Budget in milliseconds, or None.
+        ram_kib: Budget for peak RAM in KiB, or None for the device's own.
+        flash_kib: Budget for the ``.tflite`` file in KiB, or None for the device's own.
+        objectives: What is minimized; None for the validation error and latency (MACs where the
+            device has no latency source).
+        searcher: Name of the search method.
+        trials: Candidates to train; None for no limit if there is a time limit, else 30.
+        minutes: Time for everything, search, final trainings and export; None for no limit.
+        epochs: Epochs per candidate, or None for what the data size suggests.
+        images: Training images per epoch of a candidate, or None likewise.
+        final_epochs: Epochs of the winners' final training, or None likewise.
+        winners: How many candidates are trained again and may be exported.
+        seed: Seeds the split, the search and the trainings.
+        out: Run folder, or None for a new one under ``runs/``.
+
+    Raises:
+        ConfigError: A number out of range.
+        BudgetError: A budget of zero or less.
+    """
+
+    data: str
+    space: str = "micro"
+    device: str = "host"
+    latency_ms: float | None = None
+    ram_kib: float | None = None
+    flash_kib: float | None = None
+    objectives: tuple[str, ...] | None = None
+    searcher: str = "regularized-evolution"
+    trials: int | None = None
+    minutes: float | None = None
+    epochs: int | None = None
+    images: int | None = None
+    final_epochs: int | None = None
+    winners: int = 5
+    seed: int = 0
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("latency_ms", "ram_kib", "flash_kib", "minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise BudgetError(f"{_option(name)} {value:g} was given; expected more than zero")
+        for name in ("trials", "epochs", "images", "final_epochs", "winners"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")
+        if self.winners > MAX_WINNERS:
+            raise ConfigError(f"--winners {self.winners} was given; expected at most {MAX_WINNERS}")
+        if self.seed < 0:
+            raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
+        if self.objectives is not None:
+            object.__setattr__(self, "objectives", tuple(self.objectives))
+
+    @property
+    def trial_limit(self) -> int | None:
+        """Candidates to train, or None where only time ends the search."""
+        return self.trials or (None if self.minutes else DEFAULT_TRIALS)
+
+    def changed(self, **changes: Any) -> RunConfig:
+        """A copy with some settings changed; None leaves a setting as it is."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain document."""
+        document = asdict(self)
+        document["objectives"] = list(self.objectives) if self.objectives else None
+        return document
+
+    def to_toml(self) -> str:
+        """The settings that are set, as a TOML file that `read_config` reads."""
+        lines = [
+            f"{name} = {json.dumps(value)}" for name, value in self.to_json().items() if value is not None
+        ]
+        return "\n".join(["# edgenas search config.toml", *lines, ""])
+
+
+def config_from(document: Mapping[str, Any]) -> RunConfig:
+    """A configuration from a plain document.
+
+    Raises:
+        UnknownNameError: A setting that does not exist.
+        ConfigError: A setting of the wrong type, or no data set.
+    """
+    known = {field.name: str(field.type) for field in fields(RunConfig)}
+    for name, value in document.items():
+        if name not in known:
+            raise unknown_name("setting", name, known)
+        if value is not None and not _fits(value, known[name]):
+            raise ConfigError(f"setting {name} = {value!r} was given; expected {known[name]}")
+    if not document.get("data"):
+        raise ConfigError("no data set was given; name one with --data, for example --data digits")
+    return RunConfig(**document)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, not yet checked.
+
+    Raises:
+        ConfigError: The file is missing or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is not TOML: {error}") from None
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    if isinstance(value, bool):
+        return False
+    if "tuple" in annotation:
+        return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    if "float" in annotation:
+        return isinstance(value, (int, float))
+    return isinstance(value, int if "int" in annotation else str)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,266 @@
+"""READ FIRST: the main job, one call per stage.
+
+    data -> space -> costs and budgets -> search -> short list -> final training -> artifacts -> report
+
+`start` begins a run in a folder of its own, `resume` continues one after a stop of any kind; both
+go through the same stages, and each stage leaves alone what the store says is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgenas.arch.space import SPACES, SearchSpace
+from edgenas.config import RunConfig, config_from
+from edgenas.cost.types import CostSource
+from edgenas.data.dataset import Dataset
+from edgenas.data.load import load_dataset
+from edgenas.environment import machine, versions
+from edgenas.errors import StoreError
+from edgenas.profile.device import Device, load_device
+from edgenas.profile.sources import cost_source
+from edgenas.report import write_report
+from edgenas.search.objective import VAL_ERROR, Constraint
+from edgenas.search.problem import Problem, check_budgets
+from edgenas.search.searcher import SEARCHERS
+from edgenas.store import Store, TrialRecord, storage_errors
+from edgenas.train.recipe import Recipe, final_recipe, search_recipe
+
+SEARCH_SHARE = 0.5
+"""Share of the time limit after which no further candidate is started."""
+
+EXPORT_SECONDS = 25.0
+"""Time kept back for the artifacts of each winner."""
+
+
+class RunListener(Protocol):
+    """Told what a run does while it goes on."""
+
+    def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
+        """A stage begins, of so many steps and seconds, where known."""
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """A candidate is about to be trained or exported."""
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """An epoch of the current training ended."""
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """A training or export ended; ``refused`` proposals were over budget so far."""
+
+
+def start(config: RunConfig, listener: RunListener) -> Path:
+    """Run the main job from the beginning.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UsageError: Something in the configuration or the data is wrong; nothing was trained.
+        EdgenasError: A stage failed.
+    """
+    clock = Clock()
+    SEARCHERS.get(config.searcher)
+    dataset = load_dataset(config.data, seed=config.seed)
+    problem, device = make_problem(config, dataset)
+    check_budgets(problem, config.seed)
+    folder = Path(config.out) if config.out else free_folder(config)
+    with Store.create(folder) as store:
+        with storage_errors(folder):
+            (folder / "config.toml").write_text(config.to_toml())
+        describe(store, config, dataset, problem, device)
+        run_stages(store, config, dataset, problem, clock, listener)
+    return folder
+
+
+def resume(folder: Path, listener: RunListener) -> Path:
+    """Continue a run after a stop of any kind.
+
+    Raises:
+        StoreError: There is no run, it is in use, or the data are not the same any more.
+        EdgenasError: A stage failed.
+    """
+    with Store.open(folder) as store:
+        clock = Clock(store.meta("elapsed_seconds", 0.0))
+        config = config_from(store.meta("config"))
+        dataset = load_dataset(config.data, seed=config.seed)
+        if dataset.fingerprint != store.meta("data")["fingerprint"]:
+            raise StoreError(
+                f"the data '{config.data}' are not those that {folder} was begun with; "
+                "bring the old ones back or start a new run"
+            )
+        problem, _ = make_problem(config, dataset)
+        run_stages(store, config, dataset, problem, clock, listener)
+    return folder
+
+
+def run_stages(
+    store: Store,
+    config: RunConfig,
+    dataset: Dataset,
+    problem: Problem,
+    clock: Clock,
+    listener: RunListener,
+) -> None:
+    """Search, short list, final training, artifacts, report; what is done already is skipped."""
+    from edgenas import winners  # these import Keras
+    from edgenas.search.tuner import EdgeTuner
+
+    recipe = search_recipe(len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed)
+    reporter = Reporter(store, clock, listener)
+    if store.meta("status") == "searching":
+        seconds = config.minutes * 60 * SEARCH_SHARE if config.minutes else None
+        listener.stage_began("search", config.trial_limit, seconds)
+        tuner = EdgeTuner(
+            problem.space,
+            cost_source=problem.cost_source,
+            constraints=problem.constraints,
+            objectives=problem.objectives,
+            searcher=config.searcher,
+            seed=config.seed,
+            max_trials=config.trial_limit,
+            seconds_left=(lambda: seconds - clock.elapsed) if seconds else None,
+            store=store,
+            listener=reporter,
+        )
+        tuner.search(dataset, recipe=recipe)
+        stop = tuner.oracle.stop_reason or "all trials are done"
+        store.set_meta(
+            search={"own_seconds": tuner.oracle.own_seconds, "stop_reason": stop}, status="retraining"
+        )
+    if store.meta("status") == "retraining":
+        chosen = winners.shortlist(store, problem, config.winners)
+        listener.stage_began("final training", len(chosen), None)
+        winners.retrain(store, dataset, FinalRecipes(config, dataset, recipe, clock), reporter)
+        winners.drop_dominated(store, problem)
+        store.set_meta(status="exporting")
+    if store.meta("status") == "exporting":
+        kept = sum(winner.reason is None for winner in store.winners())
+        listener.stage_began("quantize and export", kept, None)
+        winners.deliver(store, dataset, reporter)
+        store.set_meta(status="done", elapsed_seconds=clock.elapsed)
+    write_report(store.folder)
+
+
+class Clock:
+    """Seconds that a run has used, those before a stop included."""
+
+    def __init__(self, used: float = 0.0) -> None:
+        self._start = time.monotonic() - used
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds used so far."""
+        return time.monotonic() - self._start
+
+
+class Reporter:
+    """Passes events on and keeps the elapsed time, so that a resumed run knows it."""
+
+    def __init__(self, store: Store, clock: Clock, listener: RunListener) -> None:
+        self._store, self._clock, self._listener = store, clock, listener
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """Pass it on."""
+        self._listener.trial_began(record)
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """Pass it on."""
+        self._listener.epoch_ended(entry)
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """Keep the time, pass it on."""
+        self._store.set_meta(elapsed_seconds=self._clock.elapsed)
+        self._listener.trial_ended(record, refused)
+
+
+class FinalRecipes:
+    """The recipe of each final training: what was asked for, or what the time left allows."""
+
+    def __init__(self, config: RunConfig, dataset: Dataset, search: Recipe, clock: Clock) -> None:
+        self._config, self._images, self._search, self._clock = config, len(dataset.train), search, clock
+
+    def __call__(self, record: TrialRecord, trainings_left: int) -> Recipe:
+        """The recipe of one winner when so many are still to be trained, itself included."""
+        seconds = None
+        if self._config.minutes is not None:
+            left = self._config.minutes * 60 - self._clock.elapsed - EXPORT_SECONDS * self._config.winners
+            seconds = max(1.0, left / trainings_left)
+        speed = (record.result or {}).get("images_per_second")
+        return final_recipe(
+            self._images,
+            self._search,
+            epochs=self._config.final_epochs,
+            seconds=seconds,
+            images_per_second=speed,
+            seed=self._config.seed,
+        )
+
+
+def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
+    """The space, costs, budgets and objectives of a configuration.
+
+    Raises:
+        UnknownNameError: No such space or device.
+        ConfigError: A latency budget for a device without a latency source.
+        TableMissError: The device's table does not hold the space's operations at this input size.
+    """
+    space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
+    device = load_device(config.device)
+    source = cost_source(device)
+    objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
+    return Problem(space, source, tuple(budgets(config, device)), objectives), device
+
+
+def has_latency(source: CostSource, space: SearchSpace) -> bool:
+    """Whether a cost source knows latencies; asked of the space's first network."""
+    return source.estimate(next(space.enumerate()).graph()).latency_ms is not None
+
+
+def budgets(config: RunConfig, device: Device) -> list[Constraint]:
+    """The budgets of a configuration; a device's own memory counts where none is given."""
+    ram = config.ram_kib * 1024 if config.ram_kib else device.ram_bytes
+    flash = config.flash_kib * 1024 if config.flash_kib else device.flash_bytes
+    limits = {"latency_ms": config.latency_ms, "peak_ram_bytes": ram, "flash_bytes": flash}
+    return [Constraint(metric, limit) for metric, limit in limits.items() if limit is not None]
+
+
+def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem, device: Device) -> None:
+    """Write down everything that is needed to understand and repeat the run."""
+    source = problem.cost_source
+    store.set_meta(
+        status="searching",
+        config=config.to_json(),
+        versions=versions(),
+        machine=machine(),
+        seed=config.seed,
+        data={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
+            "class_names": list(dataset.class_names),
+            "input_shape": list(dataset.input_shape),
+            "warnings": list(dataset.warnings),
+        },
+        objectives=list(problem.objectives),
+        constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],
+        space=problem.space.name,
+        device={"id": device.id, "name": device.name, "runtime": source.runtime},
+        elapsed_seconds=0.0,
+    )
+
+
+def free_folder(config: RunConfig) -> Path:
+    """A folder under ``runs/`` that does not exist yet, named after data and space."""
+    data = Path(config.data.split(":")[0]).stem or "data"
+    number = 1
+    while True:
+        folder = Path("runs") / (f"{data}-{config.space}" + (f"-{number}" if number > 1 else ""))
+        if not folder.exists():
+            return folder
+        number += 1

@@ -1,0 +1,141 @@
+"""What becomes of the front: a short list, a long training for each, artifacts for the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from edgenas.data.dataset import Dataset
+from edgenas.errors import EdgenasError, ParityError, TrialError
+from edgenas.search.handover import export_trial
+from edgenas.search.objective import format_metric, metric_name
+from edgenas.search.pareto import front_mask, ranks, spread_subset
+from edgenas.search.problem import Problem
+from edgenas.search.tuner import SearchListener, trial_point
+from edgenas.store import Store, TrialRecord, WinnerRecord
+from edgenas.train.job import Job
+from edgenas.train.process import TrainingProcess
+from edgenas.train.recipe import Recipe
+
+FINAL_SEED = 7_919
+"""Keeps the seeds of final trainings apart from those of the search."""
+
+
+def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
+    """Choose the candidates that are worth a long training, unless that was done before.
+
+    The front comes first, thinned to what keeps most of its hypervolume; if it is shorter than
+    ``size``, the fronts behind it follow, because short trainings rank only roughly.
+
+    Raises:
+        EdgenasError: Not one training succeeded.
+    """
+    if winners := store.winners():
+        return winners
+    done = [record for record in store.trials() if record.val_error is not None]
+    if not done:
+        raise EdgenasError("no candidate could be trained; 'edgenas report' shows the reasons")
+    points = np.array([trial_point(problem, record) for record in done])
+    layer = ranks(points)
+    chosen: list[int] = []
+    for rank in range(int(layer.max()) + 1):
+        members = np.flatnonzero(layer == rank)
+        kept = spread_subset(points[members], size - len(chosen))
+        chosen += [int(members[position]) for position in kept]
+        if len(chosen) >= size:
+            break
+    for position in sorted(chosen):
+        why = _why(problem, points, layer, position)
+        store.save_winner(WinnerRecord(done[position].trial_id, why))
+    return store.winners()
+
+
+def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int) -> str:
+    """Why a candidate was chosen, in words."""
+    front = points[layer == 0]
+    cost = problem.objectives[1]
+    value = format_metric(cost, points[position][1])
+    if layer[position] > 0:
+        return (
+            f"close behind the front at {metric_name(cost)} {value}; a short training may have misjudged it"
+        )
+    if points[position][0] == front[:, 0].min():
+        return "most accurate of all candidates in the search"
+    if points[position][1] == front[:, 1].min():
+        return f"least {metric_name(cost)} on the front ({value})"
+    return (
+        f"on the front at {metric_name(cost)} {value}, where it adds most hypervolume between its neighbours"
+    )
+
+
+def retrain(
+    store: Store,
+    dataset: Dataset,
+    recipe_for: Callable[[TrialRecord, int], Recipe],
+    listener: SearchListener,
+) -> None:
+    """Train each candidate of the short list anew and for long; those done before are left alone.
+
+    Args:
+        recipe_for: Gives the recipe of a trial and the number of trainings still to do.
+    """
+    waiting = [winner for winner in store.winners() if winner.result is None and winner.reason is None]
+    if not waiting:
+        return
+    with TrainingProcess(dataset, store.folder / "training.log") as process:
+        for number, winner in enumerate(waiting):
+            record = store.trial(winner.trial_id)
+            recipe = recipe_for(record, len(waiting) - number)
+            recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
+            listener.trial_began(record)
+            try:
+                path = store.weights_path(record.trial_id, final=True)
+                result = process.run(Job(record.spec, recipe, path), listener.epoch_ended)
+                changes = {"recipe": recipe.to_json(), "result": asdict(result)}
+            except TrialError as error:
+                changes = {"reason": f"final training failed: {error}"}
+            store.update_winner(winner.trial_id, **changes)
+            listener.trial_ended(record, 0)
+
+
+def drop_dominated(store: Store, problem: Problem) -> None:
+    """Drop winners that another one beats in every objective after the long training."""
+    alive = [winner for winner in store.winners() if winner.result is not None and winner.reason is None]
+    if not alive:
+        raise EdgenasError("the final training of every winner failed; 'edgenas report' shows the reasons")
+    points = np.array([_final_point(store, problem, winner) for winner in alive])
+    mask = front_mask(points)
+    for position in np.flatnonzero(~mask):
+        better = next(k for k in np.flatnonzero(mask) if np.all(points[k] <= points[position]))
+        reason = f"after the final training, trial {alive[better].trial_id} is at least as good in everything"
+        store.update_winner(alive[position].trial_id, reason=reason)
+
+
+def _final_point(store: Store, problem: Problem, winner: WinnerRecord) -> tuple[float, ...]:
+    record = store.trial(winner.trial_id)
+    return trial_point(problem, replace(record, result=winner.result))
+
+
+def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
+    """Quantize, export, verify and test each winner that is left; those done before are left alone.
+
+    Raises:
+        EdgenasError: No winner has artifacts that do what its Keras model does.
+    """
+    for winner in store.winners():
+        if winner.reason is not None or winner.manifest is not None:
+            continue
+        record = store.trial(winner.trial_id)
+        folder = store.folder / "winners" / winner.trial_id
+        listener.trial_began(record)
+        try:
+            manifest = export_trial(store, record, dataset, folder, final=True, with_test=True)
+            store.update_winner(winner.trial_id, manifest=manifest.to_json())
+        except ParityError as error:
+            store.update_winner(winner.trial_id, reason=f"export failed: {error}")
+        listener.trial_ended(record, 0)
+    if not any(winner.manifest for winner in store.winners()):
+        reasons = "; ".join(f"{winner.trial_id}: {winner.reason}" for winner in store.winners())
+        raise EdgenasError(f"no winner could be exported ({reasons})")
