@@ -167,7 +167,10 @@ def _conv2d(writer: _Writer, op: Op) -> None:
     options.padding = _PADDINGS[op.padding]
     options.strideH, options.strideW = op.stride
     options.fusedActivationFunction = _ACTIVATIONS[op.activation]
-    inputs = [writer.outputs[op.inputs[0]], *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0)]
+    inputs = [
+        writer.outputs[op.inputs[0]],
+        *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0),
+    ]
     kind = schema.BuiltinOptions.Conv2DOptions
     writer.operator(op, schema.BuiltinOperator.CONV_2D, 3, inputs, _range(op), kind, options)
 
@@ -178,7 +181,10 @@ def _depthwise(writer: _Writer, op: Op) -> None:
     options.strideH, options.strideW = op.stride
     options.depthMultiplier = 1
     options.fusedActivationFunction = _ACTIVATIONS[op.activation]
-    inputs = [writer.outputs[op.inputs[0]], *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 3)]
+    inputs = [
+        writer.outputs[op.inputs[0]],
+        *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 3),
+    ]
     kind = schema.BuiltinOptions.DepthwiseConv2DOptions
     writer.operator(op, schema.BuiltinOperator.DEPTHWISE_CONV_2D, 3, inputs, _range(op), kind, options)
 
@@ -187,7 +193,10 @@ def _dense(writer: _Writer, op: Op) -> None:
     options = schema.FullyConnectedOptionsT()
     options.fusedActivationFunction = _ACTIVATIONS[op.activation]
     options.keepNumDims = len(op.in_shape) > 1
-    inputs = [writer.outputs[op.inputs[0]], *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0)]
+    inputs = [
+        writer.outputs[op.inputs[0]],
+        *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0),
+    ]
     kind = schema.BuiltinOptions.FullyConnectedOptions
     writer.operator(op, schema.BuiltinOperator.FULLY_CONNECTED, 4, inputs, _range(op), kind, options)
 

@@ -23,8 +23,8 @@ class Recipe:
         images_per_epoch: Training images of one epoch; later epochs go on where the last one
             stopped, so a small number sees fresh images for as long as there are any.
         batch_size: Images per step.
-        learning_rate: Peak of the schedule (Adam; linear warm-up, then cosine decay to zero,
-            Loshchilov and Hutter 2017).
+        learning_rate: Peak of the schedule for batches of 128, scaled with the batch size (Nesterov
+            momentum; linear warm-up, then cosine decay to zero, Loshchilov and Hutter 2017).
         warmup: Share of all steps in which the learning rate rises.
         patience: Stop after this many epochs without a lower validation loss, and go back to the
             best one; 0 never stops early.
@@ -34,7 +34,7 @@ class Recipe:
     epochs: int
     images_per_epoch: int
     batch_size: int = 128
-    learning_rate: float = 4e-3
+    learning_rate: float = 0.15
     warmup: float = 0.1
     patience: int = 0
     seed: int = 0
@@ -57,8 +57,8 @@ class Recipe:
 
 
 def batch_for(train_images: int) -> int:
-    """Images per step: 128, or fewer for small data so that an epoch has some 30 steps."""
-    return max(16, min(128, train_images // 32))
+    """Images per step: 128, or 64 and 32 for small data, so that an epoch has some 16 steps or more."""
+    return next((size for size in (128, 64) if train_images >= 16 * size), 32)
 
 
 def search_recipe(
@@ -68,10 +68,10 @@ def search_recipe(
 
     Args:
         train_images: Size of the training split.
-        epochs: Epochs, or None to spread `SEARCH_IMAGES` (3 to 20 epochs).
+        epochs: Epochs, or None to spread `SEARCH_IMAGES` (3 to 12 epochs).
         images: Images per epoch, or None for what fits.
     """
-    passes = epochs or max(3, min(20, round(SEARCH_IMAGES / train_images)))
+    passes = epochs or max(3, min(12, round(SEARCH_IMAGES / train_images)))
     per_epoch = min(images or max(1, SEARCH_IMAGES // passes), train_images)
     return Recipe(passes, per_epoch, batch_for(train_images), seed=seed)
 
