@@ -13,10 +13,10 @@ _SCHEMA_VERSION = 3
 _FILE_IDENTIFIER = b"TFL3"
 
 
-class AlignedBufferT(schema.BufferT):  # type: ignore[misc]
+class AlignedBufferT(schema.BufferT):
     """A buffer whose bytes start on a 16-byte boundary of the file, as kernels expect of constants."""
 
-    def Pack(self, builder: Any) -> Any:  # noqa: N802 - the Object API's name
+    def Pack(self, builder: Any) -> Any:
         """Write the buffer and return its offset."""
         data = np.asarray(self.data, np.uint8)
         builder.StartVector(1, data.size, ALIGNMENT_BYTES)

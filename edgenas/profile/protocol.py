@@ -23,6 +23,7 @@ from edgenas.errors import ConfigError
 Program = Callable[[], object]
 """Runs one inference."""
 
+WARM_UP = 4  # runs; after one alone the sentinel was 5 to 10 % slow behind programs of milliseconds
 STATISTIC = "lower quartile of undisturbed burst means"
 
 
@@ -98,7 +99,8 @@ class Sentinel:
 
     def look(self) -> float:
         """Time the work once; nanoseconds."""
-        self.program()  # back into the caches
+        for _ in range(WARM_UP):  # its code and data back into the caches and the branch predictor
+            self.program()
         start = self.clock_ns()
         for _ in range(self.inferences):
             self.program()
@@ -106,8 +108,8 @@ class Sentinel:
         self.floor_ns = min(self.floor_ns, elapsed)
         return elapsed
 
-    def settle(self, looks: int = 400) -> None:
-        """Find the floor before the first burst."""
+    def settle(self, looks: int = 3000) -> None:
+        """Find the floor before the first burst, for longer than most disturbances last."""
         for _ in range(looks):
             self.look()
 
@@ -138,7 +140,9 @@ def time_programs(
     try:
         for _ in range(protocol.rounds):
             open_programs = [
-                k for k in range(len(programs)) if _counted(bursts[k], sentinel, protocol) < protocol.bursts
+                k
+                for k, entries in enumerate(bursts)
+                if len(_undisturbed(entries, sentinel, protocol)) < protocol.bursts
             ]
             if not open_programs:
                 break
@@ -170,10 +174,6 @@ def _repeats(program: Program, burst_ns: float, clock_ns: Callable[[], int]) -> 
 def _undisturbed(entries: list[tuple[float, float]], sentinel: Sentinel, protocol: Protocol) -> list[float]:
     limit = sentinel.floor_ns * (1 + protocol.tolerance)
     return [mean_ns for look_ns, mean_ns in entries if look_ns <= limit]
-
-
-def _counted(entries: list[tuple[float, float]], sentinel: Sentinel, protocol: Protocol) -> int:
-    return len(_undisturbed(entries, sentinel, protocol))
 
 
 def _summary(

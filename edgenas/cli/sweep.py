@@ -1,0 +1,118 @@
+"""``edgenas sweep``: measures a space's operations and files them in a latency table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgenas.arch.space import SearchSpace
+
+HELP = "measure the operations of a search space on a device and write its latency table"
+
+SHIPPED_INPUTS = ("8x8x1", "28x28x1", "32x32x3")
+SHIPPED_CLASSES = (2, 10, 100)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to measure, on what, and where the table goes."""
+    parser.add_argument("--device", default="host", help="device id or TOML file (default: host)")
+    parser.add_argument("--space", default="micro", help="search space (default: micro)")
+    parser.add_argument(
+        "--input", metavar="HxWxC", help=f"input shape (default: {', '.join(SHIPPED_INPUTS)} in turn)"
+    )
+    parser.add_argument("--classes", type=int, help="number of classes (default: 2, 10 and 100 in turn)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="table (default: the one estimates read)")
+    parser.add_argument(
+        "--all", action="store_true", help="measure everything anew, not only what the table lacks"
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Sweep, and say what the table holds.
+
+    Raises:
+        UnknownNameError: No such device or space.
+        UnsupportedError: No runner reaches the device.
+        ConfigError: An input shape that cannot be read, or a file that is not a table.
+        MeasurementError: The machine was too busy; the table keeps what was measured.
+    """
+    from edgenas.cost.table import LatencyTable, table_path
+    from edgenas.profile.device import load_device
+    from edgenas.profile.runner import runner_for
+    from edgenas.profile.sweep import sweep
+
+    device = load_device(args.device)
+    runner = runner_for(device)
+    spaces = make_spaces(args.space, args.input, args.classes)
+    path = args.out or table_path(device.id, runner.runtime)
+    before = LatencyTable.load(path) if path.exists() and not args.all else None
+    table = sweep(spaces, runner, table=before, progress=_say, save=lambda partial: partial.save(path))
+    fit = table.calibration
+    return {
+        "device": table.device,
+        "runtime": table.runtime,
+        "table": str(path),
+        "date": table.date,
+        "operations": len(table.ops_us),
+        "added": len(table.ops_us) - (len(before.ops_us) if before else 0),
+        "invoke_us": table.invoke_us,
+        "calibration": {
+            "networks": fit.networks,
+            "factor": fit.factor,
+            "interval_low": fit.low,
+            "interval_high": fit.high,
+        },
+    }
+
+
+def make_spaces(name: str, shape: str | None, classes: int | None) -> list[SearchSpace]:
+    """The space for each input shape and number of classes.
+
+    Raises:
+        UnknownNameError: No such space.
+        ConfigError: A shape that is not three whole numbers.
+    """
+    from edgenas.arch import SPACES
+
+    shapes = [parse_shape(text) for text in ([shape] if shape else SHIPPED_INPUTS)]
+    counts = [classes] if classes is not None else SHIPPED_CLASSES
+    return [SPACES.get(name)(one, count) for one in shapes for count in counts]
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """(height, width, channels) of ``HxWxC``.
+
+    Raises:
+        ConfigError: The text is not three whole numbers above 0.
+    """
+    from edgenas.errors import ConfigError
+
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ConfigError(f"input shape '{text}' was given; expected HxWxC, for example 28x28x1")
+    return tuple(int(part) for part in parts)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print what the table holds."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(
+        f"[bold]{document['table']}[/bold]: {document['operations']} operations on "
+        f"{document['device']}/{document['runtime']}, {document['added']} of them new"
+    )
+    fit = document["calibration"]
+    if fit["interval_low"] is not None:
+        console.print(
+            f"calibrated on {fit['networks']} whole networks: factor {fit['factor']:.3f}, nine in ten "
+            f"within {fit['interval_low'] - 1:+.1%} to {fit['interval_high'] - 1:+.1%} of the prediction",
+            soft_wrap=True,
+        )

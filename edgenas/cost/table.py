@@ -1,0 +1,106 @@
+"""TableSource: a network's latency as the sum of its operations' measured latencies."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+
+from edgenas.arch.graph import Op, OpGraph
+from edgenas.cost.latency_table import LatencyTable, table_path
+from edgenas.cost.opkey import head_key, nearest, op_key
+from edgenas.cost.types import Cost, CostSource
+from edgenas.errors import ConfigError, TableMissError
+
+__all__ = ["LatencyTable", "TableSource", "table_path"]
+
+
+class TableSource(CostSource):
+    """Latency from a table; memory and size from another source.
+
+    ``latency = invoke overhead + factor * sum of operations``, with the factor fitted on the whole
+    networks that the table's sweep measured (`LatencyTable.calibration`), and an interval that held
+    nine of ten of them. Fully connected and softmax heads between two swept numbers of classes are
+    interpolated linearly; every other operation must be in the table. `OpCost.latency_ms` is the
+    operation's share without the invoke overhead.
+
+    Args:
+        table: The measured operations.
+        static: Source of RAM, flash, MACs and parameters, usually `edgenas.cost.static.StaticSource`.
+
+    Raises:
+        ConfigError: The two are of different devices or runtimes.
+    """
+
+    def __init__(self, table: LatencyTable, static: CostSource) -> None:
+        if (table.device, table.runtime) != (static.device, static.runtime):
+            raise ConfigError(
+                f"a latency table of {table.device}/{table.runtime} was given with static figures of "
+                f"{static.device}/{static.runtime}; expected the same device and runtime"
+            )
+        self.table = table
+        self.static = static
+        self.device = table.device
+        self.runtime = table.runtime
+        self._known_us = dict(table.ops_us)
+
+    def estimate(self, graph: OpGraph, *, per_op: bool = False) -> Cost:
+        """The cost of a network deployed in int8.
+
+        Raises:
+            TableMissError: An operation is not in the table; says how to measure it.
+            UnsupportedError: The graph holds an operation without a known cost.
+        """
+        latencies_us = self.op_latencies_us(graph)
+        fit = self.table.calibration
+        latency_ms = (self.table.invoke_us + fit.factor * sum(latencies_us)) / 1e3
+        cost = self.static.estimate(graph, per_op=per_op)
+        shares = tuple(
+            replace(entry, latency_ms=fit.factor * latency_us / 1e3)
+            for entry, latency_us in zip(cost.per_op, latencies_us, strict=True)
+        ) if per_op else ()  # fmt: skip
+        return replace(
+            cost,
+            precision=self.table.precision,
+            source="table",
+            latency_ms=latency_ms,
+            latency_low_ms=None if fit.low is None else latency_ms * fit.low,
+            latency_high_ms=None if fit.high is None else latency_ms * fit.high,
+            threads=self.table.threads,
+            per_op=shares,
+        )
+
+    def op_latencies_us(self, graph: OpGraph) -> list[float]:
+        """Microseconds of each operation as measured, before calibration.
+
+        Raises:
+            TableMissError: An operation is not in the table.
+        """
+        found = []
+        for op in graph.ops:
+            key = op_key(op)
+            latency_us = self._known_us.get(key)
+            if latency_us is None:
+                latency_us = self._known_us[key] = self._between_classes(op, key, graph)
+            found.append(latency_us)
+        return found
+
+    def _between_classes(self, op: Op, key: str, graph: OpGraph) -> float:
+        head = head_key(op)
+        points = self.table.heads.get(head, []) if head else []
+        classes = op.out_shape[-1]
+        position = bisect_left(points, (classes, 0.0))
+        if not 0 < position < len(points):
+            raise self._miss(op, key, graph)
+        (few, few_us), (many, many_us) = points[position - 1], points[position]
+        return few_us + (many_us - few_us) * (classes - few) / (many - few)
+
+    def _miss(self, op: Op, key: str, graph: OpGraph) -> TableMissError:
+        near = nearest(key, self.table.ops_us)
+        heads = [entry.out_shape[-1] for entry in graph.ops if entry.kind == "dense"]
+        classes = f" --classes {heads[-1]}" if heads else ""
+        shape = "x".join(map(str, graph.input_shape))
+        return TableMissError(
+            f"operation '{op.name}' ({key}) is not in the latency table of {self.device}/{self.runtime}; "
+            f"nearest is {near or 'none of its kind'}. Measure it: edgenas sweep --device {self.device} "
+            f"--space micro --input {shape}{classes}"
+        )

@@ -1,0 +1,5 @@
+"""Runners, one file each; importing this registers all of them."""
+
+from edgenas.profile.runners.litert import LiteRTRunner
+
+__all__ = ["LiteRTRunner"]

@@ -1,0 +1,197 @@
+"""The front as a chart: a cost to the right, validation accuracy upwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for, spans_decades
+from edgenas.report.labels import Labels, leader_line
+from edgenas.report.markup import text
+from edgenas.report.run import Run, Winner, cost_of, val_accuracy
+from edgenas.search.objective import format_metric, metric_name
+from edgenas.store import TrialRecord
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One trained candidate: its cost in the unit of the axis, and its accuracy in percent."""
+
+    trial: TrialRecord
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class FrontChart:
+    """What is drawn for one cost metric.
+
+    Attributes:
+        metric: The cost to the right.
+        unit: The unit that its figures are shown in.
+        size: How many of the metric's own units that is.
+        dots: All trained candidates.
+        front: Those that none beats in accuracy and this cost, the cheapest first.
+        winners: Winners with a final training, by trial id.
+        budget: Upper limit in the shown unit, or None.
+        floor: Accuracy in percent below which dots are drawn at the lower edge.
+    """
+
+    metric: str
+    unit: str
+    size: float
+    dots: Sequence[Dot]
+    front: Sequence[Dot]
+    winners: Sequence[Winner]
+    budget: float | None
+    floor: float
+
+    @property
+    def hidden(self) -> int:
+        """How many candidates lie below the lower edge."""
+        return sum(dot.y < self.floor for dot in self.dots)
+
+
+def front_chart(run: Run, metric: str) -> FrontChart | None:
+    """The chart of one cost metric, or None if no candidate was trained."""
+    known = [trial for trial in run.of_status("completed") if cost_of(trial, metric) is not None]
+    if not known:
+        return None
+    size, unit = _unit(metric, max(cost_of(trial, metric) or 0.0 for trial in known))
+    dots = {
+        trial.trial_id: Dot(trial, (cost_of(trial, metric) or 0.0) / size, 100 * (val_accuracy(trial) or 0.0))
+        for trial in known
+    }
+    limits = [limit / size for name, limit in run.budgets if name == metric]
+    return FrontChart(
+        metric=metric,
+        unit=unit,
+        size=size,
+        dots=list(dots.values()),
+        front=[dots[trial.trial_id] for trial in run.front_of([metric])],
+        winners=[winner for winner in run.kept if winner.trial_id in dots],
+        budget=min(limits, default=None),
+        floor=_floor([dot.y for dot in dots.values()]),
+    )
+
+
+def _unit(metric: str, largest: float) -> tuple[float, str]:
+    if metric == "latency_ms":
+        return 1.0, "ms"
+    if metric.endswith("_bytes"):
+        return 1024.0, "KiB"
+    return (1e6, "millions") if largest >= 2e6 else (1e3, "thousands")
+
+
+def _floor(accuracies: Sequence[float]) -> float:
+    """Far outliers must not squeeze everything else into the upper edge."""
+    low, quarter, high = np.quantile(accuracies, (0.0, 0.25, 1.0))
+    sensible = quarter - 1.5 * (high - quarter)
+    return float(sensible if high - low > 1.5 * (high - sensible) else low)
+
+
+def draw_front(chart: FrontChart, frame: Frame) -> str:
+    """The chart as SVG."""
+    x, y = _scales(chart, frame)
+    labels = Labels((frame.left + 2, frame.top, frame.x_range[1] - 2, frame.y_range[0] - 2))
+    for dot in chart.dots:
+        labels.block_point(x(dot.x), y(dot.y), 4)
+    name = f"Validation accuracy against {metric_name(chart.metric)} of {len(chart.dots)} trained candidates"
+    content = [
+        draw_y_axis(frame, y, 6 if frame.width > 500 else 5, " %"),
+        draw_x_axis(frame, x, _title(chart, x), 12 if frame.width > 500 else 6),
+        _budget(chart, frame, x, labels),
+        _step_line(chart, frame, x, y),
+        _dots(chart, x, y),
+        _winners(chart, frame, x, y, labels),
+    ]
+    return frame.svg(name, "".join(content))
+
+
+def _scales(chart: FrontChart, frame: Frame) -> tuple[Scale, Scale]:
+    costs = [dot.x for dot in chart.dots]
+    if chart.budget is not None and chart.budget <= 1.6 * max(costs):
+        costs.append(chart.budget)
+    finals = [100 * winner.float_val for winner in chart.winners if winner.float_val is not None]
+    accuracies = [max(dot.y, chart.floor) for dot in chart.dots] + finals
+    y = scale_for(accuracies, *frame.y_range)
+    capped = Scale(max(0.0, y.low), min(100.0, y.high), y.start, y.end)
+    return scale_for(costs, *frame.x_range, log=spans_decades(costs)), capped
+
+
+def _title(chart: FrontChart, x: Scale) -> str:
+    return f"{metric_name(chart.metric)} ({chart.unit}{', logarithmic' if x.log else ''})"
+
+
+def _budget(chart: FrontChart, frame: Frame, x: Scale, labels: Labels) -> str:
+    if chart.budget is None:
+        return ""
+    label = f"budget {format_metric(chart.metric, chart.budget * chart.size)}"
+    bottom, top = frame.y_range
+    if chart.budget > x.high:
+        right = frame.x_range[1] - 4
+        box = (right - 7 * (len(label) + 2), bottom - 22, right, bottom)
+        labels.taken.append(box)
+        return f'<text class="budget" x="{right}" y="{bottom - 8}" text-anchor="end">{text(label)} →</text>'
+    place = x(chart.budget)
+    width = frame.x_range[1] - place
+    labels.taken.append((place - 7 * len(label) - 6, bottom - 22, place, bottom))
+    return (
+        f'<rect class="over" x="{place}" y="{top}" width="{width:.1f}" height="{bottom - top}"/>'
+        f'<line class="budget" x1="{place}" x2="{place}" y1="{top}" y2="{bottom}"/>'
+        f'<text class="budget" x="{place - 6}" y="{bottom - 8}" text-anchor="end">{text(label)}</text>'
+    )
+
+
+def _step_line(chart: FrontChart, frame: Frame, x: Scale, y: Scale) -> str:
+    if not chart.front:
+        return ""
+    first = chart.front[0]
+    path = [f"M{x(first.x)} {y(first.y)}"]
+    for dot in chart.front[1:]:
+        path.append(f"H{x(dot.x)}V{y(dot.y)}")
+    return f'<path class="front" d="{"".join(path)}H{frame.x_range[1]}"/>'
+
+
+def _dots(chart: FrontChart, x: Scale, y: Scale) -> str:
+    on_front = {dot.trial.trial_id for dot in chart.front}
+    parts = []
+    for dot in sorted(chart.dots, key=lambda dot: dot.trial.trial_id in on_front):
+        front = dot.trial.trial_id in on_front
+        cost = format_metric(chart.metric, dot.x * chart.size)
+        tip = f"trial {dot.trial.trial_id}: {dot.y:.1f} % after the search, {cost}" + front * ", on the front"
+        parts.append(
+            f'<g class="dot{" on" if front else ""}" data-trial="{text(dot.trial.trial_id)}">'
+            f"<title>{text(tip)}</title>{_mark(x(dot.x), y(dot.y), dot.y < chart.floor, front)}</g>"
+        )
+    return "".join(parts)
+
+
+def _mark(x: float, y: float, below: bool, front: bool) -> str:
+    if below:
+        return f'<path d="M{x - 4:g} {y - 8:g}h8l-4 6z"/>'
+    return f'<circle cx="{x}" cy="{y}" r="{4.5 if front else 3.5}"/>'
+
+
+def _winners(chart: FrontChart, frame: Frame, x: Scale, y: Scale, labels: Labels) -> str:
+    places = {dot.trial.trial_id: (x(dot.x), y(dot.y)) for dot in chart.dots}
+    finals = {w.trial_id: 100 * w.float_val for w in chart.winners if w.float_val is not None}
+    for trial_id, final in finals.items():
+        labels.block_point(places[trial_id][0], y(final), 7)
+    parts = []
+    for trial_id, final in sorted(finals.items(), key=lambda item: -item[1]):
+        (column, before), after = places[trial_id], y(final)
+        label = f"{trial_id} · {final:.1f} %"
+        box = labels.place(column, after, label)
+        middle = (box[0] + box[2]) / 2
+        parts.append(
+            f'<g class="winner" data-trial="{text(trial_id)}">'
+            f"<title>{text(f'trial {trial_id}: {final:.1f} % after the final training')}</title>"
+            f'<line class="gain" x1="{column}" x2="{column}" y1="{before}" y2="{after}"/>'
+            f"{leader_line(column, after, box)}"
+            f'<path d="M{column} {after - 6:g}l6 6l-6 6l-6-6z"/>'
+            f'<text x="{middle:.1f}" y="{box[3] - 3.5:.1f}" text-anchor="middle">{text(label)}</text></g>'
+        )
+    return "".join(parts)

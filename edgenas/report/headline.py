@@ -1,0 +1,141 @@
+"""The first screen: what was asked, what came out, how to use it."""
+
+from __future__ import annotations
+
+import shlex
+
+from edgenas.report.intervals import wilson
+from edgenas.report.markup import count, duration, paragraph, percent, text
+from edgenas.report.run import Run, Winner, val_accuracy
+from edgenas.search.objective import VAL_ERROR, format_metric, metric_name
+
+STATUS_WORDS = {
+    "starting": "just begun",
+    "searching": "searching",
+    "retraining": "training the winners",
+    "exporting": "quantizing and exporting",
+    "done": "finished",
+}
+
+
+def headline(run: Run) -> str:
+    """The head of the page."""
+    data, device = run.document("data"), run.document("device")
+    title = f"{text(data.get('name', 'A run just begun'))} <span>on</span> {text(device.get('name', '…'))}"
+    state = "done" if run.status == "done" else "going"
+    status = f'<span class="status {state}">{text(STATUS_WORDS.get(run.status, run.status))}</span>'
+    best = run.best
+    return (
+        f'<header><p class="kicker">edgenas report {status}</p><h1>{title}</h1>'
+        f'<p class="lead"><b>Asked for:</b> {_asked(run)}</p>'
+        f'<p class="lead"><b>Came out:</b> {_came_out(run, best)}</p>'
+        f"{_tiles(run, best) if best else ''}{_use(run, best) if best else ''}</header>"
+    )
+
+
+def _asked(run: Run) -> str:
+    data, device = run.document("data"), run.document("device")
+    if not data:
+        return "not written down yet."
+    shape = "×".join(str(size) for size in data.get("input_shape") or [])
+    sizes = [
+        f"{data[split]:,} {split}" for split in ("train", "validation", "test") if data.get(split) is not None
+    ]
+    sentence = f"a classifier for <b>{text(data.get('name'))}</b>"
+    classes = data.get("class_names") or []
+    details = [f"{len(classes)} classes"] if classes else []
+    details += [f"inputs of {text(shape)}"] if shape else []
+    details += [f"{text(', '.join(sizes))} images"] if sizes else []
+    sentence += f" ({'; '.join(details)})" if details else ""
+    if device:
+        runtime = f" with {text(device['runtime'])}" if device.get("runtime") else ""
+        sentence += f" that runs on {text(device.get('name') or device.get('id'))}{runtime}"
+    limits = [f"{metric_name(metric)} of at most {format_metric(metric, limit)}" for metric, limit in run.budgets]
+    sentence += f", with {' and '.join(map(text, limits))}" if limits else ", without budgets"
+    costs = [metric_name(name) for name in run.objectives if name != VAL_ERROR]
+    return f"{sentence}; accurate, and low in {text(' and '.join(costs))}."
+
+
+def _came_out(run: Run, best: Winner | None) -> str:
+    completed = run.of_status("completed")
+    if best is None:
+        if not completed:
+            return "nothing yet; no candidate has finished its training."
+        top = max(val_accuracy(trial) or 0.0 for trial in completed)
+        return (
+            f"nothing final yet. {count(len(completed), 'candidate')} trained so far, the best of them with "
+            f"{percent(top)} validation accuracy after its short training."
+        )
+    finished = [winner for winner in run.kept if winner.delivered.files]
+    if best.int8_test is None:
+        return (
+            f"so far {count(len(run.kept), 'winner')}; trial <b>{text(best.trial_id)}</b> leads with "
+            f"{percent(best.float_val)} validation accuracy before quantization."
+        )
+    return (
+        f"{count(len(finished), 'network')}, found among {count(len(completed), 'trained candidate')}"
+        f"{_in_time(run)}. The most accurate on validation images, trial <b>{text(best.trial_id)}</b>, "
+        f"classifies <b>{percent(best.int8_test)}</b> of the test images right as an int8 file."
+    )
+
+
+def _in_time(run: Run) -> str:
+    seconds = run.meta["elapsed_seconds"]
+    return f" in {duration(seconds)}" if seconds else ""
+
+
+def _tiles(run: Run, best: Winner) -> str:
+    """The best winner's figures, large."""
+    cost = best.trial.cost
+    tiles = [_accuracy_tile(run, best)]
+    tiles.append(("peak RAM", _figure("peak_ram_bytes", cost.peak_ram_bytes), _share(run, best, "peak_ram_bytes")))
+    tiles.append(("flash", _figure("flash_bytes", best.flash_bytes), _share(run, best, "flash_bytes")))
+    if cost.latency_ms is not None:
+        note = _share(run, best, "latency_ms") or text(f"source: {cost.source}")
+        tiles.append(("latency", _figure("latency_ms", cost.latency_ms), note))
+    tiles.append(("MACs", _figure("macs", cost.macs), f"{text(format_metric('params', cost.params))} parameters"))
+    items = "".join(
+        f'<div class="tile"><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>'
+        for name, value, note in tiles
+    )
+    return f'<dl class="tiles" aria-label="Figures of trial {text(best.trial_id)}">{items}</dl>'
+
+
+def _accuracy_tile(run: Run, best: Winner) -> tuple[str, str, str]:
+    images = run.document("data").get("test")
+    if best.int8_test is None:
+        return "validation accuracy, float", _unit(percent(best.float_val)), "not exported yet"
+    if not images:
+        return "test accuracy, int8", _unit(percent(best.int8_test)), ""
+    low, high = wilson(best.int8_test, images)
+    note = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    return "test accuracy, int8", _unit(percent(best.int8_test)), note
+
+
+def _figure(metric: str, value: float) -> str:
+    return _unit(text(format_metric(metric, value)).replace(" ", "&nbsp;"))
+
+
+def _unit(figure: str) -> str:
+    """A figure with its unit set smaller."""
+    number, space, unit = figure.partition("&nbsp;")
+    return f'{number}{space}<span class="unit">{unit}</span>' if unit else figure
+
+
+def _share(run: Run, best: Winner, metric: str) -> str:
+    limit = next((limit for name, limit in run.budgets if name == metric), None)
+    if limit is None:
+        return ""
+    value = best.flash_bytes if metric == "flash_bytes" else getattr(best.trial.cost, metric)
+    return f"{100 * value / limit:.0f} % of {text(format_metric(metric, limit))}"
+
+
+def _use(run: Run, best: Winner) -> str:
+    if not best.delivered.files:
+        return ""
+    command = f"edgenas export {shlex.quote(str(run.folder))} --trial {shlex.quote(best.trial_id)} --out models"
+    names = ", ".join(f"<code>{text(file.file)}</code>" for file in best.delivered.files)
+    place = f"winners/{best.trial_id}/"
+    return paragraph(f"Its files lie in <code>{text(place)}</code> beside this report: {names}. Copy them with") + (
+        f"<pre><code>{text(command)}</code></pre>"
+    )

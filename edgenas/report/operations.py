@@ -1,0 +1,99 @@
+"""The operations of one network with the share of each in its cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from edgenas.arch.graph import Op, OpGraph, Shape
+from edgenas.cost.types import OpCost
+from edgenas.store import TrialRecord
+
+_WORDS = {
+    "conv2d": "conv",
+    "depthwise_conv2d": "depthwise",
+    "dense": "dense",
+    "add": "add",
+    "max_pool2d": "max pool",
+    "avg_pool2d": "average pool",
+    "global_avg_pool": "global pool",
+}
+_FAMILIES = {"conv2d": "conv", "depthwise_conv2d": "depthwise", "dense": "dense", "add": "add"}
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """One operation as it is drawn.
+
+    Attributes:
+        block: The block it belongs to, for example ``3 mbconv``, or empty.
+        words: What it does, for example ``conv 3×3 /2``.
+        family: What colour it has: ``conv``, ``depthwise``, ``dense``, ``add`` or ``other``.
+        shape: Shape of its output, or None where it is not known.
+        sources: Rows whose output it reads; the network's input is row -1.
+        macs: Multiply-accumulate operations.
+        weight_bytes: Bytes of weights and biases in int8.
+        latency_ms: Milliseconds, or None where not known.
+    """
+
+    block: str
+    words: str
+    family: str
+    shape: Shape | None
+    sources: tuple[int, ...]
+    macs: int
+    weight_bytes: int
+    latency_ms: float | None
+
+
+def operation_rows(trial: TrialRecord) -> list[OpRow]:
+    """The operations of a trial in running order; empty if only its builder knows them."""
+    shares = trial.cost.per_op
+    if not trial.spec.blocks:
+        return [_from_share(number, share) for number, share in enumerate(shares)]
+    graph = trial.spec.graph()
+    if len(shares) != len(graph.ops):
+        shares = tuple(_static_share(op) for op in graph.ops)
+    return _rows(graph, shares)
+
+
+def _rows(graph: OpGraph, shares: tuple[OpCost, ...]) -> list[OpRow]:
+    return [
+        OpRow(
+            block=_block(op.name),
+            words=_words(op),
+            family=_FAMILIES.get(op.kind, "other"),
+            shape=op.out_shape,
+            sources=tuple(tensor - 1 for tensor in op.inputs),
+            macs=share.macs,
+            weight_bytes=share.weight_bytes,
+            latency_ms=share.latency_ms,
+        )
+        for op, share in zip(graph.ops, shares, strict=True)
+    ]
+
+
+def _from_share(number: int, share: OpCost) -> OpRow:
+    words, family = _WORDS.get(share.kind, share.kind), _FAMILIES.get(share.kind, "other")
+    return OpRow("", words, family, None, (number - 1,), share.macs, share.weight_bytes, share.latency_ms)
+
+
+def _static_share(op: Op) -> OpCost:
+    """MACs, and the bytes of int8 weights with one int32 bias a channel."""
+    shape = op.weight_shape
+    weight_bytes = prod(shape) + 4 * op.out_shape[-1] if shape else 0
+    return OpCost(op.name, op.kind, op.macs, weight_bytes)
+
+
+def _block(name: str) -> str:
+    """``b3_mbconv_expand`` belongs to block ``3 mbconv``."""
+    parts = name.split("_")
+    named = len(parts) > 2 and parts[0][:1] == "b" and parts[0][1:].isdigit()
+    return f"{parts[0][1:]} {parts[1]}" if named else ""
+
+
+def _words(op: Op) -> str:
+    words = _WORDS.get(op.kind, op.kind.replace("_", " "))
+    if op.kind in ("conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d"):
+        words += f" {op.kernel[0]}×{op.kernel[1]}"
+    return words + (f" /{op.stride[0]}" if max(op.stride) > 1 else "")

@@ -1,0 +1,165 @@
+"""Read everything that a report needs from a store, once; missing facts get an empty default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.report.delivered import Delivered, read_manifest
+from edgenas.search.objective import VAL_ERROR
+from edgenas.search.pareto import front_mask
+from edgenas.store import Store, TrialRecord, WinnerRecord
+
+META_KEYS = (
+    "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
+    "elapsed_seconds", "machine", "search",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A candidate of the short list with all that is known of it.
+
+    Attributes:
+        trial: The trial of the search.
+        note: The store's record of its final training and export.
+        delivered: Its exported files.
+    """
+
+    trial: TrialRecord
+    note: WinnerRecord
+    delivered: Delivered
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's number."""
+        return self.trial.trial_id
+
+    @property
+    def float_val(self) -> float | None:
+        """Validation accuracy of the Keras model after the final training."""
+        return None if self.note.result is None else float(self.note.result["val_accuracy"])
+
+    @property
+    def float_bundle(self) -> float | None:
+        """Validation accuracy of the float32 file, on the same images as `int8_val`."""
+        return self.delivered.accuracy("float32", "validation")
+
+    @property
+    def int8_val(self) -> float | None:
+        """Validation accuracy of the int8 file."""
+        return self.delivered.accuracy("int8", "validation")
+
+    @property
+    def int8_test(self) -> float | None:
+        """Test accuracy of the int8 file."""
+        return self.delivered.accuracy("int8", "test")
+
+    @property
+    def flash_bytes(self) -> int:
+        """Size of the int8 TFLite file as written, else as predicted."""
+        return self.delivered.size_bytes("int8") or self.trial.cost.flash_bytes
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as read from its store.
+
+    Attributes:
+        folder: The run folder.
+        meta: Facts by name, one entry for each of `META_KEYS`, None where not known.
+        trials: All trials in their order.
+        refusals: Candidates refused before training, by budget.
+        shortlist: Winners, dropped ones included.
+    """
+
+    folder: Path
+    meta: Mapping[str, Any]
+    trials: Sequence[TrialRecord]
+    refusals: Mapping[str, int]
+    shortlist: Sequence[Winner]
+
+    @property
+    def status(self) -> str:
+        """``searching``, ``retraining``, ``exporting``, ``done`` or ``starting``."""
+        return str(self.meta["status"] or "starting")
+
+    def document(self, key: str) -> dict[str, Any]:
+        """A fact that is a document; empty if it is not known."""
+        return dict(self.meta[key] or {})
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What is minimized, the validation error first."""
+        return tuple(self.meta["objectives"] or (VAL_ERROR, "macs"))
+
+    @property
+    def budgets(self) -> list[tuple[str, float]]:
+        """Upper limits by metric."""
+        return [(entry["metric"], float(entry["limit"])) for entry in self.meta["constraints"] or []]
+
+    def of_status(self, status: str) -> list[TrialRecord]:
+        """The trials that are ``running``, ``completed`` or ``failed``."""
+        return [trial for trial in self.trials if trial.status == status]
+
+    @property
+    def kept(self) -> list[Winner]:
+        """Winners that were not dropped."""
+        return [winner for winner in self.shortlist if winner.note.reason is None]
+
+    @property
+    def dropped(self) -> list[Winner]:
+        """Candidates of the short list that were dropped afterwards."""
+        return [winner for winner in self.shortlist if winner.note.reason is not None]
+
+    @property
+    def best(self) -> Winner | None:
+        """The winner most accurate on validation images; the test set must not choose."""
+        known = [winner for winner in self.kept if (winner.int8_val or winner.float_val) is not None]
+        return max(known, key=lambda w: (w.int8_val or w.float_val or 0.0), default=None)
+
+    @cached_property
+    def front(self) -> list[TrialRecord]:
+        """Completed trials that no other one dominates, the cheapest first."""
+        return self.front_of(self.objectives[1:])
+
+    def front_of(self, metrics: Sequence[str]) -> list[TrialRecord]:
+        """The front of validation error against some costs, sorted by the first of them."""
+        known = [
+            trial
+            for trial in self.of_status("completed")
+            if trial.val_error is not None and all(cost_of(trial, name) is not None for name in metrics)
+        ]
+        points = [[trial.val_error, *(cost_of(trial, name) for name in metrics)] for trial in known]
+        mask = front_mask(np.array(points, dtype=float))
+        front = [trial for trial, on_front in zip(known, mask, strict=True) if on_front]
+        return sorted(front, key=lambda trial: cost_of(trial, metrics[0]) or 0.0)
+
+
+def cost_of(trial: TrialRecord, metric: str) -> float | None:
+    """A predicted cost of a trial, or None where it is not known."""
+    value = getattr(trial.cost, metric)
+    return None if value is None else float(value)
+
+
+def val_accuracy(trial: TrialRecord) -> float | None:
+    """Validation accuracy after the short training of the search, or None."""
+    return None if trial.val_error is None else 1.0 - trial.val_error
+
+
+def read_run(store: Store) -> Run:
+    """Everything that the report needs from a store."""
+    trials = store.trials()
+    by_id = {trial.trial_id: trial for trial in trials}
+    shortlist = [
+        Winner(by_id[note.trial_id], note, read_manifest(note.manifest))
+        for note in store.winners()
+        if note.trial_id in by_id
+    ]
+    meta = {key: store.meta(key) for key in META_KEYS}
+    return Run(store.folder, meta, trials, store.refusals(), shortlist)

@@ -1,0 +1,133 @@
+"""The graph and both Keras agree on every network: parameters, MACs, shapes, outputs."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from edgenas.arch import MicroSpace, OpGraph
+from edgenas.arch.graph import Op
+from edgenas.build.builder import build_model
+from edgenas.build.read_keras import graph_from_keras
+from edgenas.build.twin import twin
+from edgenas.errors import UnsupportedError
+
+SHAPES = ((8, 8, 1), (28, 28, 1), (32, 32, 3))
+SPECS = [MicroSpace(SHAPES[k % 3], 10).sample(np.random.default_rng(k)) for k in range(500)]
+
+
+def keras_macs(model: object) -> int:
+    """Multiply-accumulates counted from the layers themselves, independent of OpGraph."""
+    total = 0
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind in ("Conv2D", "DepthwiseConv2D"):
+            height, width, channels = layer.output.shape[1:]
+            kernel = layer.get_weights()[0].shape
+            per_output = kernel[0] * kernel[1] * (kernel[2] if kind == "Conv2D" else 1)
+            total += height * width * channels * per_output
+        elif kind == "Dense":
+            total += int(np.prod(layer.get_weights()[0].shape))
+    return total
+
+
+def output_of(model: object, op: Op) -> tuple[int, ...]:
+    names = {layer.name for layer in model.layers}
+    suffixes = ("_relu6", "_relu", "_bn", "")
+    last = next(op.name + suffix for suffix in suffixes if op.name + suffix in names)
+    return tuple(model.get_layer(last).output.shape[1:])
+
+
+@pytest.mark.parametrize("start", range(0, 500, 50))
+def test_fifty_random_specs_agree_with_keras(start: int) -> None:
+    for spec in SPECS[start : start + 50]:
+        graph = spec.graph()
+        model = build_model(graph, keras)
+        assert model.count_params() == graph.params
+        assert keras_macs(model) == graph.macs
+        for op in graph.ops:
+            assert output_of(model, op) == op.out_shape, op.name
+        assert graph_from_keras(model) == graph
+        keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("index", range(0, 500, 50))
+def test_the_twin_computes_the_same(index: int) -> None:
+    spec = SPECS[index]
+    model = build_model(spec, keras)
+    rng = np.random.default_rng(index)
+    model.set_weights([weight + 0.1 * rng.random(weight.shape) for weight in model.get_weights()])
+    images = rng.random((4, *spec.input_shape), dtype=np.float32)
+    expected = np.asarray(model(images, training=False))
+    given = np.asarray(twin(spec, model.get_weights())(images, training=False))
+    assert np.abs(given - expected).max() <= 1e-5
+    assert expected.sum(axis=-1) == pytest.approx(1, abs=1e-5)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    weights = build_model(SPECS[0], keras).get_weights()
+    with pytest.raises(UnsupportedError, match="same spec"):
+        twin(SPECS[1], weights)
+
+
+def test_an_operation_without_a_layer_is_named() -> None:
+    graph = OpGraph((8, 8, 1), (Op("pad", "p", (0,), (8, 8, 1), (10, 10, 1)),))
+    with pytest.raises(UnsupportedError, match="'pad'"):
+        build_model(graph, tf_keras)
+
+
+def read(*layers: object, shape: tuple[int, ...] = (8, 8, 1)) -> OpGraph:
+    return graph_from_keras(keras.Sequential([keras.Input(shape), *layers]))
+
+
+def test_a_users_own_model_is_read_with_activations_fused() -> None:
+    graph = read(
+        keras.layers.Conv2D(4, 3, activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Flatten(),
+        keras.layers.Dense(8),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0),
+        keras.layers.Dense(3, activation="softmax"),
+    )
+    kinds = [(op.kind, op.activation) for op in graph.ops]
+    assert kinds == [
+        ("conv2d", "relu"),
+        ("max_pool2d", "linear"),
+        ("reshape", "linear"),
+        ("dense", "relu6"),
+        ("dense", "linear"),
+        ("softmax", "linear"),
+    ]
+    assert graph.ops[0].out_shape == (6, 6, 4)
+    assert graph.ops[3].macs == 36 * 8
+
+
+def test_skip_connections_of_a_functional_model_are_followed() -> None:
+    inputs = keras.Input((8, 8, 2))
+    hidden = keras.layers.Conv2D(2, 3, padding="same")(inputs)
+    graph = graph_from_keras(keras.Model(inputs, keras.layers.Add()([inputs, hidden])))
+    assert graph.ops[1].inputs == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (keras.layers.Conv2DTranspose(2, 3, name="up"), "'up' .Conv2DTranspose. has no cost"),
+        (keras.layers.Conv2D(2, 3, dilation_rate=2, name="wide"), "'wide' is dilated"),
+        (keras.layers.Conv2D(2, 3, activation="gelu", name="g"), "activation 'gelu' of layer 'g'"),
+        (keras.layers.BatchNormalization(name="first"), "'first' does not directly follow"),
+        (keras.layers.ReLU(2.0, name="r2"), "'r2' is a ReLU other than"),
+    ],
+)
+def test_a_layer_without_a_cost_is_named(layer: object, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        read(layer)
+
+
+def test_an_input_of_no_fixed_size_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="fixed size"):
+        read(keras.layers.Conv2D(2, 3), shape=(None, None, 1))

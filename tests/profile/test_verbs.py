@@ -1,0 +1,114 @@
+"""The verbs devices, sweep and profile, without the command line around them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from edgenas.cli import devices, profile, sweep
+from edgenas.cost.table import LatencyTable
+from edgenas.errors import ConfigError, UnknownNameError, UnsupportedError
+from edgenas.profile.protocol import Measurement
+from edgenas.profile.runners import LiteRTRunner
+from edgenas.profile.synthesize import tiny_model
+
+
+def call(verb: ModuleType, *words: str) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    document = verb.run(parser.parse_args(words))
+    json.dumps(document)
+    verb.show(document)
+    return dict(document)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that answers at once: each model takes as many nanoseconds as it has bytes."""
+
+    def answer(self: LiteRTRunner, models: list[bytes]) -> list[Measurement]:
+        return [Measurement(len(model) / 1e6, len(model) / 2e6, len(model) / 5e5, 12) for model in models]
+
+    monkeypatch.setattr(LiteRTRunner, "measure_batch", answer)
+
+
+def test_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    document = call(devices, "list")
+    assert [entry["id"] for entry in document["devices"]][:2] == ["arduino-nano-33-ble", "host"]
+    assert "nucleo-l4r5zi" in capsys.readouterr().out
+
+
+def test_a_device_is_shown_with_its_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    document = call(devices, "show", "nucleo-l4r5zi")
+    assert document["devices"][0]["ram_bytes"] == 655360
+    assert "DS12023" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="needs a device"):
+        call(devices, "show")
+    with pytest.raises(UnknownNameError):
+        call(devices, "show", "nucleus")
+
+
+@pytest.mark.usefixtures("quick")
+def test_check_tells_what_can_be_measured_on() -> None:
+    found = {entry["id"]: entry for entry in call(devices, "check")["devices"]}
+    assert found["host"]["reachable"] and found["host"]["latency_ms"] == len(tiny_model()) / 1e6
+    assert not found["nucleo-l4r5zi"]["reachable"]
+    assert "no runner reaches" in found["nucleo-l4r5zi"]["note"]
+    assert call(devices, "check", "nucleo-l4r5zi")["exit_code"] == 1
+    assert call(devices, "check", "host")["exit_code"] == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_sweep_writes_the_table_and_adds_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "litert.json"
+    words = ("--input", "8x8x1", "--out", str(path))
+    first = call(sweep, *words, "--classes", "10")
+    table = LatencyTable.load(path)
+    assert first["added"] == first["operations"] == len(table.ops_us) > 500
+    assert first["calibration"]["networks"] == 150
+    assert call(sweep, *words, "--classes", "10")["added"] == 0
+    assert LatencyTable.load(path) == table
+    assert call(sweep, *words, "--classes", "4")["added"] == 9  # eight widths of dense, one softmax
+    assert call(sweep, *words, "--classes", "10", "--all")["operations"] == first["operations"]
+
+
+@pytest.mark.parametrize("text", ["28x28", "28x28x1x1", "axbxc", "0x8x1", "-8x8x1"])
+def test_a_shape_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="28x28x1"):
+        sweep.parse_shape(text)
+
+
+def test_default_spaces_are_those_of_the_shipped_table() -> None:
+    spaces = sweep.make_spaces("micro", None, None)
+    assert len({(space.input_shape, space.classes) for space in spaces}) == 9
+    assert [space.classes for space in sweep.make_spaces("micro", "12x20x2", 7)] == [7]
+
+
+def test_only_a_device_with_a_runner_can_be_swept(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="no runner reaches"):
+        call(sweep, "--device", "raspberry-pi-pico", "--out", str(tmp_path / "t.json"))
+    with pytest.raises(UnknownNameError, match="micro"):
+        call(sweep, "--space", "mikro", "--out", str(tmp_path / "t.json"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_profile_gives_the_measured_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "tiny.tflite"
+    path.write_bytes(tiny_model())
+    document = call(profile, str(path))
+    assert list(document)[:5] == ["device", "runtime", "precision", "source", "latency_ms"]
+    assert (document["source"], document["precision"], document["threads"]) == ("measured", "int8", 1)
+    assert document["latency_ms"] == path.stat().st_size / 1e6
+    assert document["macs"] == 14 * 14 * 32 * 9
+    assert document["flash_bytes"] == path.stat().st_size
+    assert "12 bursts" in capsys.readouterr().out
+
+
+def test_profile_needs_a_model(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="there is no file"):
+        call(profile, str(tmp_path / "nothing.tflite"))
