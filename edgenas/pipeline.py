@@ -15,13 +15,14 @@ from typing import Any, Protocol
 
 from edgenas.arch.space import SPACES, SearchSpace
 from edgenas.config import RunConfig, config_from
+from edgenas.cost.table import TableSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import load_dataset
 from edgenas.environment import machine, versions
 from edgenas.errors import StoreError
 from edgenas.profile.device import Device, load_device
-from edgenas.profile.sources import cost_source
+from edgenas.profile.sources import cost_source, table_state
 from edgenas.report import write_report
 from edgenas.search.objective import VAL_ERROR, Constraint
 from edgenas.search.problem import Problem, check_budgets
@@ -211,6 +212,8 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
     space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
     device = load_device(config.device)
     source = cost_source(device)
+    if isinstance(source, TableSource):
+        source.check_covers(space)
     objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
     return Problem(space, source, tuple(budgets(config, device)), objectives), device
 
@@ -231,6 +234,7 @@ def budgets(config: RunConfig, device: Device) -> list[Constraint]:
 def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem, device: Device) -> None:
     """Write down everything that is needed to understand and repeat the run."""
     source = problem.cost_source
+    table = table_state(device) if isinstance(source, TableSource) else None
     store.set_meta(
         status="searching",
         config=config.to_json(),
@@ -250,7 +254,12 @@ def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem
         objectives=list(problem.objectives),
         constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],
         space=problem.space.name,
-        device={"id": device.id, "name": device.name, "runtime": source.runtime},
+        device={
+            "id": device.id,
+            "name": device.name,
+            "runtime": source.runtime,
+            **({"note": table.note} if table and not table.fits else {}),
+        },
         elapsed_seconds=0.0,
     )
 

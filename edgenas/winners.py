@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def retrain(
             try:
                 path = store.weights_path(record.trial_id, final=True)
                 result = process.run(Job(record.spec, recipe, path), listener.epoch_ended)
-                changes = {"recipe": recipe.to_json(), "result": asdict(result)}
+                changes: dict[str, Any] = {"recipe": recipe.to_json(), "result": asdict(result)}
             except TrialError as error:
                 changes = {"reason": f"final training failed: {error}"}
             store.update_winner(winner.trial_id, **changes)

@@ -38,6 +38,7 @@ def _check(device: Any) -> dict[str, Any]:
     """Measure a tiny model if a runner reaches the device, and compare its table with the machine."""
     from edgenas.errors import EdgenasError
     from edgenas.profile.runner import runner_for
+    from edgenas.profile.sources import table_state
     from edgenas.profile.synthesize import tiny_model
 
     document = {"id": device.id, "runtime": device.runtime, "reachable": False, "latency_ms": None}
@@ -46,23 +47,7 @@ def _check(device: Any) -> dict[str, Any]:
         document["latency_ms"] = runner.measure(tiny_model()).latency_ms
     except EdgenasError as error:
         return {**document, "note": str(error)}
-    return {**document, "reachable": True, "note": _table_note(runner)}
-
-
-def _table_note(runner: Any) -> str:
-    from edgenas.cost.table import LatencyTable, table_path
-
-    path = table_path(runner.device.id, runner.runtime)
-    command = f"edgenas sweep --device {runner.device.id}"
-    if not path.exists():
-        return f"no latency table yet; measure one with: {command}"
-    table = LatencyTable.load(path)
-    if dict(table.machine) != runner.machine():
-        return (
-            f"its latency table was measured on {table.machine.get('cpu')} with "
-            f"{table.machine.get('version')}, which is not what runs here; measure this one with: {command}"
-        )
-    return f"latency table of {table.date} with {len(table.ops_us)} operations"
+    return {**document, "reachable": True, "note": table_state(device).note}
 
 
 def show(document: dict[str, Any]) -> None:

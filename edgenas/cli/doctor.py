@@ -70,10 +70,14 @@ def _tflite_micro() -> str:
 
 
 def _host_table() -> str:
+    from edgenas.errors import MeasurementError
     from edgenas.profile.device import load_device
-    from edgenas.profile.sources import table_note
+    from edgenas.profile.sources import table_state
 
-    return table_note(load_device("host"))
+    state = table_state(load_device("host"))
+    if not state.fits:
+        raise MeasurementError(state.note)
+    return state.note
 
 
 def _dataset(name: str) -> Callable[[], str]:

@@ -63,7 +63,8 @@ def _static(model: bytes, runner: Any) -> dict[str, Any]:
 
     device, runtime = runner.device.id, runner.runtime
     try:
-        return StaticSource(device, runtime).estimate(graph_from_tflite(model), per_op=True).to_json()
+        cost: Cost = StaticSource(device, runtime).estimate(graph_from_tflite(model), per_op=True)
+        return cost.to_json()
     except UnsupportedError as error:
         blank = Cost(device, runtime, "int8", "measured", None, None, None, 0, 0, 0, 0).to_json()
         unknown = dict.fromkeys(("macs", "params", "peak_ram_bytes", "arena_head_bytes"))

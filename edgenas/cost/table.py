@@ -6,6 +6,7 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from edgenas.arch.graph import Op, OpGraph
+from edgenas.arch.space import SearchSpace
 from edgenas.cost.latency_table import LatencyTable, table_path
 from edgenas.cost.opkey import head_key, nearest, op_key
 from edgenas.cost.types import Cost, CostSource
@@ -78,19 +79,46 @@ class TableSource(CostSource):
         found = []
         for op in graph.ops:
             key = op_key(op)
-            latency_us = self._known_us.get(key)
+            latency_us = self._latency_us(op, key)
             if latency_us is None:
-                latency_us = self._known_us[key] = self._between_classes(op, key, graph)
+                raise self._miss(op, key, graph)
             found.append(latency_us)
         return found
 
-    def _between_classes(self, op: Op, key: str, graph: OpGraph) -> float:
+    def check_covers(self, space: SearchSpace) -> None:
+        """Make sure that no network of a space can miss the table, before a search starts.
+
+        Raises:
+            TableMissError: The table lacks operations; says how many and how to measure them.
+            ConfigError: The space cannot list its operations.
+        """
+        kinds = {op_key(op): op for op in space.operations()}
+        missing = [key for key, op in kinds.items() if self._latency_us(op, key) is None]
+        if missing:
+            shape = "x".join(map(str, space.input_shape))
+            raise TableMissError(
+                f"{len(missing)} of {len(kinds)} operations of space '{space.name}' on {shape} images with "
+                f"{space.classes} classes are not in the latency table of {self.device}/{self.runtime} (for "
+                f"example {missing[0]}). Measure them: edgenas sweep --device {self.device} "
+                f"--space {space.name} --input {shape} --classes {space.classes}"
+            )
+
+    def _latency_us(self, op: Op, key: str) -> float | None:
+        """Microseconds of an operation as filed, or between two numbers of classes; else None."""
+        latency_us = self._known_us.get(key)
+        if latency_us is None:
+            latency_us = self._between_classes(op)
+            if latency_us is not None:
+                self._known_us[key] = latency_us
+        return latency_us
+
+    def _between_classes(self, op: Op) -> float | None:
         head = head_key(op)
         points = self.table.heads.get(head, []) if head else []
         classes = op.out_shape[-1]
         position = bisect_left(points, (classes, 0.0))
         if not 0 < position < len(points):
-            raise self._miss(op, key, graph)
+            return None
         (few, few_us), (many, many_us) = points[position - 1], points[position]
         return few_us + (many_us - few_us) * (classes - few) / (many - few)
 

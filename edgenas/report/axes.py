@@ -115,9 +115,7 @@ def draw_x_axis(frame: Frame, scale: Scale, title: str, ticks: int) -> str:
         parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
         parts.append(f'<text class="tick" x="{x}" y="{base + 17}" text-anchor="middle">{tick:g}</text>')
     middle = (frame.x_range[0] + frame.x_range[1]) / 2
-    parts.append(
-        f'<text class="title" x="{middle:g}" y="{base + 36:g}" text-anchor="middle">{title}</text>'
-    )
+    parts.append(f'<text class="title" x="{middle:g}" y="{base + 36:g}" text-anchor="middle">{title}</text>')
     return "".join(parts)
 
 
@@ -129,5 +127,7 @@ def draw_y_axis(frame: Frame, scale: Scale, ticks: int, unit: str = "") -> str:
         y = scale(tick)
         label = f"{tick:g}{unit if tick == values[-1] else ''}"
         parts.append(f'<line class="grid" x1="{frame.left}" x2="{frame.x_range[1]}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="tick" x="{frame.left - 8}" y="{y + 4:g}" text-anchor="end">{label}</text>')
+        parts.append(
+            f'<text class="tick" x="{frame.left - 8}" y="{y + 4:g}" text-anchor="end">{label}</text>'
+        )
     return "".join(parts)

@@ -107,7 +107,9 @@ def reasons(run: Run) -> str:
         f"<dd>{_why(winner)}<p>Not kept: {text(winner.note.reason)}.</p></dd>"
         for winner in run.dropped
     ]
-    note = "Accuracies compared here are those after the short training of the search, equal for all candidates."
+    note = (
+        "Accuracies compared here are those after the short training of the search, equal for all candidates."
+    )
     return f'<dl class="reasons">{"".join(items)}</dl>' + paragraph(note, "note")
 
 
@@ -145,9 +147,13 @@ def _exchange(opening: str, named: TrialRecord, low: TrialRecord, high: TrialRec
 def overfitting(run: Run) -> str:
     """Validation against test accuracy of the winners, with the test's interval."""
     images = run.document("data").get("test")
-    known = [winner for winner in run.kept if winner.int8_test is not None and _validation(winner) is not None]
+    known = [
+        winner for winner in run.kept if winner.int8_test is not None and _validation(winner) is not None
+    ]
     if not known or not images:
-        return paragraph("The test set has not been touched yet; only exported winners meet it, once.", "muted")
+        return paragraph(
+            "The test set has not been touched yet; only exported winners meet it, once.", "muted"
+        )
     rows, above = [], 0
     for winner in known:
         test, validation = winner.int8_test or 0.0, _validation(winner) or 0.0
@@ -175,12 +181,17 @@ def _validation(winner: Winner) -> float | None:
 def _verdict(winners: int, above: int, images: int) -> str:
     if above:
         return (
-            f"{above} of {winners} winners did better on validation than the test’s interval allows: the search "
-            "has fitted itself to the validation images to some degree, and the test figures are the ones to trust."
+            f"{above} of {winners} winners did better on validation than the test’s interval allows: the "
+            "search has fitted itself to the validation images to some degree, and the test figures are the "
+            "ones to trust."
         )
-    width = "A test set this small has a wide interval, so a small effect would not show. " if images < 2000 else ""
+    width = (
+        "A test set this small has a wide interval, so a small effect would not show. "
+        if images < 2000
+        else ""
+    )
     return (
-        "No winner’s validation accuracy lies above the interval of its test accuracy: there is no sign that the "
-        f"search has fitted itself to the validation images. {width}"
+        "No winner’s validation accuracy lies above the interval of its test accuracy: there is no sign that "
+        f"the search has fitted itself to the validation images. {width}"
         "Expect a small optimism of validation anyway, because the search chose by it."
     )

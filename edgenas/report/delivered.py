@@ -79,7 +79,9 @@ def _file(entry: Mapping[str, Any]) -> DeliveredFile:
         size_bytes=size if isinstance(size, int) else None,
         sha256=str(entry.get("sha256") or ""),
         parity=entry.get("parity"),
-        accuracy={split: share for split in ("validation", "test") if (share := _share(accuracy, split)) is not None},
+        accuracy={
+            split: share for split in ("validation", "test") if (share := _share(accuracy, split)) is not None
+        },
     )
 
 

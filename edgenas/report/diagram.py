@@ -28,7 +28,7 @@ def draw_network(rows: Sequence[OpRow], input_shape: Shape, name: str) -> str:
     body += [_row(rows, number, timed) for number in range(len(rows))]
     return (
         f'<table class="network"><caption class="hidden">{text(name)}</caption>'
-        f'<thead><tr><td></td>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
 
 
@@ -72,7 +72,8 @@ def _bar(value: float, largest: float, label: str) -> str:
         return '<td class="bar none">–</td>'
     share = 100 * value / largest
     return (
-        f'<td class="bar">{text(label)}<svg aria-hidden="true" viewBox="0 0 100 4" preserveAspectRatio="none">'
+        f'<td class="bar">{text(label)}'
+        '<svg aria-hidden="true" viewBox="0 0 100 4" preserveAspectRatio="none">'
         f'<rect class="rail" width="100" height="4"/><rect width="{share:.1f}" height="4"/></svg></td>'
     )
 
@@ -108,7 +109,8 @@ def _middle(row: int) -> int:
 def _arc(start: int, end: int) -> str:
     depth = SPINE - min(SPINE - 4, 16 + (end - start) / 9)
     return (
-        f'<path class="skip" d="M{SPINE - 5} {start}C{depth:.0f} {start} {depth:.0f} {end} {SPINE - 7} {end}"/>'
+        f'<path class="skip" '
+        f'd="M{SPINE - 5} {start}C{depth:.0f} {start} {depth:.0f} {end} {SPINE - 7} {end}"/>'
         f'<path class="arrow" d="M{SPINE - 6} {end}l-7-3.5v7z"/>'
     )
 

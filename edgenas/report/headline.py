@@ -50,7 +50,9 @@ def _asked(run: Run) -> str:
     if device:
         runtime = f" with {text(device['runtime'])}" if device.get("runtime") else ""
         sentence += f" that runs on {text(device.get('name') or device.get('id'))}{runtime}"
-    limits = [f"{metric_name(metric)} of at most {format_metric(metric, limit)}" for metric, limit in run.budgets]
+    limits = [
+        f"{metric_name(metric)} of at most {format_metric(metric, limit)}" for metric, limit in run.budgets
+    ]
     sentence += f", with {' and '.join(map(text, limits))}" if limits else ", without budgets"
     costs = [metric_name(name) for name in run.objectives if name != VAL_ERROR]
     return f"{sentence}; accurate, and low in {text(' and '.join(costs))}."
@@ -88,12 +90,16 @@ def _tiles(run: Run, best: Winner) -> str:
     """The best winner's figures, large."""
     cost = best.trial.cost
     tiles = [_accuracy_tile(run, best)]
-    tiles.append(("peak RAM", _figure("peak_ram_bytes", cost.peak_ram_bytes), _share(run, best, "peak_ram_bytes")))
+    tiles.append(
+        ("peak RAM", _figure("peak_ram_bytes", cost.peak_ram_bytes), _share(run, best, "peak_ram_bytes"))
+    )
     tiles.append(("flash", _figure("flash_bytes", best.flash_bytes), _share(run, best, "flash_bytes")))
     if cost.latency_ms is not None:
         note = _share(run, best, "latency_ms") or text(f"source: {cost.source}")
         tiles.append(("latency", _figure("latency_ms", cost.latency_ms), note))
-    tiles.append(("MACs", _figure("macs", cost.macs), f"{text(format_metric('params', cost.params))} parameters"))
+    tiles.append(
+        ("MACs", _figure("macs", cost.macs), f"{text(format_metric('params', cost.params))} parameters")
+    )
     items = "".join(
         f'<div class="tile"><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>'
         for name, value, note in tiles
@@ -133,9 +139,11 @@ def _share(run: Run, best: Winner, metric: str) -> str:
 def _use(run: Run, best: Winner) -> str:
     if not best.delivered.files:
         return ""
-    command = f"edgenas export {shlex.quote(str(run.folder))} --trial {shlex.quote(best.trial_id)} --out models"
+    command = (
+        f"edgenas export {shlex.quote(str(run.folder))} --trial {shlex.quote(best.trial_id)} --out models"
+    )
     names = ", ".join(f"<code>{text(file.file)}</code>" for file in best.delivered.files)
     place = f"winners/{best.trial_id}/"
-    return paragraph(f"Its files lie in <code>{text(place)}</code> beside this report: {names}. Copy them with") + (
-        f"<pre><code>{text(command)}</code></pre>"
-    )
+    return paragraph(
+        f"Its files lie in <code>{text(place)}</code> beside this report: {names}. Copy them with"
+    ) + (f"<pre><code>{text(command)}</code></pre>")

@@ -32,7 +32,8 @@ class Labels:
         """The best free box for a label that belongs to a point, and keep others off it."""
         width = CHARACTER_WIDTH * len(label)
         best = min(
-            _places(x, y, width), key=lambda place: (self._outside(place[1]), self._covered(place[1]), place[0])
+            _places(x, y, width),
+            key=lambda place: (self._outside(place[1]), self._covered(place[1]), place[0]),
         )
         self.taken.append(best[1])
         return best[1]

@@ -42,7 +42,8 @@ def duration(seconds: float | None) -> str:
 
 def section(anchor: str, title: str, *parts: str) -> str:
     """A section with a heading that can be linked to."""
-    return f'<section id="{anchor}" aria-labelledby="{anchor}-h"><h2 id="{anchor}-h">{title}</h2>{"".join(parts)}</section>\n'
+    heading = f'<h2 id="{anchor}-h">{title}</h2>'
+    return f'<section id="{anchor}" aria-labelledby="{anchor}-h">{heading}{"".join(parts)}</section>\n'
 
 
 def paragraph(content: str, kind: str = "") -> str:

@@ -113,7 +113,10 @@ def _legend() -> str:
 
 def _tally(run: Run) -> str:
     refused = sum(run.refusals.values())
-    parts = [f"<b>{len(run.of_status('completed')):,}</b> trained", f"<b>{len(run.of_status('failed')):,}</b> failed"]
+    parts = [
+        f"<b>{len(run.of_status('completed')):,}</b> trained",
+        f"<b>{len(run.of_status('failed')):,}</b> failed",
+    ]
     if running := len(run.of_status("running")):
         parts.append(f"<b>{running:,}</b> {'unfinished' if run.status == 'done' else 'in training'}")
     by_budget = ", ".join(f"{metric_name(name)} {number:,}" for name, number in run.refusals.items())
@@ -135,7 +138,12 @@ def _trials_table(run: Run) -> str:
         ]
         on_front = "yes" if trial.trial_id in front else ""
         rows.append([text(trial.trial_id), percent(val_accuracy(trial)), *figures, on_front])
-    headers = ["Trial", "Validation", *(text(metric_name(metric).capitalize()) for metric in metrics), "On the front"]
+    headers = [
+        "Trial",
+        "Validation",
+        *(text(metric_name(metric).capitalize()) for metric in metrics),
+        "On the front",
+    ]
     headers = [header.replace("Macs", "MACs").replace("Peak ram", "Peak RAM") for header in headers]
     caption = "All trained candidates, the most accurate first"
     ids = [trial.trial_id for trial in done]
@@ -150,13 +158,21 @@ def _networks(run: Run) -> str:
         "One row is one operation as the device runs it: a convolution includes its batch normalization and "
         "activation; “/2” is a stride of 2. Bars compare the operations of one network."
     )
-    return paragraph(note, "note") + _families() + "".join(
-        _network(winner, is_open=winner is run.best) for winner in run.kept
+    return (
+        paragraph(note, "note")
+        + _families()
+        + "".join(_network(winner, is_open=winner is run.best) for winner in run.kept)
     )
 
 
 def _families() -> str:
-    names = {"conv": "convolution", "depthwise": "depthwise", "dense": "dense", "add": "add", "other": "other"}
+    names = {
+        "conv": "convolution",
+        "depthwise": "depthwise",
+        "dense": "dense",
+        "add": "add",
+        "other": "other",
+    }
     items = "".join(f'<li><i class="key {family}"></i>{words}</li>' for family, words in names.items())
     return f'<ul class="legend">{items}</ul>'
 
@@ -167,8 +183,12 @@ def _network(winner: Winner, *, is_open: bool) -> str:
     title = f'<span class="trial">Trial {text(trial.trial_id)}</span>'
     rows = operation_rows(trial)
     if not rows:
-        missing = "Networks are drawn only for built-in spaces; this one came from a build function of your own."
-        return details(title, f'<ul class="choices">{words}</ul>' + paragraph(missing, "muted"), is_open=is_open)
+        missing = (
+            "Networks are drawn only for built-in spaces; this one came from a build function of your own."
+        )
+        return details(
+            title, f'<ul class="choices">{words}</ul>' + paragraph(missing, "muted"), is_open=is_open
+        )
     cost = trial.cost
     figures = f"{len(rows)} operations, {format_metric('macs', cost.macs)} MACs"
     drawing = draw_silhouette(rows, trial.spec.input_shape) if trial.spec.blocks else ""
@@ -187,14 +207,16 @@ def _training(run: Run) -> str:
 def _curves(winner: Winner, result: Mapping[str, Any]) -> str:
     history = result.get("history") or []
     charts = "".join(
-        draw_curves(history, key, title, f"{title} by epoch, trial {winner.trial_id}, training and validation")
+        draw_curves(
+            history, key, title, f"{title} by epoch, trial {winner.trial_id}, training and validation"
+        )
         for key, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
     )
     ended = "stopped early" if result.get("stopped_early") else "ran to its end"
     dropped = ", dropped afterwards" if winner.note.reason else ""
     train, val = result.get("train_accuracy"), result.get("val_accuracy")
     caption = (
-        f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, {ended}; "
-        f"kept at {percent(train)} on training and {percent(val)} on validation images."
+        f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, "
+        f"{ended}; kept at {percent(train)} on training and {percent(val)} on validation images."
     )
     return figure(f'<div class="pair">{charts}</div>', caption, "training")

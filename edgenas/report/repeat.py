@@ -51,7 +51,9 @@ def _facts(title: str, facts: Mapping[str, str]) -> str:
 
 def _data(run: Run) -> str:
     data = run.document("data")
-    facts = {key: text(f"{data[key]:,}") for key in ("train", "validation", "test") if data.get(key) is not None}
+    facts = {
+        key: text(f"{data[key]:,}") for key in ("train", "validation", "test") if data.get(key) is not None
+    }
     names = data.get("class_names") or []
     if names:
         facts["classes"] = text(", ".join(map(str, names)))

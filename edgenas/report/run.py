@@ -121,7 +121,7 @@ class Run:
     def best(self) -> Winner | None:
         """The winner most accurate on validation images; the test set must not choose."""
         known = [winner for winner in self.kept if (winner.int8_val or winner.float_val) is not None]
-        return max(known, key=lambda w: (w.int8_val or w.float_val or 0.0), default=None)
+        return max(known, key=lambda w: w.int8_val or w.float_val or 0.0, default=None)
 
     @cached_property
     def front(self) -> list[TrialRecord]:

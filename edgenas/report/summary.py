@@ -38,9 +38,7 @@ def summarize(store: Store) -> dict[str, Any]:
             for winner in run.dropped
         ],
         "refusals": dict(run.refusals),
-        "failures": [
-            {"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")
-        ],
+        "failures": [{"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")],
         "versions": run.meta["versions"],
         "seed": run.meta["seed"],
         "seconds": run.meta["elapsed_seconds"],

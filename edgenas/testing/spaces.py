@@ -9,6 +9,7 @@ A third party writes one class and inherits the suite::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 
 from edgenas.arch.chooser import RandomChooser
 from edgenas.arch.space import SearchSpace
-from edgenas.arch.spec import ArchSpec
+from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import ConfigError
 
 
@@ -53,7 +54,8 @@ class SpaceContract:
 
     def test_a_name_always_has_the_same_options(self) -> None:
         """Names can be encoded and crossed over because their options never change."""
-        space, seen = self.make(), {}
+        space = self.make()
+        seen: dict[str, tuple[Value, ...]] = {}
         for seed in range(self.samples):
             chooser = RandomChooser(generator(seed))
             space.decide(chooser)
@@ -81,7 +83,7 @@ class SpaceContract:
     def test_encoding_has_one_length_and_tells_choices_apart(self) -> None:
         """Equal vectors mean equal choices; entries are -1 or within [0, 1]."""
         space = self.make()
-        rows = {}
+        rows: dict[bytes, Mapping[str, Value]] = {}
         for spec in self.specs():
             row = space.encode(spec)
             assert row.shape == (len(space.names),)

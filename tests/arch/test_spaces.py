@@ -11,7 +11,9 @@ from edgenas.arch.chooser import Chooser
 from edgenas.errors import ConfigError, UnknownNameError
 from edgenas.testing.spaces import SpaceContract
 
-CASES = [(name, shape) for name in SPACES.names() for shape in ((8, 8, 1), (28, 28, 1), (32, 32, 3), (20, 36, 2))]
+CASES = [
+    (name, shape) for name in SPACES.names() for shape in ((8, 8, 1), (28, 28, 1), (32, 32, 3), (20, 36, 2))
+]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{'x'.join(map(str, case[1]))}", autouse=True)
