@@ -95,7 +95,9 @@ class RunConfig:
     def to_toml(self) -> str:
         """The settings that are set, as a TOML file that `read_config` reads."""
         lines = [
-            f"{name} = {json.dumps(value)}" for name, value in self.to_json().items() if value is not None
+            f"{name} = {json.dumps(value, ensure_ascii=False)}"
+            for name, value in self.to_json().items()
+            if value is not None
         ]
         return "\n".join(["# edgenas search config.toml", *lines, ""])
 
@@ -125,7 +127,7 @@ def read_config(path: Path) -> dict[str, Any]:
         ConfigError: The file is missing or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

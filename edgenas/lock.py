@@ -30,6 +30,8 @@ class FolderLock:
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
+            if holder == str(os.getpid()):
+                holder += " (this one; close the store or tuner that has it)"
             file.close()
             raise StoreError(
                 f"{folder} is in use by process {holder}; wait for it, stop it, or choose another --out"

@@ -9,7 +9,8 @@ go through the same stages, and each stage leaves alone what the store says is d
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,7 +74,8 @@ def start(config: RunConfig, listener: RunListener) -> Path:
         with storage_errors(folder):
             (folder / "config.toml").write_text(config.to_toml())
         describe(store, config, dataset, problem, device)
-        run_stages(store, config, dataset, problem, clock, listener)
+        with way_back(folder):
+            run_stages(store, config, dataset, problem, clock, listener)
     return folder
 
 
@@ -94,8 +96,18 @@ def resume(folder: Path, listener: RunListener) -> Path:
                 "bring the old ones back or start a new run"
             )
         problem, _ = make_problem(config, dataset)
-        run_stages(store, config, dataset, problem, clock, listener)
+        with way_back(folder):
+            run_stages(store, config, dataset, problem, clock, listener)
     return folder
+
+
+@contextmanager
+def way_back(folder: Path) -> Iterator[None]:
+    """Let an interrupt say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Continue with: edgenas resume {folder}") from None
 
 
 def run_stages(

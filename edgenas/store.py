@@ -9,6 +9,7 @@ Layout of a run folder::
     winners/ID/      artifacts and manifest of each winner
     report.html      the report
     training.log     what Keras printed
+    training_data/   images for the training process, removed when it ends
 """
 
 from __future__ import annotations
@@ -23,25 +24,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgenas import database
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
+from edgenas.database import DATABASE
 from edgenas.errors import StoreError
 from edgenas.lock import FolderLock
 
-SCHEMA_VERSION = 1
-DATABASE = "run.db"
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE trials (
-    position INTEGER PRIMARY KEY, trial_id TEXT UNIQUE NOT NULL, arch_id TEXT NOT NULL,
-    spec TEXT NOT NULL, cost TEXT NOT NULL, status TEXT NOT NULL, reason TEXT,
-    recipe TEXT, result TEXT, started REAL NOT NULL, finished REAL
-);
-CREATE TABLE refusals (metric TEXT PRIMARY KEY, number INTEGER NOT NULL);
-CREATE TABLE winners (
-    trial_id TEXT PRIMARY KEY, why TEXT NOT NULL, recipe TEXT, result TEXT, reason TEXT, manifest TEXT
-);
+_SET_REFUSALS = "INSERT OR REPLACE INTO refusals VALUES (?, ?)"
+_SELECT_TRIALS = """
+SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started FROM trials
 """
 
 
@@ -110,32 +102,31 @@ class Store:
         self._lock = lock
 
     @classmethod
-    def create(cls, folder: Path) -> Store:
+    def create(cls, folder: Path, *, overwrite: bool = False) -> Store:
         """Start a new run in a folder that holds none.
 
+        Args:
+            overwrite: Whether to remove a run that the folder holds.
+
         Raises:
-            StoreError: The folder holds a run already, or cannot be written.
+            StoreError: The folder holds a run already, is in use, or cannot be written.
         """
-        if (folder / DATABASE).exists():
-            raise StoreError(
-                f"{folder} holds a run already; continue it with 'edgenas resume {folder}' "
-                "or choose another --out"
-            )
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             lock = FolderLock.acquire(folder)
             try:
-                temporary = folder / f"{DATABASE}.new"
-                temporary.unlink(missing_ok=True)
-                with contextlib.closing(sqlite3.connect(temporary)) as connection:
-                    connection.executescript(_SCHEMA)
-                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                    connection.commit()
-                temporary.rename(folder / DATABASE)
+                if overwrite:
+                    _remove_run(folder)
+                elif (folder / DATABASE).exists():
+                    raise StoreError(
+                        f"{folder} holds a run already; continue it with 'edgenas resume {folder}' "
+                        "or choose another --out"
+                    )
+                database.create(folder)
+                return cls(folder, database.connect(folder), lock)
             except BaseException:
                 lock.release()
                 raise
-        return cls(folder, _connect(folder), lock)
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -144,13 +135,13 @@ class Store:
         Raises:
             StoreError: There is no run, another process writes it, or a newer version made it.
         """
-        _require(folder)
-        lock = FolderLock.acquire(folder)
+        store = cls.read(folder)
         try:
-            return cls(folder, _connect(folder), lock)
+            store.acquire()
         except BaseException:
-            lock.release()
+            store.close()
             raise
+        return store
 
     @classmethod
     def read(cls, folder: Path) -> Store:
@@ -159,10 +150,28 @@ class Store:
         Raises:
             StoreError: There is no run, or a newer version made it.
         """
-        _require(folder)
-        store = cls(folder, _connect(folder), None)
+        with storage_errors(folder):
+            store = cls(folder, database.connect(folder), None)
         store._connection.execute("PRAGMA query_only = 1")
         return store
+
+    def acquire(self) -> None:
+        """Become the only writer of a run that was opened for reading, or released.
+
+        Raises:
+            StoreError: Another store writes it.
+        """
+        if self._lock is None:
+            with storage_errors(self.folder):
+                self._lock = FolderLock.acquire(self.folder)
+            self._connection.execute("PRAGMA query_only = 0")
+
+    def release(self) -> None:
+        """Let the next writer in and go on reading."""
+        if self._lock is not None:
+            self._connection.execute("PRAGMA query_only = 1")
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> Store:
         return self
@@ -175,6 +184,7 @@ class Store:
         self._connection.close()
         if self._lock is not None:
             self._lock.release()
+            self._lock = None
 
     # --- facts about the run ---
 
@@ -191,8 +201,15 @@ class Store:
 
     # --- trials ---
 
-    def begin_trial(self, trial_id: str, spec: ArchSpec, cost: Cost) -> TrialRecord:
-        """Note that a candidate is about to be trained."""
+    def begin_trial(
+        self, trial_id: str, spec: ArchSpec, cost: Cost, refused: Mapping[str, int] | None = None
+    ) -> TrialRecord:
+        """Note that a candidate is about to be trained.
+
+        Args:
+            refused: How many candidates each budget has refused up to this one; kept together with
+                the trial, so that a kill in between cannot make them disagree.
+        """
         with self._write() as connection:
             position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
             row = (position, trial_id, spec.arch_id, json.dumps(spec.to_json()), json.dumps(cost.to_json()))
@@ -201,6 +218,7 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, 'running', ?)",
                 (*row, time.time()),
             )
+            connection.executemany(_SET_REFUSALS, list((refused or {}).items()))
         return TrialRecord(trial_id, position, spec, cost, "running")
 
     def finish_trial(self, trial_id: str, recipe: Mapping[str, Any], result: Mapping[str, Any]) -> None:
@@ -221,17 +239,8 @@ class Store:
 
     def trials(self) -> list[TrialRecord]:
         """All trials in the order in which they began."""
-        rows = self._connection.execute(
-            "SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started"
-            " FROM trials ORDER BY position"
-        )
-        return [
-            TrialRecord(
-                trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)),
-                status, reason, recipe and json.loads(recipe), result and json.loads(result), seconds,
-            )
-            for trial_id, position, spec, cost, status, reason, recipe, result, seconds in rows
-        ]  # fmt: skip
+        rows = self._connection.execute(f"{_SELECT_TRIALS} ORDER BY position")
+        return [_trial_record(*row) for row in rows]
 
     def trial(self, trial_id: str) -> TrialRecord:
         """One trial by its id.
@@ -239,15 +248,15 @@ class Store:
         Raises:
             StoreError: The run has no such trial.
         """
-        found = [record for record in self.trials() if record.trial_id == trial_id]
-        if not found:
+        row = self._connection.execute(f"{_SELECT_TRIALS} WHERE trial_id = ?", (trial_id,)).fetchone()
+        if row is None:
             raise StoreError(f"{self.folder} has no trial '{trial_id}'; 'edgenas report' lists them")
-        return found[0]
+        return _trial_record(*row)
 
     def set_refusals(self, numbers: Mapping[str, int]) -> None:
         """Keep how many candidates each budget has refused before training."""
         with self._write() as connection:
-            connection.executemany("INSERT OR REPLACE INTO refusals VALUES (?, ?)", list(numbers.items()))
+            connection.executemany(_SET_REFUSALS, list(numbers.items()))
 
     def refusals(self) -> dict[str, int]:
         """How many candidates each budget has refused before training."""
@@ -272,7 +281,8 @@ class Store:
     def winners(self) -> list[WinnerRecord]:
         """The short list in the order of trials, dropped ones included."""
         rows = self._connection.execute(
-            "SELECT trial_id, why, recipe, result, reason, manifest FROM winners ORDER BY trial_id"
+            "SELECT trial_id, why, w.recipe, w.result, w.reason, manifest FROM winners AS w"
+            " LEFT JOIN trials USING (trial_id) ORDER BY position"
         )
         return [
             WinnerRecord(
@@ -283,8 +293,14 @@ class Store:
         ]  # fmt: skip
 
     def update_winner(self, trial_id: str, **changes: Any) -> WinnerRecord:
-        """Change fields of one winner's record."""
-        winner = next(record for record in self.winners() if record.trial_id == trial_id)
+        """Change fields of one winner's record.
+
+        Raises:
+            StoreError: The trial is not on the short list.
+        """
+        winner = next((record for record in self.winners() if record.trial_id == trial_id), None)
+        if winner is None:
+            raise StoreError(f"trial '{trial_id}' is not on the short list of {self.folder}")
         changed = replace(winner, **changes)
         self.save_winner(changed)
         return changed
@@ -314,28 +330,21 @@ def storage_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _require(folder: Path) -> None:
-    if not (folder / DATABASE).is_file():
-        raise StoreError(
-            f"{folder} holds no run (no {DATABASE}); expected a folder that 'edgenas search' made"
-        )
+def _trial_record(
+    trial_id: str, position: int, spec: str, cost: str, status: str,
+    reason: str | None, recipe: str | None, result: str | None, seconds: float | None,
+) -> TrialRecord:  # fmt: skip
+    """A record from a row of `_SELECT_TRIALS`."""
+    return TrialRecord(
+        trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)), status,
+        reason, json.loads(recipe) if recipe else None, json.loads(result) if result else None, seconds,
+    )  # fmt: skip
 
 
-def _connect(folder: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(folder / DATABASE, timeout=30, check_same_thread=False)
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise StoreError(
-            f"{folder / DATABASE} is not a run of edgenas ({error}); restore it from a copy"
-        ) from None
-    if not 1 <= version <= SCHEMA_VERSION:
-        connection.close()
-        raise StoreError(
-            f"{folder} was made by a newer version of edgenas (schema {version}, this one reads up to "
-            f"{SCHEMA_VERSION}); update edgenas"
-        )
-    with storage_errors(folder):
-        connection.execute("PRAGMA journal_mode = WAL")
-    return connection
+def _remove_run(folder: Path) -> None:
+    """Remove everything that a run wrote; the database last, so that a kill leaves a run or none."""
+    for name in ("weights", "winners", "training_data"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    files = ("config.toml", "report.html", "training.log", f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE)
+    for name in files:
+        (folder / name).unlink(missing_ok=True)

@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(error, WRONG_USE)
     except EdgenasError as error:
         return complain(error, FAILED)
-    except KeyboardInterrupt:
-        print("edgenas: interrupted; nothing finished is lost", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"edgenas: interrupted; nothing finished is lost. {stop}".rstrip(), file=sys.stderr)
         return INTERRUPTED
     if args.json:
         json.dump(document, sys.stdout, indent=2)

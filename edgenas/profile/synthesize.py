@@ -20,7 +20,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenas.arch.graph import GraphBuilder, Op, OpGraph
 from edgenas.errors import UnsupportedError
-from edgenas.profile.flatbuffer import AlignedBufferT, pack_model
+from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 
 _RELU6_SCALE = 6.0 / 255.0  # a tensor that holds 0 to 6 in 256 steps
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import keras
 import keras_tuner
+import numpy as np
 
 from edgenas.arch.chooser import Chooser, V
 from edgenas.arch.graph import OpGraph, Shape
@@ -14,13 +15,16 @@ from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.build.builder import build_model
 from edgenas.build.read_keras import graph_from_keras
-from edgenas.errors import ConfigError
+from edgenas.errors import ConfigError, UsageError
 
 GRID = 10
 """Into how many values a hyperparameter without a step is divided."""
 
 REMEMBERED = 256
 """How many graphs of built models are kept."""
+
+BUILDS = 20
+"""How often in a row a build function may raise an error before the search gives up."""
 
 
 class HpChooser:
@@ -131,6 +135,37 @@ class HyperModelSpace(SearchSpace):
         spec = ArchSpec(self.name, self.input_shape, self.classes, (), dict(chooser.values))
         self._remember(spec, graph)
         return spec
+
+    def sample(self, rng: np.random.Generator) -> ArchSpec:
+        """Random hyperparameters that the build function makes a model of."""
+        return self._first_that_builds(super().sample, rng)
+
+    def mutate(self, spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """The spec with one hyperparameter changed so that the build function still makes a model."""
+        return self._first_that_builds(super().mutate, spec, rng)
+
+    def crossover(self, first: ArchSpec, second: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """A child of two specs that the build function makes a model of."""
+        return self._first_that_builds(super().crossover, first, second, rng)
+
+    @staticmethod
+    def _first_that_builds(draw: Callable[..., ArchSpec], *args: Any) -> ArchSpec:
+        """Draw again where the build function raises an error (an image pooled away, for example).
+
+        Raises:
+            UsageError: It raised one `BUILDS` times in a row.
+        """
+        for _ in range(BUILDS):
+            try:
+                return draw(*args)
+            except UsageError:
+                raise
+            except Exception as error:
+                last = error
+        raise UsageError(
+            f"the build function failed for {BUILDS} choices in a row, the last time with "
+            f"{type(last).__name__}: {last}; let it make a model of most choices"
+        )
 
     def graph(self, spec: ArchSpec) -> OpGraph:
         """The operations of a spec; a model is built for one that `decide` has not seen lately."""

@@ -13,13 +13,14 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as kt_trial
 
-from edgenas.cost.types import Cost
+from edgenas.errors import EdgenasError, StoreError
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
 from edgenas.store import Store, TrialRecord
 
 FAILURES_IN_A_ROW = 5
+TrialStatus = kt_trial.TrialStatus
 
 
 class ParetoOracle(keras_tuner.Oracle):
@@ -56,25 +57,28 @@ class ParetoOracle(keras_tuner.Oracle):
         self.stop_reason = ""
         self.own_seconds = 0.0
         self._unfinished: list[TrialRecord] = []
-        self.replay()
-
-    def replay(self) -> None:
-        """Bring the searcher to where the store's trials left it, and queue one that was cut off."""
         self.searcher.refused.update(self.store.refusals())
-        for record in self.store.trials():
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Bring the searcher to where the store's trials left it, and queue one that was cut off."""
+        for record in self.store.trials()[len(self.trials) + len(self._unfinished) :]:
+            if record.spec.space != self.searcher.problem.space.name:
+                raise StoreError(
+                    f"{self.store.folder} holds trials of space '{record.spec.space}', the search is for "
+                    f"'{self.searcher.problem.space.name}'; choose another folder"
+                )
             self.searcher.note_asked(record.spec)
             if record.status == "running":
                 self._unfinished.append(record)
-                continue
-            self._observe(Candidate(record.spec, record.cost), record.val_error)
-            self._register_finished(record)
+            else:
+                self._observe(record)
+                self._register_finished(record)
 
     def _register_finished(self, record: TrialRecord) -> None:
         done = record.status == "completed"
-        status = kt_trial.TrialStatus.COMPLETED if done else kt_trial.TrialStatus.FAILED
-        hyperparameters = self.hyperparameters.copy()
-        hyperparameters.values = dict(record.spec.choices)
-        trial = kt_trial.Trial(hyperparameters, record.trial_id, status, record.reason)
+        trial = self._as_trial(record, TrialStatus.COMPLETED if done else TrialStatus.FAILED)
+        trial.message = record.reason
         if record.val_error is not None:
             trial.metrics.register(VAL_ERROR, direction="min")
             trial.metrics.update(VAL_ERROR, record.val_error)
@@ -83,49 +87,85 @@ class ParetoOracle(keras_tuner.Oracle):
         self.start_order.append(record.trial_id)
         self.end_order.append(record.trial_id)
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The decisions of the next candidate, or a stop."""
+    def _as_trial(self, record: TrialRecord, status: str) -> Any:
+        hyperparameters = self.hyperparameters.copy()
+        hyperparameters.values = dict(record.spec.choices)
+        return kt_trial.Trial(hyperparameters, record.trial_id, status)
+
+    def create_trial(self, tuner_id: str) -> Any:
+        """The next trial to train, or one of status STOPPED.
+
+        keras-tuner would make up an id of as many digits as ``max_trials`` has, which is another one
+        when a run goes on with a larger ``max_trials``.
+        """
+        if tuner_id in self.ongoing_trials:
+            return self.ongoing_trials[tuner_id]
+        record = self._next_record()
+        if record is None:
+            return kt_trial.Trial(self.get_space(), status=TrialStatus.STOPPED)
+        trial = self._as_trial(record, TrialStatus.RUNNING)
+        self.ongoing_trials[tuner_id] = self.trials[record.trial_id] = trial
+        self.start_order.append(record.trial_id)
+        return trial
+
+    def _next_record(self) -> TrialRecord | None:
+        """A trial that was cut off, else a new one; None if a limit is reached or the space is used up."""
+        if self.max_trials and len(self.trials) >= self.max_trials:
+            self.stop_reason = "all trials are done"
+            return None
         if self.seconds_left is not None and self.seconds_left() <= 0:
             self.stop_reason = "time is up"
-            return {"status": kt_trial.TrialStatus.STOPPED}
+            return None
         if self._unfinished:
-            record = self._unfinished.pop(0)
-            return self._running(record.spec.choices)
+            return self._unfinished.pop(0)
         started = time.perf_counter()
         try:
             candidate = self.searcher.ask()
         except SpaceExhaustedError as error:
             self.stop_reason = str(error)
-            return {"status": kt_trial.TrialStatus.STOPPED}
+            return None
         finally:
             self.own_seconds += time.perf_counter() - started
-        self.store.begin_trial(trial_id, candidate.spec, candidate.cost)
-        self.store.set_refusals(dict(self.searcher.refused))
-        return self._running(candidate.spec.choices)
-
-    @staticmethod
-    def _running(choices: Any) -> dict[str, Any]:
-        return {"status": kt_trial.TrialStatus.RUNNING, "values": dict(choices)}
+        trial_id = f"{len(self.trials):04d}"
+        return self.store.begin_trial(trial_id, candidate.spec, candidate.cost, self.searcher.refused)
 
     def end_trial(self, trial: Any) -> None:
-        """Tell the searcher, after the tuner has written the trial to the store."""
-        record = self.store.trial(trial.trial_id)
-        self._observe(Candidate(record.spec, record.cost), record.val_error)
-        super().end_trial(trial)
+        """Tell the searcher, after the tuner has written the trial to the store.
 
-    def _observe(self, candidate: Candidate, val_error: float | None) -> None:
+        Raises:
+            EdgenasError: Too many trainings in a row failed; the message has the last reason.
+        """
+        self._observe(self.store.trial(trial.trial_id))
+        super().end_trial(trial)
+        self._refuse_failures_in_a_row()
+
+    def _observe(self, record: TrialRecord) -> None:
+        candidate, val_error = Candidate(record.spec, record.cost), record.val_error
         point = None if val_error is None else self.searcher.problem.point(candidate, val_error)
         self.searcher.tell(Observation(candidate, point))
 
-    def cost_of(self, trial_id: str) -> Cost:
-        """A trial's predicted cost."""
-        return self.store.trial(trial_id).cost
+    def _check_consecutive_failures(self) -> None:
+        """Nothing here: keras-tuner would find failures of long ago again, and leave the trial open."""
+
+    def _refuse_failures_in_a_row(self) -> None:
+        last = [self.trials[trial_id] for trial_id in self.end_order[-self.max_consecutive_failed_trials :]]
+        failed = [trial for trial in last if trial.status == TrialStatus.FAILED]
+        if len(failed) == self.max_consecutive_failed_trials:
+            raise EdgenasError(
+                f"{len(failed)} trainings in a row failed, the last one with: {failed[-1].message}; "
+                f"mend that, then go on with the run in {self.store.folder}"
+            )
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Any]:
+        """The most accurate completed trials; keras-tuner would fill up with failed ones."""
+        done = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
+        return sorted(done, key=lambda trial: trial.score)[:num_trials]
 
     def save(self) -> None:
         """Nothing: the store has everything already."""
 
     def reload(self) -> None:
-        """Nothing: `replay` has read the store."""
+        """Nothing: `catch_up` has read the store."""
 
     def _save_trial(self, trial: Any) -> None:
         """Nothing: the tuner writes trials to the store."""

@@ -18,15 +18,16 @@ from edgenas.cost.static import StaticSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import from_arrays
-from edgenas.errors import ConfigError, EdgenasError, TrialError
+from edgenas.database import DATABASE
+from edgenas.errors import ConfigError, StoreError, TrialError
 from edgenas.search.handover import export_trial
 from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel
 from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
 from edgenas.search.oracle import ParetoOracle
 from edgenas.search.pareto import front_mask
-from edgenas.search.problem import Problem, check_budgets
+from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.searcher import SEARCHERS
-from edgenas.store import DATABASE, Store, TrialRecord
+from edgenas.store import Store, TrialRecord
 from edgenas.train.job import Job, fresh_model, load_weights
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe, search_recipe
@@ -109,6 +110,7 @@ class EdgeTuner(keras_tuner.Tuner):
         self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives)
         check_budgets(self.problem, seed)
         folder = store.folder if store else Path(directory) / project_name
+        self._owns_store = store is None
         self.store = store or _open_store(folder, overwrite)
         self.seed = seed
         self.listener: SearchListener = listener or PrintingListener()
@@ -121,11 +123,10 @@ class EdgeTuner(keras_tuner.Tuner):
         oracle.verbose = 0
         self._process: TrainingProcess | None = None
         self._dataset: Dataset | None = None
-        is_own = isinstance(self.space, HyperModelSpace)
         self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
         super().__init__(
             oracle=oracle,
-            hypermodel=self._own_hypermodel if is_own else SpaceHyperModel(self.space),
+            hypermodel=self._own_hypermodel or SpaceHyperModel(self.space),
             directory=str(folder.parent),
             project_name=folder.name,
         )
@@ -157,6 +158,7 @@ class EdgeTuner(keras_tuner.Tuner):
 
         Raises:
             DataError: The data cannot be trained on.
+            StoreError: Another process searches in this folder, or it was begun with other data.
             EdgenasError: Five trainings in a row failed; the message has the last reason.
         """
         dataset = (
@@ -165,15 +167,23 @@ class EdgeTuner(keras_tuner.Tuner):
         recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed)
         self._dataset = dataset
         with ExitStack() as stack:
-            self._process = TrainingProcess(dataset, self.store.folder / "training.log")
-            stack.enter_context(self._process)
-            try:
-                super().search(recipe, tuple(callbacks))
-            except RuntimeError as error:  # keras-tuner's way to say that too many failed
-                last = [record for record in self.store.trials() if record.reason]
-                raise EdgenasError(f"{_first_line(error)} The last reason: {last[-1].reason}") from error
-            finally:
-                self._process = None
+            if self._owns_store:
+                self.store.acquire()
+                stack.callback(self.store.release)
+                self.oracle.catch_up()
+            self._refuse_other_data(dataset)
+            self._process = stack.enter_context(TrainingProcess(dataset, self.store.folder / "training.log"))
+            super().search(recipe, tuple(callbacks))
+
+    def _refuse_other_data(self, dataset: Dataset) -> None:
+        begun_with = self.store.meta("data")
+        if begun_with is None:
+            self.store.set_meta(data={"name": dataset.name, "fingerprint": dataset.fingerprint})
+        elif begun_with["fingerprint"] != dataset.fingerprint:
+            raise StoreError(
+                f"the run in {self.store.folder} was begun with other data or another seed; bring those back "
+                "or choose another folder"
+            )
 
     def run_trial(self, trial: Any, recipe: Recipe, callbacks: tuple[Any, ...]) -> dict[str, float]:
         """Train one candidate in the training process and write it to the store.
@@ -238,7 +248,7 @@ class EdgeTuner(keras_tuner.Tuner):
         )
         print(f"{len(done)} trained, {len(front)} on the front, refused {self.store.refusals() or 'none'}")
         for record in done[:num_trials]:
-            point = self.problem.point(self.problem.candidate(record.spec), record.val_error or 0.0)
+            point = trial_point(self.problem, record)
             figures = ", ".join(
                 f"{name} {format_metric(name, value)}"
                 for name, value in zip(self.problem.objectives, point, strict=True)
@@ -282,8 +292,6 @@ def front_of(problem: Problem, trials: Sequence[TrialRecord]) -> list[TrialRecor
 
 def trial_point(problem: Problem, record: TrialRecord) -> tuple[float, ...]:
     """A completed trial's objectives, with the cost that was predicted before its training."""
-    from edgenas.search.problem import Candidate
-
     assert record.val_error is not None
     return problem.point(Candidate(record.spec, record.cost), record.val_error)
 
@@ -306,14 +314,12 @@ def as_space(hypermodel: Any) -> SearchSpace:
 
 
 def _open_store(folder: Path, overwrite: bool) -> Store:
-    if (folder / DATABASE).exists():
-        if not overwrite:
-            return Store.open(folder)
-        Store.open(folder).close()  # refuses a folder in use before anything is lost
-        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
-            (folder / name).unlink(missing_ok=True)
-    return Store.create(folder)
+    """A store to read from; it is written to during `EdgeTuner.search` only.
 
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
+    So the next EdgeTuner on the folder, in a notebook for example, need not wait for this one to go.
+    """
+    if (folder / DATABASE).exists() and not overwrite:
+        return Store.read(folder)
+    store = Store.create(folder, overwrite=overwrite)
+    store.release()
+    return store

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +63,7 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     """
     import keras
 
-    keras.utils.set_random_seed(job.recipe.seed)
+    keras.utils.set_random_seed(job.recipe.seed % 2**32)
     train_split, val_split = data_for(job.spec.input_shape)
     try:
         model = fresh_model(job.spec, job.hypermodel)
@@ -82,19 +80,16 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
 
 
 def save_weights(path: Path, weights: list[np.ndarray]) -> None:
-    """Write weights to a compressed file that is there whole or not at all."""
+    """Write weights to an ``.npz`` file that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    unfinished = path.with_name(f"{path.name}.tmp")
+    arrays = {f"w{position:04d}": array for position, array in enumerate(weights)}
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                **{f"w{position:04d}": array for position, array in enumerate(weights)},
-            )
-        Path(temporary).replace(path)
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        unfinished.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
 
 

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from edgenas.data.dataset import Dataset
 from edgenas.data.storage import save_arrays
 from edgenas.errors import StoreError, TrialError, UsageError
 from edgenas.train.job import Job
 from edgenas.train.trainer import Progress, TrainResult
-from edgenas.train.worker import receive, send
+from edgenas.train.worker import Start, pack, receive, send
 
 
 class TrainingProcess:
     """Trains one job after the other in a process that returns its memory after each.
 
-    The test split is never handed over. Use as a context manager; the data lie in a temporary
-    folder until it closes.
+    The test split is never handed over. Use as a context manager; the data lie in a folder of their
+    own until it closes.
 
     Args:
         dataset: Training and validation splits are written out for the process.
-        log_path: File that receives what Keras prints.
+        log_path: File that receives what Keras prints; the data are written beside it, so that a
+            killed search leaves them where the next one finds them. Without it, both are temporary.
     """
 
     def __init__(self, dataset: Dataset, log_path: Path | None = None) -> None:
         self.dataset = dataset
         self.log_path = log_path
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: IO[bytes] | None = None
 
@@ -44,12 +48,19 @@ class TrainingProcess:
         self.close()
 
     def start(self) -> None:
-        """Write the data and start the process; it imports Keras while the caller goes on."""
+        """Write the data and start the process; it imports Keras while the caller goes on.
+
+        Raises:
+            StoreError: The data cannot be written.
+        """
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="edgenas-")
-            save_arrays(self.dataset, Path(self._folder.name))
-        if self._process is not None:
+            beside = self.log_path and self.log_path.parent / "training_data"
+            folder = beside or Path(tempfile.mkdtemp(prefix="edgenas-"))
+            save_arrays(self.dataset, folder)
+            self._folder = folder
+        if self._process is not None and self._process.poll() is None:
             return
+        self._stop()
         reading, writing = os.pipe()
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **os.environ}
         with self._log() as log:
@@ -61,7 +72,7 @@ class TrainingProcess:
         os.close(writing)
         self._answers = os.fdopen(reading, "rb")
         assert self._process.stdin is not None
-        send(self._process.stdin, Path(self._folder.name))
+        send(self._process.stdin, Start(tuple(sys.path), self._folder))
 
     def _log(self) -> IO[bytes]:
         return open(self.log_path or os.devnull, "ab")  # noqa: PTH123  os.devnull is no Path
@@ -74,31 +85,50 @@ class TrainingProcess:
             StoreError: The weights could not be written.
             UsageError: The job holds something that cannot be sent to another process.
         """
-        self.start()
-        assert self._process is not None and self._process.stdin is not None and self._answers is not None
+        if self._folder is None:
+            raise UsageError("a job was given to a training process that is closed; call start first")
         try:
-            send(self._process.stdin, job)
-            while True:
-                kind, content = receive(self._answers)
-                if kind == "epoch":
-                    on_epoch(content)
-                elif kind == "done":
-                    assert isinstance(content, TrainResult)
-                    return content
-                elif kind == "disk":
-                    raise StoreError(content)
-                else:
-                    raise TrialError(content)
-        except (EOFError, BrokenPipeError):
-            code = self._stop()
-            raise TrialError(f"training process ended with exit code {code}; see {self.log_path}") from None
-        except (TypeError, AttributeError) as error:
-            raise UsageError(f"the build function cannot be sent to the training process: {error}") from error
-        except KeyboardInterrupt:
+            request = pack(job)
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise UsageError(
+                f"the build function or a callback cannot be sent to the training process: {error}; "
+                "create what it uses inside it"
+            ) from error
+        self.start()
+        try:
+            self._ask(request)
+            while (answer := self._answer())[0] == "epoch":
+                on_epoch(answer[1])
+        except BaseException:  # also an interrupt or an error of on_epoch: later answers are for nobody
             self._stop()
             raise
+        kind, content = answer
+        if kind == "done":
+            assert isinstance(content, TrainResult)
+            return content
+        raise StoreError(content) if kind == "disk" else TrialError(content)
+
+    def _ask(self, request: bytes) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        try:
+            self._process.stdin.write(request)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def _answer(self) -> tuple[str, Any]:
+        assert self._answers is not None
+        try:
+            kind, content = receive(self._answers)
+        except EOFError:
+            raise self._died() from None
+        return kind, content
+
+    def _died(self) -> TrialError:
+        return TrialError(f"training process ended with exit code {self._stop()}; see {self.log_path}")
 
     def _stop(self) -> int | None:
+        """End the process and a training in it; its exit code, or None if there was none."""
         process, self._process = self._process, None
         if process is None:
             return None
@@ -108,7 +138,7 @@ class TrainingProcess:
         try:
             code = process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)  # the child that trains is in the same session
+            os.killpg(process.pid, signal.SIGKILL)  # the child that trains is in the same session
             code = process.wait()
         if self._answers is not None:
             self._answers.close()
@@ -118,5 +148,5 @@ class TrainingProcess:
         """End the process and remove the data written for it."""
         self._stop()
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -60,7 +60,7 @@ def train(
         callbacks: Further Keras callbacks.
 
     Raises:
-        TrialError: The loss became NaN or infinite.
+        TrialError: The loss, or the validation loss of the epoch kept, became NaN or infinite.
     """
     import keras
 
@@ -229,7 +229,11 @@ def _result(
 ) -> TrainResult:
     ran = len(history["loss"])
     losses, accuracies = history["val_loss"], history.get("val_accuracy")
-    kept = int(np.argmin(losses)) if recipe.patience else ran - 1
+    kept = int(np.argmin(np.nan_to_num(losses, nan=np.inf))) if recipe.patience else ran - 1
+    if not math.isfinite(losses[kept]):
+        raise TrialError(
+            f"validation loss became NaN or infinite in epoch {kept + 1}; a lower learning rate may help"
+        )
     return TrainResult(
         val_accuracy=float(accuracies[kept]) if accuracies else accuracy(model, *val_split),
         val_loss=float(losses[kept]),

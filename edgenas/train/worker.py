@@ -8,16 +8,20 @@ serves one job.
 
 Protocol: pickled messages with a length in front. Requests come on standard input, answers leave on
 the descriptor given as argument; ``("epoch", {...})``* then ``("done", TrainResult)``,
-``("failed", reason)`` or ``("disk", reason)``. An end of input ends the process.
+``("failed", reason)`` or ``("disk", reason)``. An end of input ends the process and a training in it.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 import struct
 import sys
+import threading
+import traceback
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -33,10 +37,28 @@ from edgenas.train.job import Arrays, DataFor, Job, run_job
 FORKS = hasattr(os, "fork")
 
 
+@dataclass(frozen=True)
+class Start:
+    """The first message.
+
+    Attributes:
+        path: The search's ``sys.path``, where the modules of the user's functions are.
+        folder: Holds the data that `edgenas.data.storage.save_arrays` wrote.
+    """
+
+    path: tuple[str, ...]
+    folder: Path
+
+
+def pack(message: Any) -> bytes:
+    """One message as bytes; functions of a user's script travel by value (cloudpickle)."""
+    body: bytes = cloudpickle.dumps(message)
+    return struct.pack("!Q", len(body)) + body
+
+
 def send(stream: IO[bytes], message: Any) -> None:
-    """Write one message; functions of a user's script travel by value (cloudpickle)."""
-    body = cloudpickle.dumps(message)
-    stream.write(struct.pack("!Q", len(body)) + body)
+    """Write one message."""
+    stream.write(pack(message))
     stream.flush()
 
 
@@ -45,6 +67,7 @@ def receive(stream: IO[bytes]) -> Any:
 
     Raises:
         EOFError: The other side closed the stream.
+        Exception: Whatever unpickling raises, for example because a module is missing here.
     """
     head = stream.read(8)
     if len(head) < 8:
@@ -77,10 +100,8 @@ def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
     except TrialError as error:
         send(answers, ("failed", str(error)))
     except OSError as error:  # from saving the weights: no later trial would fare better
-        send(
-            answers,
-            ("disk", f"{job.weights_path} cannot be written: {error.strerror}; free space and resume"),
-        )
+        reason = f"{job.weights_path} cannot be written: {error.strerror or error}; free space and resume"
+        send(answers, ("disk", reason))
 
 
 def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
@@ -89,8 +110,11 @@ def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
     if child == 0:
         code = 1
         try:
+            _end_with_input(sys.stdin.fileno())
             run_and_answer(job, data_for, answers)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
@@ -102,11 +126,25 @@ def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
         send(answers, ("failed", f"training process ended with exit code {os.WEXITSTATUS(status)}"))
 
 
+def _end_with_input(descriptor: int) -> None:
+    """End this process, wherever it is, when the search at the other end of the pipe is gone."""
+    watch = select.poll()
+    watch.register(descriptor, select.POLLHUP)
+
+    def wait() -> None:
+        watch.poll()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def main() -> None:
     """Serve jobs until the input ends."""
     requests = sys.stdin.buffer
     answers = os.fdopen(int(sys.argv[1]), "wb")
-    data_for = data_source(receive(requests))
+    start = receive(requests)
+    sys.path[:] = start.path
+    data_for = data_source(start.folder)
     import keras  # noqa: F401  the children inherit it
 
     while True:
@@ -114,6 +152,9 @@ def main() -> None:
             job = receive(requests)
         except EOFError:
             return
+        except Exception as error:  # a function of a module that cannot be imported here
+            send(answers, ("failed", f"the job cannot be read: {type(error).__name__}: {error}"))
+            continue
         data_for(job.spec.input_shape)  # prepared here, so that later children inherit it
         if not FORKS:
             run_and_answer(job, data_for, answers)

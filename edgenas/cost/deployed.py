@@ -1,0 +1,85 @@
+"""The graph that TensorFlow's converter writes into a file, from the graph that a spec describes.
+
+Seen in files of TensorFlow 2.21's converter (full int8, batch 1) and kept here as rules:
+
+- an activation of its own is fused into the convolution, dense layer, addition or pooling before it,
+  if nothing else reads that tensor and it is linear so far; otherwise it stays an operation;
+- an activation asked of an operation that cannot carry one (global pooling, reshape ...) becomes one;
+- a flattening that keeps the last axis (1 x 1 x C to C) before a dense layer disappears;
+- an addition of more than two tensors becomes a chain of additions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgenas.arch.graph import Op, OpGraph
+
+CARRIES_ACTIVATION = frozenset({"conv2d", "depthwise_conv2d", "dense", "add", "max_pool2d", "avg_pool2d"})
+_AS_IT_IS = frozenset({"conv2d", "depthwise_conv2d", "dense", "max_pool2d", "avg_pool2d"})
+
+
+def deployed_graph(graph: OpGraph) -> OpGraph:
+    """The operations of the int8 file, in running order; the same graph if nothing changes."""
+    if all(_stays(op) for op in graph.ops):
+        return graph
+    return _Lowering(graph).run()
+
+
+def _stays(op: Op) -> bool:
+    if op.kind in _AS_IT_IS:
+        return True
+    if op.kind == "add":
+        return len(op.inputs) == 2
+    return op.activation == "linear" and op.kind not in ("activation", "reshape")
+
+
+class _Lowering:
+    """Appends operations one by one; `tensors` maps the graph's tensor ids to those written so far."""
+
+    def __init__(self, graph: OpGraph) -> None:
+        self.graph = graph
+        self.ops: list[Op] = []
+        self.tensors = [0]
+        self.readers: dict[int, list[Op]] = {}
+        for op in graph.ops:
+            for tensor in op.inputs:
+                self.readers.setdefault(tensor, []).append(op)
+
+    def run(self) -> OpGraph:
+        for number, op in enumerate(self.graph.ops, start=1):
+            self.tensors.append(self._lower(number, op))
+        return OpGraph(self.graph.input_shape, tuple(self.ops))
+
+    def _lower(self, number: int, op: Op) -> int:
+        inputs = tuple(self.tensors[tensor] for tensor in op.inputs)
+        if op.kind == "activation":
+            return self._activate(op, inputs[0], alone=len(self.readers[op.inputs[0]]) == 1)
+        if op.kind == "reshape" and op.activation == "linear" and self._is_dropped(number, op):
+            return inputs[0]
+        carries = op.kind in CARRIES_ACTIVATION
+        if op.kind == "add":
+            while len(inputs) > 2:
+                sum_so_far = self._append(replace(op, inputs=inputs[:2], activation="linear"))
+                inputs = (sum_so_far, *inputs[2:])
+        tensor = self._append(replace(op, inputs=inputs, activation=op.activation if carries else "linear"))
+        return tensor if carries else self._activate(op, tensor, alone=True)
+
+    def _activate(self, op: Op, tensor: int, *, alone: bool) -> int:
+        if op.activation == "linear":
+            return tensor
+        last = self.ops[tensor - 1] if tensor else None
+        if alone and last is not None and last.kind in CARRIES_ACTIVATION and last.activation == "linear":
+            self.ops[tensor - 1] = replace(last, activation=op.activation)
+            return tensor
+        shape = op.out_shape
+        return self._append(Op("activation", op.name, (tensor,), shape, shape, activation=op.activation))
+
+    def _is_dropped(self, number: int, op: Op) -> bool:
+        readers = self.readers.get(number, [])
+        flat = len(op.out_shape) == 1 and op.in_shape[-1] == op.out_shape[-1]
+        return flat and bool(readers) and all(reader.kind == "dense" for reader in readers)
+
+    def _append(self, op: Op) -> int:
+        self.ops.append(op)
+        return len(self.ops)

@@ -1,0 +1,50 @@
+"""What all tests share: the command line as a real process, and one finished run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SHORT = ("--epochs", "2", "--final-epochs", "4", "--winners", "2", "--trials", "5")
+"""A search on digits of well under a minute."""
+
+
+def command(*words: str) -> list[str]:
+    """The command line of this environment, without an installed script."""
+    return [sys.executable, "-m", "edgenas", *words]
+
+
+@pytest.fixture(scope="session")
+def edgenas() -> Command:
+    """Runs one command to its end and returns its exit code and output."""
+
+    def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "COLUMNS": "160"}
+        return subprocess.run(
+            command(*map(str, words)),
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=environment,
+            check=False,
+            timeout=300,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished_run(edgenas: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small finished run on digits; tests read it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    done = edgenas("search", "--data", "digits", "--ram-kib", "48", "--out", folder, "--json", *SHORT)
+    assert done.returncode == 0, done.stderr
+    (folder / "printed.json").write_text(done.stdout)
+    return folder
