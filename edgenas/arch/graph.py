@@ -94,7 +94,7 @@ OP_KINDS: dict[str, OpKind] = {
         weight_shape=lambda op: (1, *op.kernel, op.out_shape[-1]),
     ),
     "dense": OpKind(
-        macs=lambda op: op.out_shape[-1] * op.in_shape[-1],
+        macs=lambda op: prod(op.out_shape) * op.in_shape[-1],
         weight_shape=lambda op: (op.out_shape[-1], op.in_shape[-1]),
     ),
     "add": _NO_WEIGHTS,

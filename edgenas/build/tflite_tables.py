@@ -9,16 +9,19 @@ The layout is that of https://flatbuffers.dev/internals/ ; field numbers are tho
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from functools import cached_property
 
+from edgenas.build.tflite_operators import operator_name
 from edgenas.errors import UnsupportedError
 
 IDENTIFIER = b"TFL3"
 LARGEST_FILE_BYTES = 2**31 - 1
-MOST_ELEMENTS = 1_000_000  # of a vector of tables; real files have thousands at most
+MOST_TABLES = 100_000  # in one list; real files have thousands at most
+MOST_NUMBERS = 4_096  # in a shape, or of an operator's inputs
+MOST_CHARACTERS = 1_000  # of a name that are read
 
-INT8, FLOAT32, INT32 = 9, 0, 2
+FLOAT32, INT32, INT8 = 0, 2, 9
+FLOATS = frozenset({0, 1, 10})
 TYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 5: "string", 6: "bool", 7: "int16",
     8: "complex64", 9: "int8", 10: "float64", 17: "int4",
@@ -35,7 +38,7 @@ def damaged(what: str) -> UnsupportedError:
 class Table:
     """One table of the file; every access is checked against the file's length."""
 
-    __slots__ = ("data", "position", "_fields", "_fields_bytes", "_size")
+    __slots__ = ("_fields", "_fields_bytes", "_size", "data", "position")
 
     def __init__(self, data: bytes, position: int) -> None:
         self.data = data
@@ -80,20 +83,22 @@ class Table:
     def numbers(self, field: int, code: str) -> tuple[int, ...]:
         """A vector of numbers; ``code`` is their `struct` code."""
         start, count = self.vector(field, struct.calcsize(code))
+        if count > MOST_NUMBERS:
+            raise damaged(f"a shape or list of tensors with {count} entries at byte {start}")
         return struct.unpack_from(f"<{count}{code}", self.data, start) if count else ()
 
     def tables(self, field: int) -> list[Table]:
         """A vector of tables."""
         start, count = self.vector(field, 4)
-        if count > MOST_ELEMENTS:
+        if count > MOST_TABLES:
             raise damaged(f"a list of {count} tables at byte {start}")
         offsets = range(start, start + 4 * count, 4)
         return [Table(self.data, at + _number(self.data, "<I", at)) for at in offsets]
 
     def text(self, field: int) -> str:
-        """A string, with replacements where it is not UTF-8; empty if there is none."""
+        """The start of a string, with replacements where it is not UTF-8; empty if there is none."""
         start, count = self.vector(field, 1)
-        return self.data[start : start + count].decode("utf-8", "replace")
+        return self.data[start : start + min(count, MOST_CHARACTERS)].decode("utf-8", "replace")
 
 
 def _number(data: bytes, code: str, position: int) -> int:
@@ -128,16 +133,16 @@ class TensorTable:
         self.is_constant = self._content[1] > 0
 
     def int32_values(self) -> tuple[int, ...]:
-        """Values of a constant int32 tensor.
+        """Values of a small constant int32 tensor.
 
         Raises:
             UnsupportedError: It is no constant, or of another type.
         """
         start, size = self._content
-        if not self.is_constant or self.kind != INT32 or size % 4:
+        if not self.is_constant or self.kind != INT32 or size % 4 or size > MOST_NUMBERS:
             raise UnsupportedError(
-                f"tensor '{self.name}' was given where constant int32 values are expected; convert the model "
-                "with a fixed input shape"
+                f"tensor '{self.name}' was given where a few constant int32 values are expected; convert the "
+                "model with a fixed input shape"
             )
         return struct.unpack_from(f"<{size // 4}i", self.table.data, start)
 
@@ -155,9 +160,10 @@ class OperatorTable:
         inputs: Tensor numbers; -1 where an optional input is left out.
         outputs: Tensor numbers.
         options: Table of its options, or None.
+        label: Kind and name for messages.
     """
 
-    def __init__(self, table: Table, codes: list[int], tensors: int) -> None:
+    def __init__(self, table: Table, codes: list[int], tensors: list[TensorTable]) -> None:
         index = table.number(0, "I")
         if index >= len(codes):
             raise damaged(f"an operator refers to operator code {index} of {len(codes)}")
@@ -165,8 +171,12 @@ class OperatorTable:
         self.inputs = tuple(table.numbers(1, "i"))
         self.outputs = tuple(table.numbers(2, "i"))
         self.options = table.table(4)
-        if any(not -1 <= k < tensors for k in self.inputs) or any(not 0 <= k < tensors for k in self.outputs):
-            raise damaged(f"an operator refers to a tensor beyond the {tensors} of the file")
+        count = len(tensors)
+        if any(not -1 <= k < count for k in self.inputs) or any(not 0 <= k < count for k in self.outputs):
+            raise damaged(f"an operator refers to a tensor beyond the {count} of the file")
+        if not self.outputs:
+            raise damaged("an operator writes no tensor")
+        self.label = f"{operator_name(self.code)} '{tensors[self.outputs[0]].name}'"
 
 
 class TfliteFile:
@@ -212,11 +222,7 @@ class TfliteFile:
     def operators(self) -> list[OperatorTable]:
         """All operators in running order."""
         codes = [max(table.number(0, "b"), table.number(3, "i")) for table in self._model.tables(1)]
-        return [OperatorTable(table, codes, len(self.tensors)) for table in self._subgraph.tables(3)]
-
-    def custom_codes(self) -> Iterator[str]:
-        """Names of custom operators."""
-        return (table.text(1) for table in self._model.tables(1) if table.text(1))
+        return [OperatorTable(table, codes, self.tensors) for table in self._subgraph.tables(3)]
 
 
 def check_model(data: bytes) -> None:

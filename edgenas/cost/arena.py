@@ -161,7 +161,9 @@ def greedy_plan_bytes(buffers: Sequence[tuple[int, int, int]]) -> int:
     total = 0
     starts: list[int] = []
     placed: list[tuple[int, int, int, int]] = []  # start, end, first and last time, by start
-    for size, first, last in sorted(reversed(buffers), key=lambda buffer: -buffer[0]):
+    largest_first = sorted(range(len(buffers)), key=lambda number: (buffers[number][0], number), reverse=True)
+    for number in largest_first:
+        size, first, last = buffers[number]
         candidate = 0
         for start, end, other_first, other_last in placed:
             if other_first > last or first > other_last:

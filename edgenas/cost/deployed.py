@@ -5,15 +5,20 @@ Seen in files of TensorFlow 2.21's converter (full int8, batch 1) and kept here 
 - an activation of its own is fused into the convolution, dense layer, addition or pooling before it,
   if nothing else reads that tensor and it is linear so far; otherwise it stays an operation;
 - an activation asked of an operation that cannot carry one (global pooling, reshape ...) becomes one;
-- a flattening that keeps the last axis (1 x 1 x C to C) before a dense layer disappears;
+- an activation that is applied twice in a row stands once;
+- of reshapes in a row only the last stays, and a flattening that keeps the last axis (1 x 1 x C to C)
+  before a dense layer disappears;
 - an addition of more than two tensors becomes a chain of additions.
+
+Operations of parallel branches are left in the graph's order. The converter may choose another, and
+the arena then differs by what waits meanwhile; a graph read back from the file has the file's order.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from edgenas.arch.graph import Op, OpGraph
+from edgenas.arch.graph import Op, OpGraph, Shape
 
 CARRIES_ACTIVATION = frozenset({"conv2d", "depthwise_conv2d", "dense", "add", "max_pool2d", "avg_pool2d"})
 _AS_IT_IS = frozenset({"conv2d", "depthwise_conv2d", "dense", "max_pool2d", "avg_pool2d"})
@@ -57,6 +62,8 @@ class _Lowering:
             return self._activate(op, inputs[0], alone=len(self.readers[op.inputs[0]]) == 1)
         if op.kind == "reshape" and op.activation == "linear" and self._is_dropped(number, op):
             return inputs[0]
+        if op.kind == "reshape":
+            op = replace(op, in_shape=self._shape(inputs[0]))
         carries = op.kind in CARRIES_ACTIVATION
         if op.kind == "add":
             while len(inputs) > 2:
@@ -69,6 +76,8 @@ class _Lowering:
         if op.activation == "linear":
             return tensor
         last = self.ops[tensor - 1] if tensor else None
+        if last is not None and last.activation == op.activation:
+            return tensor
         if alone and last is not None and last.kind in CARRIES_ACTIVATION and last.activation == "linear":
             self.ops[tensor - 1] = replace(last, activation=op.activation)
             return tensor
@@ -76,9 +85,12 @@ class _Lowering:
         return self._append(Op("activation", op.name, (tensor,), shape, shape, activation=op.activation))
 
     def _is_dropped(self, number: int, op: Op) -> bool:
-        readers = self.readers.get(number, [])
-        flat = len(op.out_shape) == 1 and op.in_shape[-1] == op.out_shape[-1]
-        return flat and bool(readers) and all(reader.kind == "dense" for reader in readers)
+        kinds = {reader.kind for reader in self.readers.get(number, [])}
+        flat = len(op.out_shape) == 1 and self._shape(self.tensors[op.inputs[0]])[-1] == op.out_shape[-1]
+        return kinds == {"reshape"} or (flat and kinds == {"dense"})
+
+    def _shape(self, tensor: int) -> Shape:
+        return self.ops[tensor - 1].out_shape if tensor else self.graph.input_shape
 
     def _append(self, op: Op) -> int:
         self.ops.append(op)

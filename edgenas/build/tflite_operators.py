@@ -1,0 +1,21 @@
+"""Numbers and names of TFLite's builtin operators (`BuiltinOperator` of ``schema.fbs``)."""
+
+from __future__ import annotations
+
+from functools import cache
+
+ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE = 0, 1, 3, 4, 6
+FULLY_CONNECTED, MAX_POOL_2D, RELU, RELU6, RESHAPE, SOFTMAX = 9, 17, 19, 21, 22, 25
+PAD, MEAN, QUANTIZE = 34, 40, 114
+
+
+@cache
+def _names() -> dict[int, str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+
+
+def operator_name(code: int) -> str:
+    """Name of a builtin operator, for example ``CONV_2D``."""
+    return _names().get(code, f"operator {code}")

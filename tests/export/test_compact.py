@@ -1,0 +1,173 @@
+"""Compacted files compute the same, bit by bit, and hold nothing a runtime does not need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from edgenas.errors import UnsupportedError
+from edgenas.export.compact import compact
+from edgenas.profile.synthesize import tiny_model
+from tests.converted import float_network, micro_networks, users_networks
+
+WHAT_COMPUTES = (
+    "inputs", "outputs", "builtinOptionsType", "customOptions", "mutatingVariableInputs", "intermediates",
+)  # fmt: skip
+
+
+def litert_output(model: bytes, seed: int = 0) -> np.ndarray:
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    entry = interpreter.get_input_details()[0]
+    interpreter.set_tensor(entry["index"], image(entry["shape"], entry["dtype"], seed))
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def micro_output(model: bytes, seed: int = 0) -> np.ndarray:
+    from tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=4 << 20)
+    entry = interpreter.get_input_details(0)
+    interpreter.set_input(image(entry["shape"], entry["dtype"], seed), 0)
+    interpreter.invoke()
+    return interpreter.get_output(0)
+
+
+def image(shape: Any, kind: Any, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    if kind == np.int8:
+        return rng.integers(-128, 128, tuple(shape), dtype=np.int8)
+    return rng.random(tuple(shape), np.float32)
+
+
+def parsed(model: bytes) -> Any:
+    return schema.ModelT.InitFromPackedBuf(model, 0)
+
+
+def test_int8_networks_compute_the_same_in_both_runtimes() -> None:
+    for network in (*micro_networks(), *users_networks()):
+        small = compact(network.model)
+        for seed in range(3):
+            assert np.array_equal(litert_output(small, seed), litert_output(network.model, seed))
+            assert np.array_equal(micro_output(small, seed), micro_output(network.model, seed))
+
+
+def test_a_float_network_computes_the_same() -> None:
+    small = compact(float_network().model)
+    assert np.array_equal(litert_output(small), litert_output(float_network().model))
+    assert len(small) < len(float_network().model)
+
+
+def test_what_decides_the_computation_is_untouched() -> None:
+    for network in (micro_networks()[0], *users_networks()):
+        before, after = parsed(network.model), parsed(compact(network.model))
+        codes = [[(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in m.operatorCodes]
+                 for m in (before, after)]  # fmt: skip
+        assert codes[0] == codes[1]
+        first, second = before.subgraphs[0], after.subgraphs[0]
+        assert np.array_equal(first.inputs, second.inputs) and np.array_equal(first.outputs, second.outputs)
+        for old, new in zip(first.operators, second.operators, strict=True):
+            assert all(np.array_equal(getattr(old, name), getattr(new, name)) for name in WHAT_COMPUTES)
+            assert old.opcodeIndex == new.opcodeIndex
+            assert vars(old.builtinOptions or object.__new__(schema.OperatorT)) == vars(
+                new.builtinOptions or object.__new__(schema.OperatorT)
+            )
+        for old, new in zip(first.tensors, second.tensors, strict=True):
+            assert old.type == new.type and np.array_equal(old.shape, new.shape)
+            same_data(before.buffers[old.buffer].data, after.buffers[new.buffer].data)
+            same_quantization(old.quantization, new.quantization)
+
+
+def same_data(old: Any, new: Any) -> None:
+    assert (old is None) == (new is None)
+    assert old is None or np.array_equal(old, new)
+
+
+def same_quantization(old: Any, new: Any) -> None:
+    for name in ("scale", "zeroPoint", "min", "max", "quantizedDimension"):
+        values = [getattr(entry, name, None) if entry else None for entry in (old, new)]
+        if name != "quantizedDimension" or new is not None:  # parameters without scales are left out whole
+            assert np.array_equal(*values)
+
+
+def test_names_metadata_signatures_and_empty_buffers_are_gone() -> None:
+    model = parsed(compact(micro_networks()[0].model))
+    tensors = model.subgraphs[0].tensors
+    assert [tensor.name.decode() for tensor in tensors] == [str(number) for number in range(len(tensors))]
+    assert not model.metadata and not model.signatureDefs and model.description == b"edgenas"
+    used = {tensor.buffer for tensor in tensors}
+    assert used == set(range(len(model.buffers)))
+    assert [k for k, buffer in enumerate(model.buffers) if buffer.data is None] == [0]
+    contents = [buffer.data.tobytes() for buffer in model.buffers[1:]]
+    assert len(contents) == len(set(contents))
+
+
+def test_equal_biases_of_zeros_are_stored_once() -> None:
+    without_biases = users_networks()[1]
+    model = parsed(compact(without_biases.model))
+    zeros = [buffer for buffer in model.buffers[1:] if not buffer.data.any()]
+    readers = [t for t in model.subgraphs[0].tensors if model.buffers[t.buffer] in zeros]
+    assert len(zeros) == 1 and len(readers) == 3
+
+
+def test_constants_start_on_16_byte_boundaries() -> None:
+    model = schema.Model.GetRootAs(compact(micro_networks()[0].model), 0)
+    buffers = [model.Buffers(k) for k in range(1, model.BuffersLength())]
+    assert buffers and all(buffer._tab.Vector(buffer._tab.Offset(4)) % 16 == 0 for buffer in buffers)
+
+
+def test_compacting_twice_changes_nothing_more() -> None:
+    for model in (micro_networks()[0].model, float_network().model):
+        small = compact(model)
+        assert compact(small) == small and len(small) < len(model)
+
+
+def test_names_of_layers_do_not_change_the_size() -> None:
+    model = parsed(users_networks()[0].model)
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = "a/much/longer/name/" * 20
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    assert compact(bytes(builder.Output())) == compact(users_networks()[0].model)
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"not a model at all", tiny_model()[:200]])
+def test_bytes_that_are_no_model_are_refused(bytes_: bytes) -> None:
+    with pytest.raises(UnsupportedError, match=r"\.tflite file"):
+        compact(bytes_)
+
+
+def repacked(change: Any) -> bytes:
+    import flatbuffers
+
+    model = parsed(tiny_model())
+    change(model)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_what_a_compacted_file_could_not_hold_is_refused() -> None:
+    def with_variable(model: Any) -> None:
+        model.subgraphs[0].tensors[0].isVariable = True
+
+    def with_custom_operator(model: Any) -> None:
+        model.operatorCodes[0].customCode = "Mine"
+
+    def with_two_subgraphs(model: Any) -> None:
+        model.subgraphs = model.subgraphs * 2
+
+    for change, message in (
+        (with_variable, "tensor 'input' is a variable"),
+        (with_custom_operator, "custom operators"),
+        (with_two_subgraphs, "2 subgraphs"),
+    ):
+        with pytest.raises(UnsupportedError, match=message):
+            compact(repacked(change))
