@@ -24,10 +24,11 @@ from edgenas.environment import machine, versions
 from edgenas.errors import StoreError
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.sources import cost_source, table_state
+from edgenas.quantize.captured import captured
 from edgenas.report import write_report
 from edgenas.search.objective import VAL_ERROR, Constraint
 from edgenas.search.problem import Problem, check_budgets
-from edgenas.search.searcher import SEARCHERS
+from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord, storage_errors
 from edgenas.train.recipe import Recipe, final_recipe, search_recipe
 
@@ -119,8 +120,9 @@ def run_stages(
     listener: RunListener,
 ) -> None:
     """Search, short list, final training, artifacts, report; what is done already is skipped."""
-    from edgenas import winners  # these import Keras
-    from edgenas.search.tuner import EdgeTuner
+    with captured():  # TensorFlow greets on standard error
+        from edgenas import winners
+        from edgenas.search.tuner import EdgeTuner
 
     recipe = search_recipe(len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed)
     reporter = Reporter(store, clock, listener)

@@ -98,7 +98,8 @@ def retrain(
             except TrialError as error:
                 changes = {"reason": f"final training failed: {error}"}
             store.update_winner(winner.trial_id, **changes)
-            listener.trial_ended(record, 0)
+            ended = replace(record, result=changes.get("result"), reason=changes.get("reason"))
+            listener.trial_ended(ended, 0)
 
 
 def drop_dominated(store: Store, problem: Problem) -> None:
@@ -131,12 +132,14 @@ def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
         record = store.trial(winner.trial_id)
         folder = store.folder / "winners" / winner.trial_id
         listener.trial_began(record)
+        reason = None
         try:
             manifest = export_trial(store, record, dataset, folder, final=True, with_test=True)
             store.update_winner(winner.trial_id, manifest=manifest.to_json())
         except ParityError as error:
-            store.update_winner(winner.trial_id, reason=f"export failed: {error}")
-        listener.trial_ended(record, 0)
+            reason = f"export failed: {error}"
+            store.update_winner(winner.trial_id, reason=reason)
+        listener.trial_ended(replace(record, result=None, reason=reason), 0)
     if not any(winner.manifest for winner in store.winners()):
         reasons = "; ".join(f"{winner.trial_id}: {winner.reason}" for winner in store.winners())
         raise EdgenasError(f"no winner could be exported ({reasons})")

@@ -36,7 +36,6 @@ class RichListener:
         self._refused = 0
 
     def __enter__(self) -> RichListener:
-        self.progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -44,8 +43,10 @@ class RichListener:
 
     def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
         """Draw a new bar; it runs by steps, or by seconds where only time ends the stage."""
+        self.progress.start()  # not before: an error found earlier is a line of its own
         self._finish_bar()
-        self._total, self._seconds, self._done, self._best = total, seconds, 0, None
+        self._total, self._seconds = total, seconds
+        self._done, self._best, self._refused = 0, None, 0
         self._task = self.progress.add_task(name, total=total or seconds, count="", note="")
 
     def trial_began(self, record: TrialRecord) -> None:

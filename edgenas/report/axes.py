@@ -59,9 +59,9 @@ def spans_decades(values: Sequence[float]) -> bool:
 
 def even_ticks(low: float, high: float, number: int) -> list[float]:
     """Round values in equal steps of 1, 2 or 5 times a power of ten."""
-    raw = (high - low) / max(1, number)
-    power = 10.0 ** floor(log10(raw))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    wanted = 0.75 * (high - low) / max(1, number)
+    power = 10.0 ** floor(log10(wanted))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     return [round(position * step, 12) for position in range(first, last + 1)]
 

@@ -7,9 +7,38 @@ from math import isfinite
 from typing import Any
 
 from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for
-from edgenas.report.markup import text
+from edgenas.report.markup import count, figure, paragraph, percent, text
+from edgenas.report.run import Run, Winner
 
 History = Sequence[Mapping[str, Any]]
+
+
+def training(run: Run) -> str:
+    """The final training of each winner, in the order of the table."""
+    trained = [winner for winner in run.shortlist if winner.note.result is not None]
+    if not trained:
+        return paragraph("No winner has had its final training yet.", "muted")
+    return "".join(_training(winner, winner.note.result or {}) for winner in trained)
+
+
+def _training(winner: Winner, result: Mapping[str, Any]) -> str:
+    charts = "".join(
+        draw_curves(
+            result.get("history") or [],
+            key,
+            title,
+            f"{title} by epoch, trial {winner.trial_id}, training and validation",
+        )
+        for key, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
+    )
+    ended = "stopped early" if result.get("stopped_early") else "ran to its end"
+    dropped = ", dropped afterwards" if winner.note.reason else ""
+    caption = (
+        f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, "
+        f"{ended}; kept at {percent(result.get('train_accuracy'))} on training and "
+        f"{percent(result.get('val_accuracy'))} on validation images."
+    )
+    return figure(f'<div class="pair">{charts}</div>', caption, "training")
 
 
 def draw_curves(history: History, key: str, title: str, name: str) -> str:
@@ -29,13 +58,13 @@ def draw_curves(history: History, key: str, title: str, name: str) -> str:
     values = [value for points in curves.values() for _, value in points]
     if not values:
         return ""
-    frame = Frame(400, 220, left=44, right=72, top=30, bottom=42)
+    frame = Frame(400, 220, left=44, right=80, top=30, bottom=42)
     x = Scale(1, max(2, len(history)), *frame.x_range)
     y = scale_for(values, *frame.y_range)
     content = [
         f'<text class="heading" x="0" y="14">{title}</text>',
         draw_y_axis(frame, y, 4, " %" if key == "accuracy" else ""),
-        _epochs(frame, x, len(history)),
+        draw_x_axis(frame, x, "epoch", min(6, max(1, len(history) - 1))),
         *(_line(kind, points, x, y) for kind, points in curves.items()),
         _line_names(curves, y, frame),
     ]
@@ -45,11 +74,6 @@ def draw_curves(history: History, key: str, title: str, name: str) -> str:
 def _finite(history: History, key: str) -> list[tuple[int, float]]:
     found = [(epoch, entry.get(key)) for epoch, entry in enumerate(history, start=1)]
     return [(epoch, value) for epoch, value in found if value is not None and isfinite(value)]
-
-
-def _epochs(frame: Frame, x: Scale, epochs: int) -> str:
-    whole = Scale(x.low, x.high, x.start, x.end)
-    return draw_x_axis(frame, whole, "epoch", min(6, max(1, epochs - 1)))
 
 
 def _line(kind: str, points: Sequence[tuple[int, float]], x: Scale, y: Scale) -> str:

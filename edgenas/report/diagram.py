@@ -27,8 +27,8 @@ def draw_network(rows: Sequence[OpRow], input_shape: Shape, name: str) -> str:
     body = [_input_row(rows, input_shape, len(heads))]
     body += [_row(rows, number, timed) for number in range(len(rows))]
     return (
-        f'<table class="network"><caption class="hidden">{text(name)}</caption>'
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        f'<div class="scroll"><table class="network"><caption class="hidden">{text(name)}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for, spans_decades
 from edgenas.report.labels import Labels, leader_line
 from edgenas.report.markup import text
-from edgenas.report.run import Run, Winner, cost_of, val_accuracy
+from edgenas.report.run import Run, cost_of, val_accuracy
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.store import TrialRecord
 
@@ -34,7 +35,7 @@ class FrontChart:
         size: How many of the metric's own units that is.
         dots: All trained candidates.
         front: Those that none beats in accuracy and this cost, the cheapest first.
-        winners: Winners with a final training, by trial id.
+        finals: Accuracy in percent after the final training of each winner that had one, by trial id.
         budget: Upper limit in the shown unit, or None.
         floor: Accuracy in percent below which dots are drawn at the lower edge.
     """
@@ -44,7 +45,7 @@ class FrontChart:
     size: float
     dots: Sequence[Dot]
     front: Sequence[Dot]
-    winners: Sequence[Winner]
+    finals: Mapping[str, float]
     budget: float | None
     floor: float
 
@@ -64,6 +65,11 @@ def front_chart(run: Run, metric: str) -> FrontChart | None:
         trial.trial_id: Dot(trial, (cost_of(trial, metric) or 0.0) / size, 100 * (val_accuracy(trial) or 0.0))
         for trial in known
     }
+    finals = {
+        winner.trial_id: 100 * winner.float_val
+        for winner in run.kept
+        if winner.float_val is not None and winner.trial_id in dots
+    }
     limits = [limit / size for name, limit in run.budgets if name == metric]
     return FrontChart(
         metric=metric,
@@ -71,9 +77,9 @@ def front_chart(run: Run, metric: str) -> FrontChart | None:
         size=size,
         dots=list(dots.values()),
         front=[dots[trial.trial_id] for trial in run.front_of([metric])],
-        winners=[winner for winner in run.kept if winner.trial_id in dots],
+        finals=finals,
         budget=min(limits, default=None),
-        floor=_floor([dot.y for dot in dots.values()]),
+        floor=min([_floor([dot.y for dot in dots.values()]), *finals.values()]),
     )
 
 
@@ -89,21 +95,26 @@ def _floor(accuracies: Sequence[float]) -> float:
     """Far outliers must not squeeze everything else into the upper edge."""
     low, quarter, high = np.quantile(accuracies, (0.0, 0.25, 1.0))
     sensible = quarter - 1.5 * (high - quarter)
-    return float(sensible if high - low > 1.5 * (high - sensible) else low)
+    if high - low <= 1.5 * (high - sensible):
+        return float(low)
+    return min(accuracy for accuracy in accuracies if accuracy >= sensible)
 
 
 def draw_front(chart: FrontChart, frame: Frame) -> str:
     """The chart as SVG."""
     x, y = _scales(chart, frame)
     labels = Labels((frame.left + 2, frame.top, frame.x_range[1] - 2, frame.y_range[0] - 2))
+    corners = _corners(chart, frame, x, y)
     for dot in chart.dots:
-        labels.block_point(x(dot.x), y(dot.y), 4)
+        labels.block(x(dot.x), y(dot.y), margin=4)
+    for (left, lower), (right, upper) in pairwise(corners):
+        labels.block(left, upper, right, lower, margin=1)
     name = f"Validation accuracy against {metric_name(chart.metric)} of {len(chart.dots)} trained candidates"
     content = [
         draw_y_axis(frame, y, 6 if frame.width > 500 else 5, " %"),
         draw_x_axis(frame, x, _title(chart, x), 12 if frame.width > 500 else 6),
         _budget(chart, frame, x, labels),
-        _step_line(chart, frame, x, y),
+        _step_line(corners),
         _dots(chart, x, y),
         _winners(chart, frame, x, y, labels),
     ]
@@ -114,8 +125,7 @@ def _scales(chart: FrontChart, frame: Frame) -> tuple[Scale, Scale]:
     costs = [dot.x for dot in chart.dots]
     if chart.budget is not None and chart.budget <= 1.6 * max(costs):
         costs.append(chart.budget)
-    finals = [100 * winner.float_val for winner in chart.winners if winner.float_val is not None]
-    accuracies = [max(dot.y, chart.floor) for dot in chart.dots] + finals
+    accuracies = [max(dot.y, chart.floor) for dot in chart.dots] + list(chart.finals.values())
     y = scale_for(accuracies, *frame.y_range)
     capped = Scale(max(0.0, y.low), min(100.0, y.high), y.start, y.end)
     return scale_for(costs, *frame.x_range, log=spans_decades(costs)), capped
@@ -133,11 +143,12 @@ def _budget(chart: FrontChart, frame: Frame, x: Scale, labels: Labels) -> str:
     if chart.budget > x.high:
         right = frame.x_range[1] - 4
         box = (right - 7 * (len(label) + 2), bottom - 22, right, bottom)
-        labels.taken.append(box)
+        labels.block(*box)
         return f'<text class="budget" x="{right}" y="{bottom - 8}" text-anchor="end">{text(label)} →</text>'
     place = x(chart.budget)
     width = frame.x_range[1] - place
-    labels.taken.append((place - 7 * len(label) - 6, bottom - 22, place, bottom))
+    labels.block(place - 7 * len(label) - 6, bottom - 22, place, bottom)
+    labels.block(place, top, place, bottom, margin=1)
     return (
         f'<rect class="over" x="{place}" y="{top}" width="{width:.1f}" height="{bottom - top}"/>'
         f'<line class="budget" x1="{place}" x2="{place}" y1="{top}" y2="{bottom}"/>'
@@ -145,14 +156,18 @@ def _budget(chart: FrontChart, frame: Frame, x: Scale, labels: Labels) -> str:
     )
 
 
-def _step_line(chart: FrontChart, frame: Frame, x: Scale, y: Scale) -> str:
-    if not chart.front:
-        return ""
-    first = chart.front[0]
-    path = [f"M{x(first.x)} {y(first.y)}"]
-    for dot in chart.front[1:]:
-        path.append(f"H{x(dot.x)}V{y(dot.y)}")
-    return f'<path class="front" d="{"".join(path)}H{frame.x_range[1]}"/>'
+def _corners(chart: FrontChart, frame: Frame, x: Scale, y: Scale) -> list[tuple[float, float]]:
+    """Where the step line of the front turns, from left to right; it ends at the right edge."""
+    corners: list[tuple[float, float]] = []
+    for dot in chart.front:
+        if corners:
+            corners.append((x(dot.x), corners[-1][1]))
+        corners.append((x(dot.x), y(dot.y)))
+    return [*corners, (frame.x_range[1], corners[-1][1])]
+
+
+def _step_line(corners: Sequence[tuple[float, float]]) -> str:
+    return f'<path class="front" d="M{"L".join(f"{x} {y}" for x, y in corners)}"/>'
 
 
 def _dots(chart: FrontChart, x: Scale, y: Scale) -> str:
@@ -164,24 +179,26 @@ def _dots(chart: FrontChart, x: Scale, y: Scale) -> str:
         tip = f"trial {dot.trial.trial_id}: {dot.y:.1f} % after the search, {cost}" + front * ", on the front"
         parts.append(
             f'<g class="dot{" on" if front else ""}" data-trial="{text(dot.trial.trial_id)}">'
-            f"<title>{text(tip)}</title>{_mark(x(dot.x), y(dot.y), dot.y < chart.floor, front)}</g>"
+            f"<title>{text(tip)}</title>{_mark(x(dot.x), y, dot.y, chart.floor, front)}</g>"
         )
     return "".join(parts)
 
 
-def _mark(x: float, y: float, below: bool, front: bool) -> str:
-    if below:
-        return f'<path d="M{x - 4:g} {y - 8:g}h8l-4 6z"/>'
-    return f'<circle cx="{x}" cy="{y}" r="{4.5 if front else 3.5}"/>'
+def _mark(place: float, y: Scale, accuracy: float, floor: float, front: bool) -> str:
+    """A circle, or a triangle at the lower edge for what lies below it."""
+    if accuracy < floor:
+        return f'<path d="M{place - 4:g} {y.start - 9:g}h8l-4 7z"/>'
+    return f'<circle cx="{place}" cy="{y(accuracy)}" r="{4.5 if front else 3.5}"/>'
 
 
 def _winners(chart: FrontChart, frame: Frame, x: Scale, y: Scale, labels: Labels) -> str:
     places = {dot.trial.trial_id: (x(dot.x), y(dot.y)) for dot in chart.dots}
-    finals = {w.trial_id: 100 * w.float_val for w in chart.winners if w.float_val is not None}
-    for trial_id, final in finals.items():
-        labels.block_point(places[trial_id][0], y(final), 7)
+    for trial_id, final in chart.finals.items():
+        column, before = places[trial_id]
+        labels.block(column, y(final), margin=7)
+        labels.block(column, min(before, y(final)), column, max(before, y(final)), margin=1)
     parts = []
-    for trial_id, final in sorted(finals.items(), key=lambda item: -item[1]):
+    for trial_id, final in sorted(chart.finals.items(), key=lambda item: -item[1]):
         (column, before), after = places[trial_id], y(final)
         label = f"{trial_id} · {final:.1f} %"
         box = labels.place(column, after, label)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 
 from edgenas.report.intervals import wilson
-from edgenas.report.markup import count, duration, paragraph, percent, text
+from edgenas.report.markup import count, device_warning, duration, listed, paragraph, percent, quantity, text
 from edgenas.report.run import Run, Winner, val_accuracy
 from edgenas.search.objective import VAL_ERROR, format_metric, metric_name
 
 STATUS_WORDS = {
-    "starting": "just begun",
     "searching": "searching",
     "retraining": "training the winners",
     "exporting": "quantizing and exporting",
@@ -21,16 +20,23 @@ STATUS_WORDS = {
 def headline(run: Run) -> str:
     """The head of the page."""
     data, device = run.document("data"), run.document("device")
-    title = f"{text(data.get('name', 'A run just begun'))} <span>on</span> {text(device.get('name', '…'))}"
-    state = "done" if run.status == "done" else "going"
-    status = f'<span class="status {state}">{text(STATUS_WORDS.get(run.status, run.status))}</span>'
+    title = text(data.get("name", "A run just begun"))
+    title += f" <span>on</span> {text(device['name'])}" if device.get("name") else ""
     best = run.best
     return (
-        f'<header><p class="kicker">edgenas report {status}</p><h1>{title}</h1>'
+        f'<header><p class="kicker">edgenas report{_status(run)}</p><h1>{title}</h1>'
         f'<p class="lead"><b>Asked for:</b> {_asked(run)}</p>'
         f'<p class="lead"><b>Came out:</b> {_came_out(run, best)}</p>'
-        f"{_tiles(run, best) if best else ''}{_use(run, best) if best else ''}</header>"
+        f"{_tiles(run, best) if best else ''}{device_warning(device)}{_use(run, best) if best else ''}"
+        f"{_go_on(run)}</header>"
     )
+
+
+def _status(run: Run) -> str:
+    if run.status not in STATUS_WORDS:
+        return ""
+    state = "done" if run.status == "done" else "going"
+    return f' <span class="status {state}">{STATUS_WORDS[run.status]}</span>'
 
 
 def _asked(run: Run) -> str:
@@ -53,9 +59,9 @@ def _asked(run: Run) -> str:
     limits = [
         f"{metric_name(metric)} of at most {format_metric(metric, limit)}" for metric, limit in run.budgets
     ]
-    sentence += f", with {' and '.join(map(text, limits))}" if limits else ", without budgets"
+    sentence += f", with {text(listed(limits))}" if limits else ", without budgets"
     costs = [metric_name(name) for name in run.objectives if name != VAL_ERROR]
-    return f"{sentence}; accurate, and low in {text(' and '.join(costs))}."
+    return f"{sentence}; accurate, and low in {text(listed(costs))}."
 
 
 def _came_out(run: Run, best: Winner | None) -> str:
@@ -68,11 +74,12 @@ def _came_out(run: Run, best: Winner | None) -> str:
             f"nothing final yet. {count(len(completed), 'candidate')} trained so far, the best of them with "
             f"{percent(top)} validation accuracy after its short training."
         )
-    finished = [winner for winner in run.kept if winner.delivered.files]
+    finished = [winner for winner in run.kept if winner.files]
     if best.int8_test is None:
         return (
-            f"so far {count(len(run.kept), 'winner')}; trial <b>{text(best.trial_id)}</b> leads with "
-            f"{percent(best.float_val)} validation accuracy before quantization."
+            f"nothing final yet. {count(len(run.kept), 'candidate')} on the short list; trial "
+            f"<b>{text(best.trial_id)}</b> leads with {percent(best.float_val)} validation accuracy after "
+            "its final training."
         )
     return (
         f"{count(len(finished), 'network')}, found among {count(len(completed), 'trained candidate')}"
@@ -95,7 +102,7 @@ def _tiles(run: Run, best: Winner) -> str:
     )
     tiles.append(("flash", _figure("flash_bytes", best.flash_bytes), _share(run, best, "flash_bytes")))
     if cost.latency_ms is not None:
-        note = _share(run, best, "latency_ms") or text(f"source: {cost.source}")
+        note = _share(run, best, "latency_ms") or ("measured" if cost.source == "measured" else "predicted")
         tiles.append(("latency", _figure("latency_ms", cost.latency_ms), note))
     tiles.append(
         ("MACs", _figure("macs", cost.macs), f"{text(format_metric('params', cost.params))} parameters")
@@ -119,7 +126,7 @@ def _accuracy_tile(run: Run, best: Winner) -> tuple[str, str, str]:
 
 
 def _figure(metric: str, value: float) -> str:
-    return _unit(text(format_metric(metric, value)).replace(" ", "&nbsp;"))
+    return _unit(quantity(metric, value))
 
 
 def _unit(figure: str) -> str:
@@ -137,13 +144,26 @@ def _share(run: Run, best: Winner, metric: str) -> str:
 
 
 def _use(run: Run, best: Winner) -> str:
-    if not best.delivered.files:
+    if not best.files:
         return ""
     command = (
         f"edgenas export {shlex.quote(str(run.folder))} --trial {shlex.quote(best.trial_id)} --out models"
     )
-    names = ", ".join(f"<code>{text(file.file)}</code>" for file in best.delivered.files)
+    names = ", ".join(f"<code>{text(file.file)}</code>" for file in best.files)
     place = f"winners/{best.trial_id}/"
     return paragraph(
         f"Its files lie in <code>{text(place)}</code> beside this report: {names}. Copy them with"
     ) + (f"<pre><code>{text(command)}</code></pre>")
+
+
+def _go_on(run: Run) -> str:
+    """How to go on with a run that is not finished."""
+    if run.status not in STATUS_WORDS or run.status == "done":
+        return ""
+    folder = shlex.quote(str(run.folder))
+    return paragraph(
+        "This run is not finished, and this page shows what was known when it was written. "
+        f"<code>{text(f'edgenas report {folder}')}</code> writes it anew; if the run was stopped, "
+        f"<code>{text(f'edgenas resume {folder}')}</code> goes on with it.",
+        "note",
+    )

@@ -24,9 +24,18 @@ class Labels:
     area: Box
     taken: list[Box] = field(default_factory=list)
 
-    def block_point(self, x: float, y: float, radius: float) -> None:
-        """Keep labels off a point."""
-        self.taken.append((x - radius, y - radius, x + radius, y + radius))
+    def block(
+        self,
+        left: float,
+        top: float,
+        right: float | None = None,
+        bottom: float | None = None,
+        *,
+        margin: float = 0.0,
+    ) -> None:
+        """Keep labels off a box, or off a point where no other corner is given."""
+        right, bottom = left if right is None else right, top if bottom is None else bottom
+        self.taken.append((left - margin, top - margin, right + margin, bottom + margin))
 
     def place(self, x: float, y: float, label: str) -> Box:
         """The best free box for a label that belongs to a point, and keep others off it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+
+from edgenas.search.objective import format_metric
 
 UNKNOWN = '<span class="unknown" title="not known (yet)">–</span>'
 
@@ -19,6 +21,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     return UNKNOWN if share is None else f"{100 * share:.{digits}f}&nbsp;%"
 
 
+def quantity(metric: str, value: float) -> str:
+    """A cost with its unit, on one line."""
+    return text(format_metric(metric, value)).replace(" ", "&nbsp;")
+
+
 def points(difference: float) -> str:
     """A difference of two shares in percentage points, with its sign."""
     value = round(100 * difference, 1)
@@ -28,6 +35,11 @@ def points(difference: float) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun, for example ``3 networks``."""
     return f"{number:,}&nbsp;{one if number == 1 else many or one + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list within a sentence: ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def duration(seconds: float | None) -> str:
@@ -49,6 +61,12 @@ def section(anchor: str, title: str, *parts: str) -> str:
 def paragraph(content: str, kind: str = "") -> str:
     """A paragraph of HTML."""
     return f'<p class="{kind}">{content}</p>' if kind else f"<p>{content}</p>"
+
+
+def device_warning(device: Mapping[str, Any]) -> str:
+    """What speaks against the latencies of this device, or nothing."""
+    note = device.get("note")
+    return paragraph(f"<b>Latencies may be wrong:</b> {text(note)}", "warning") if note else ""
 
 
 def table(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
-from edgenas.arch.graph import Op, OpGraph, Shape
+from edgenas.arch.graph import Op, Shape
+from edgenas.cost.static import StaticSource
 from edgenas.cost.types import OpCost
 from edgenas.store import TrialRecord
 
@@ -52,12 +52,8 @@ def operation_rows(trial: TrialRecord) -> list[OpRow]:
     if not trial.spec.blocks:
         return [_from_share(number, share) for number, share in enumerate(shares)]
     graph = trial.spec.graph()
-    if len(shares) != len(graph.ops):
-        shares = tuple(_static_share(op) for op in graph.ops)
-    return _rows(graph, shares)
-
-
-def _rows(graph: OpGraph, shares: tuple[OpCost, ...]) -> list[OpRow]:
+    if not shares:
+        shares = StaticSource().estimate(graph, per_op=True).per_op
     return [
         OpRow(
             block=_block(op.name),
@@ -76,13 +72,6 @@ def _rows(graph: OpGraph, shares: tuple[OpCost, ...]) -> list[OpRow]:
 def _from_share(number: int, share: OpCost) -> OpRow:
     words, family = _WORDS.get(share.kind, share.kind), _FAMILIES.get(share.kind, "other")
     return OpRow("", words, family, None, (number - 1,), share.macs, share.weight_bytes, share.latency_ms)
-
-
-def _static_share(op: Op) -> OpCost:
-    """MACs, and the bytes of int8 weights with one int32 bias a channel."""
-    shape = op.weight_shape
-    weight_bytes = prod(shape) + 4 * op.out_shape[-1] if shape else 0
-    return OpCost(op.name, op.kind, op.macs, weight_bytes)
 
 
 def _block(name: str) -> str:

@@ -1,31 +1,27 @@
-"""Everything that is needed to repeat a run, and what went wrong in it."""
+"""Everything that is needed to repeat a run."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from edgenas.report.markup import UNKNOWN, duration, paragraph, table, text
+from edgenas.report.markup import UNKNOWN, duration, paragraph, text
 from edgenas.report.run import Run
-from edgenas.search.objective import metric_name
 
 
 def repeat(run: Run) -> str:
-    """Command, configuration, data, versions, machine, failures and refusals."""
-    return "".join(
-        [
-            "<h3>Command</h3>",
-            f"<pre><code>{text(command(run.document('config')))}</code></pre>",
-            f'<div class="columns">{_data(run)}{_time(run)}{_versions(run)}{_machine(run)}</div>',
-            "<h3>Configuration</h3>",
-            f"<pre><code>{text(_toml(run.document('config')))}</code></pre>",
-            _warnings(run),
-            _failures(run),
-            _refusals(run),
-        ]
-    )
+    """Command, data, time and seed, versions, machine."""
+    config = run.document("config")
+    if config:
+        note = "With the same data and the versions below, this command repeats the run by the same seed"
+        if config.get("minutes"):
+            note += ", though in the same time it may train more or fewer networks"
+        how = paragraph(f"{note}:") + f"<pre><code>{text(command(config))}</code></pre>"
+    else:
+        how = paragraph("This search was started from Python; run the same program with the versions below.")
+    facts = f"{_data(run)}{_time(run)}{_versions(run)}{_machine(run)}"
+    return f'{how}<div class="columns">{facts}</div>'
 
 
 def command(config: Mapping[str, Any]) -> str:
@@ -39,14 +35,9 @@ def command(config: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _toml(config: Mapping[str, Any]) -> str:
-    lines = [f"{name} = {json.dumps(value)}" for name, value in config.items() if value is not None]
-    return "\n".join(lines) or "# not written down yet"
-
-
 def _facts(title: str, facts: Mapping[str, str]) -> str:
     rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
-    return f'<div><h3>{title}</h3><dl class="facts">{rows or "<p>not written down yet</p>"}</dl></div>'
+    return f'<div><h3>{title}</h3><dl class="facts">{rows}</dl></div>'
 
 
 def _data(run: Run) -> str:
@@ -84,30 +75,7 @@ def _versions(run: Run) -> str:
 
 
 def _machine(run: Run) -> str:
-    machine = {text(key.replace("_", " ")): text(value) for key, value in run.document("machine").items()}
-    device = {f"device {text(key)}": text(value) for key, value in run.document("device").items()}
-    return _facts("Machine and device", {**machine, **device})
-
-
-def _warnings(run: Run) -> str:
-    warnings = run.document("data").get("warnings") or []
-    if not warnings:
-        return "<h3>Warnings about the data</h3>" + paragraph("None.")
-    items = "".join(f"<li>{text(warning)}</li>" for warning in warnings)
-    return f'<h3>Warnings about the data</h3><ul class="warnings">{items}</ul>'
-
-
-def _failures(run: Run) -> str:
-    failed = run.of_status("failed")
-    if not failed:
-        return "<h3>Failed trials</h3>" + paragraph("None.")
-    rows = [[text(trial.trial_id), text(trial.reason or "no reason was kept")] for trial in failed]
-    return "<h3>Failed trials</h3>" + table("Trainings that failed", ["Trial", "Reason"], rows)
-
-
-def _refusals(run: Run) -> str:
-    if not run.refusals:
-        return "<h3>Refused before training</h3>" + paragraph("None.")
-    rows = [[text(metric_name(name)), f"{number:,}"] for name, number in run.refusals.items()]
-    shown = table("Candidates over a budget", ["Budget", "Refused"], rows, numeric=(1,))
-    return "<h3>Refused before training</h3>" + shown
+    machine, device = run.document("machine"), run.document("device")
+    facts = {text(key.replace("_gib", " (GiB)")): text(value) for key, value in machine.items()}
+    facts |= {f"device {text(key)}": text(value) for key, value in device.items() if key != "note"}
+    return _facts("Machine and device", facts)

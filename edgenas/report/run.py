@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.report.delivered import Delivered, read_manifest
+from edgenas.export.manifest import Artifact, Manifest
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.pareto import front_mask
 from edgenas.store import Store, TrialRecord, WinnerRecord
@@ -28,17 +28,32 @@ class Winner:
     Attributes:
         trial: The trial of the search.
         note: The store's record of its final training and export.
-        delivered: Its exported files.
+        manifest: What was exported of it, or None so far.
     """
 
     trial: TrialRecord
     note: WinnerRecord
-    delivered: Delivered
+    manifest: Manifest | None
 
     @property
     def trial_id(self) -> str:
         """The trial's number."""
         return self.trial.trial_id
+
+    @property
+    def files(self) -> Sequence[Artifact]:
+        """The exported files; none if nothing was exported so far."""
+        return self.manifest.artifacts if self.manifest else ()
+
+    def tflite(self, precision: str) -> Artifact | None:
+        """The TFLite file of a precision, or None."""
+        found = [file for file in self.files if (file.format, file.precision) == ("tflite", precision)]
+        return found[0] if found else None
+
+    def accuracy(self, precision: str, split: str) -> float | None:
+        """Accuracy of the TFLite file of a precision, or None."""
+        file = self.tflite(precision)
+        return file.accuracy.get(split) if file else None
 
     @property
     def float_val(self) -> float | None:
@@ -48,22 +63,34 @@ class Winner:
     @property
     def float_bundle(self) -> float | None:
         """Validation accuracy of the float32 file, on the same images as `int8_val`."""
-        return self.delivered.accuracy("float32", "validation")
+        return self.accuracy("float32", "validation")
 
     @property
     def int8_val(self) -> float | None:
         """Validation accuracy of the int8 file."""
-        return self.delivered.accuracy("int8", "validation")
+        return self.accuracy("int8", "validation")
 
     @property
     def int8_test(self) -> float | None:
         """Test accuracy of the int8 file."""
-        return self.delivered.accuracy("int8", "test")
+        return self.accuracy("int8", "test")
+
+    @property
+    def val_accuracy(self) -> float | None:
+        """Validation accuracy of what would be delivered: the int8 file, or the Keras model until then."""
+        return self.int8_val if self.int8_val is not None else self.float_val
 
     @property
     def flash_bytes(self) -> int:
         """Size of the int8 TFLite file as written, else as predicted."""
-        return self.delivered.size_bytes("int8") or self.trial.cost.flash_bytes
+        file = self.tflite("int8")
+        return file.bytes if file else self.trial.cost.flash_bytes
+
+    @property
+    def arena_bytes(self) -> int | None:
+        """The arena that TFLite Micro took to run the int8 file, or None where it was not run."""
+        micro = self.manifest.tflite_micro if self.manifest else None
+        return micro.arena_bytes if micro else None
 
 
 @dataclass(frozen=True)
@@ -75,7 +102,7 @@ class Run:
         meta: Facts by name, one entry for each of `META_KEYS`, None where not known.
         trials: All trials in their order.
         refusals: Candidates refused before training, by budget.
-        shortlist: Winners, dropped ones included.
+        shortlist: Winners, dropped ones included, the cheapest first.
     """
 
     folder: Path
@@ -86,8 +113,8 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``searching``, ``retraining``, ``exporting``, ``done`` or ``starting``."""
-        return str(self.meta["status"] or "starting")
+        """``searching``, ``retraining``, ``exporting``, ``done`` or, where nobody wrote it, ``unknown``."""
+        return str(self.meta["status"] or "unknown")
 
     def document(self, key: str) -> dict[str, Any]:
         """A fact that is a document; empty if it is not known."""
@@ -120,8 +147,8 @@ class Run:
     @property
     def best(self) -> Winner | None:
         """The winner most accurate on validation images; the test set must not choose."""
-        known = [winner for winner in self.kept if (winner.int8_val or winner.float_val) is not None]
-        return max(known, key=lambda w: w.int8_val or w.float_val or 0.0, default=None)
+        known = [winner for winner in self.kept if winner.val_accuracy is not None]
+        return max(known, key=lambda winner: winner.val_accuracy or 0.0, default=None)
 
     @cached_property
     def front(self) -> list[TrialRecord]:
@@ -153,13 +180,19 @@ def val_accuracy(trial: TrialRecord) -> float | None:
 
 
 def read_run(store: Store) -> Run:
-    """Everything that the report needs from a store."""
+    """Everything that the report needs from a store.
+
+    Raises:
+        ConfigError: A newer version of edgenas wrote a winner's manifest.
+    """
     trials = store.trials()
     by_id = {trial.trial_id: trial for trial in trials}
     shortlist = [
-        Winner(by_id[note.trial_id], note, read_manifest(note.manifest))
+        Winner(by_id[note.trial_id], note, Manifest.from_json(note.manifest) if note.manifest else None)
         for note in store.winners()
         if note.trial_id in by_id
     ]
     meta = {key: store.meta(key) for key in META_KEYS}
-    return Run(store.folder, meta, trials, store.refusals(), shortlist)
+    run = Run(store.folder, meta, trials, store.refusals(), shortlist)
+    shortlist.sort(key=lambda winner: cost_of(winner.trial, run.objectives[1]) or 0.0)
+    return run

@@ -68,7 +68,8 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
         "cost": winner.trial.cost.to_json(),
         "choices": dict(winner.trial.spec.choices),
         "folder": str(run.folder / "winners" / winner.trial_id),
-        "files": [file.to_json() for file in winner.delivered.files],
+        "measured_arena_bytes": winner.arena_bytes,
+        "files": [file.to_json() for file in winner.files],
     }
 
 

@@ -67,15 +67,17 @@ def spread_subset(points: np.ndarray, size: int) -> list[int]:
     """Positions of a few points of a front that keep most of its hypervolume.
 
     The point best in the first objective comes first; then greedily the point that adds most
-    hypervolume (at least 1 - 1/e of the best subset's, Nemhauser et al. 1978).
+    hypervolume (at least 1 - 1/e of the best subset's that holds the first point, Nemhauser et al. 1978).
 
     Args:
         points: float array of shape (n, objectives) of one front.
         size: How many to keep.
     """
+    if len(points) == 0:
+        return []
     scaled = unit_square(points)
     reference = np.full(points.shape[1], 1.1)
-    chosen = [int(np.lexsort(scaled.T[::-1])[0])] if len(points) else []
+    chosen = [int(np.lexsort(scaled.T[::-1])[0])]
     while len(chosen) < min(size, len(points)):
         rest = [position for position in range(len(points)) if position not in chosen]
         gains = [hypervolume(scaled[[*chosen, position]], reference) for position in rest]

@@ -26,7 +26,7 @@ from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
 from edgenas.search.oracle import ParetoOracle
 from edgenas.search.pareto import front_mask
 from edgenas.search.problem import Candidate, Problem, check_budgets
-from edgenas.search.searcher import SEARCHERS
+from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord
 from edgenas.train.job import Job, fresh_model, load_weights
 from edgenas.train.process import TrainingProcess

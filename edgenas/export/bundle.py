@@ -1,0 +1,178 @@
+"""From a trained Keras model to a folder of artifacts, each compared with that model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.arch.graph import Shape
+from edgenas.cost.types import Cost
+from edgenas.errors import DataError
+from edgenas.export.folder import replaced_folder
+from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
+from edgenas.export.micro import MicroRun, run_micro
+from edgenas.export.onnx import float32_onnx, int8_onnx
+from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
+from edgenas.export.running import Program, load_onnx, load_tflite
+from edgenas.export.tflite import float32_tflite, int8_tflite
+from edgenas.quantize import SCHEMES
+from edgenas.quantize.calibration import check_calibration
+from edgenas.store import storage_errors
+
+LabelledImages = tuple[np.ndarray, np.ndarray]
+"""float32 images (n, height, width, channels) and int labels (n,)."""
+
+THREADS = 2
+"""Files that run at the same time while they are compared, each on one thread."""
+
+
+@dataclass(frozen=True)
+class _File:
+    name: str
+    content: bytes
+    program: Program
+
+    @property
+    def precision(self) -> str:
+        return self.name.split(".")[1]
+
+
+def export_bundle(
+    model: Any,
+    *,
+    out_dir: Path,
+    input_shape: Shape,
+    calibration: np.ndarray,
+    held_back: LabelledImages,
+    test: LabelledImages | None = None,
+    cost: Cost | None = None,
+    description: Mapping[str, Any] | None = None,
+    scheme: str = "full-int8",
+) -> Manifest:
+    """Quantize, convert and verify a network, and write its bundle.
+
+    A bundle holds ``model.float32.tflite``, ``model.int8.tflite``, ``model.float32.onnx``,
+    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images.
+
+    Args:
+        model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
+        out_dir: Folder of the bundle; an older bundle there is replaced whole.
+        input_shape: What the network reads, batch axis left out.
+        calibration: float32 images of the training split, some 200.
+        held_back: Images and labels of the validation split; parity is checked on the first 1,000.
+        test: Images and labels of the test split, or None to leave it untouched.
+        cost: What was predicted of the network.
+        description: What else the manifest should say, as a JSON document.
+        scheme: Name of a quantization scheme.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        DataError: Calibration or held-back images that do not fit the network.
+        UnsupportedError: The network cannot be converted.
+        ParityError: A file does not agree with the Keras model.
+        StoreError: The folder cannot be written; what was there before stays.
+    """
+    check_calibration(calibration, input_shape)
+    for name, images in (("held-back", held_back), ("test", test)):
+        _check_images(name, images, input_shape)
+    with replaced_folder(out_dir, MANIFEST_NAME) as folder:
+        files = _convert(model, input_shape, calibration, scheme)
+        reference = keras_outputs(model, held_back[0])
+        micro = run_micro(files[1].content, files[1].program, held_back[0])
+        manifest = Manifest(
+            artifacts=_verified(files, held_back, test, reference),
+            scheme=scheme,
+            calibration_images=len(calibration),
+            keras_accuracy=accuracy(reference, held_back[1]),
+            cost=None if cost is None else cost.to_json(),
+            tflite_micro=micro if isinstance(micro, MicroRun) else None,
+            tflite_micro_note=micro if isinstance(micro, str) else None,
+            description=description or {},
+        )
+        with storage_errors(out_dir):
+            for file in files:
+                (folder / file.name).write_bytes(file.content)
+            text = json.dumps(manifest.to_json(), indent=1) + "\n"
+            (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return manifest
+
+
+def keras_outputs(model: Any, images: np.ndarray, batch: int = 250) -> np.ndarray:
+    """Outputs of the Keras model, float32 (n, classes)."""
+    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
+    return np.concatenate([np.asarray(model(one, training=False)) for one in batches])
+
+
+def _check_images(name: str, labelled: LabelledImages | None, input_shape: Shape) -> None:
+    if labelled is None:
+        return
+    images, labels = labelled
+    if images.shape[1:] != tuple(input_shape) or len(images) != len(labels) or not len(images):
+        raise DataError(
+            f"{name} images of shape {images.shape} with {len(labels)} labels were given; expected at "
+            f"least one image of shape {tuple(input_shape)}, and one label for each"
+        )
+
+
+def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: str) -> list[_File]:
+    """The four files, ready to run."""
+    quantizer = SCHEMES.get(scheme)()
+    tflite = float32_tflite(model, input_shape)
+    onnx = float32_onnx(tflite)
+    int8 = int8_tflite(model, calibration, quantizer)
+    int8_qdq = int8_onnx(onnx, calibration, quantizer)
+    return [
+        _File("model.float32.tflite", tflite, load_tflite(tflite)),
+        _File("model.int8.tflite", int8, load_tflite(int8)),
+        _File("model.float32.onnx", onnx, load_onnx(onnx)),
+        _File("model.int8.onnx", int8_qdq, load_onnx(int8_qdq)),
+    ]
+
+
+def _verified(
+    files: list[_File], held_back: LabelledImages, test: LabelledImages | None, reference: np.ndarray
+) -> tuple[Artifact, ...]:
+    """An entry for each file after its comparison; the test images are run only when all agree."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        outputs = list(pool.map(lambda file: file.program.run(held_back[0]), files))
+        artifacts = [
+            _artifact(file, _parity(file, out, reference), accuracy(out, held_back[1]))
+            for file, out in zip(files, outputs, strict=True)
+        ]
+        if test is not None:
+            scores = pool.map(lambda file: accuracy(file.program.run(test[0]), test[1]), files)
+            artifacts = [
+                replace(artifact, accuracy={**artifact.accuracy, "test": score})
+                for artifact, score in zip(artifacts, scores, strict=True)
+            ]
+    return tuple(artifacts)
+
+
+def _parity(file: _File, outputs: np.ndarray, reference: np.ndarray) -> Parity:
+    outputs, reference = outputs[:MOST_IMAGES], reference[:MOST_IMAGES]
+    if file.precision == "float32":
+        return float_parity(file.name, outputs, reference)
+    return int8_parity(file.name, outputs, reference, file.program.step)
+
+
+def _artifact(file: _File, parity: Parity, validation: float) -> Artifact:
+    return Artifact(
+        file=file.name,
+        format=file.name.rpartition(".")[2],
+        precision=file.precision,
+        sha256=hashlib.sha256(file.content).hexdigest(),
+        bytes=len(file.content),
+        input=file.program.input,
+        output=file.program.output,
+        parity=parity,
+        accuracy={"validation": validation},
+    )

@@ -1,0 +1,173 @@
+"""The manifest of a bundle: what each file is, how it was proven, what it was predicted to cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgenas.errors import ConfigError
+from edgenas.export.micro import MicroRun
+from edgenas.export.parity import Parity
+from edgenas.export.running import Port
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One file of a bundle.
+
+    Attributes:
+        file: Its name in the bundle.
+        format: ``tflite`` or ``onnx``.
+        precision: ``float32`` or ``int8``.
+        sha256: Checksum of its content, 64 hexadecimal digits.
+        bytes: Its size.
+        input: What it reads.
+        output: What it writes.
+        parity: How far it agrees with its Keras model on held-back images.
+        accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched.
+    """
+
+    file: str
+    format: str
+    precision: str
+    sha256: str
+    bytes: int
+    input: Port
+    output: Port
+    parity: Parity
+    accuracy: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain document."""
+        return {
+            "file": self.file,
+            "format": self.format,
+            "precision": self.precision,
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "input": self.input.to_json(),
+            "output": self.output.to_json(),
+            "parity": self.parity.to_json(),
+            "accuracy": dict(self.accuracy),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Artifact:
+        """What `to_json` wrote."""
+        parsed = {
+            "input": Port.from_json(document["input"]),
+            "output": Port.from_json(document["output"]),
+            "parity": Parity.from_json(document["parity"]),
+        }
+        return cls(**{**document, **parsed})
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is in a bundle.
+
+    Attributes:
+        artifacts: The files.
+        scheme: Name of the quantization scheme of the int8 files.
+        calibration_images: How many images set the ranges.
+        keras_accuracy: Share of right classes of the Keras model on the validation images.
+        cost: The cost document that was predicted before training, or None; its ``source`` says how.
+        tflite_micro: How TFLite Micro ran the int8 file, or None.
+        tflite_micro_note: Why it did not, or None.
+        description: What the caller knows of the network: its spec, data, preprocessing, versions.
+    """
+
+    artifacts: tuple[Artifact, ...]
+    scheme: str
+    calibration_images: int
+    keras_accuracy: float
+    cost: Mapping[str, Any] | None
+    tflite_micro: MicroRun | None
+    tflite_micro_note: str | None
+    description: Mapping[str, Any]
+
+    def artifact(self, file: str) -> Artifact:
+        """A file by its name.
+
+        Raises:
+            KeyError: The bundle has no such file.
+        """
+        found = [artifact for artifact in self.artifacts if artifact.file == file]
+        if not found:
+            raise KeyError(file)
+        return found[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain document."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "artifacts": [artifact.to_json() for artifact in self.artifacts],
+            "scheme": self.scheme,
+            "calibration_images": self.calibration_images,
+            "keras_accuracy": self.keras_accuracy,
+            "cost": None if self.cost is None else dict(self.cost),
+            "predicted_against_real": self._predicted_against_real(),
+            "tflite_micro": None if self.tflite_micro is None else self.tflite_micro.to_json(),
+            "tflite_micro_note": self.tflite_micro_note,
+            "description": dict(self.description),
+        }
+
+    def _predicted_against_real(self) -> dict[str, Any] | None:
+        """Predicted sizes beside those of the int8 TFLite file; derived, so `from_json` skips it."""
+        if self.cost is None:
+            return None
+        real = next((a.bytes for a in self.artifacts if (a.format, a.precision) == ("tflite", "int8")), None)
+        return {
+            "flash_bytes": {"predicted": self.cost["flash_bytes"], "real": real},
+            "peak_ram_bytes": {
+                "predicted": self.cost["peak_ram_bytes"],
+                "real": None if self.tflite_micro is None else self.tflite_micro.arena_bytes,
+            },
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Manifest:
+        """The manifest that `to_json` wrote.
+
+        Raises:
+            ConfigError: It lacks a field or was written by a newer version.
+        """
+        version = document.get("schema")
+        if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+            raise ConfigError(
+                f"a manifest of schema {version!r} was given; this version of edgenas reads 1 to "
+                f"{SCHEMA_VERSION}: update edgenas or export again"
+            )
+        fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
+        micro = document.get("tflite_micro")
+        try:
+            return cls(
+                artifacts=tuple(Artifact.from_json(entry) for entry in document["artifacts"]),
+                scheme=document["scheme"],
+                calibration_images=document["calibration_images"],
+                keras_accuracy=document["keras_accuracy"],
+                tflite_micro=None if micro is None else MicroRun.from_json(micro),
+                description=document["description"],
+                **fields,
+            )
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"a damaged manifest was given ({error}); export again") from None
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle.
+
+    Raises:
+        ConfigError: The folder holds none, or a damaged one.
+    """
+    try:
+        document = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder} holds no readable {MANIFEST_NAME} ({error}); export again") from None
+    return Manifest.from_json(document)

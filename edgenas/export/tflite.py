@@ -1,0 +1,55 @@
+"""TFLite files of a trained network: float32 and quantized."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgenas.arch.graph import Shape
+from edgenas.build.read_tflite import float_operations
+from edgenas.errors import ParityError
+from edgenas.export.compact import compact
+from edgenas.quantize.conversion import convert
+from edgenas.quantize.scheme import Scheme
+
+
+def float32_tflite(model: Any, input_shape: Shape) -> bytes:
+    """A compact float32 ``.tflite`` file with batch 1.
+
+    Args:
+        model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
+        input_shape: What it reads, batch axis left out.
+
+    Raises:
+        UnsupportedError: The converter cannot handle an operation of the model.
+    """
+    return compact(convert(model, input_shape, "float32 TFLite conversion"))
+
+
+def int8_tflite(model: Any, calibration: np.ndarray, scheme: Scheme) -> bytes:
+    """A compact ``.tflite`` file that computes in int8 throughout, with batch 1.
+
+    Args:
+        model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
+        calibration: float32 images (n, height, width, channels) of the training split.
+        scheme: How to quantize.
+
+    Raises:
+        DataError: Calibration images that tell no ranges.
+        UnsupportedError: The converter cannot handle an operation of the model.
+        ParityError: The converter left an operation in float.
+    """
+    converted = scheme.tflite(model, calibration)
+    if left := _without_their_conversions(float_operations(converted)):
+        raise ParityError(
+            f"model.int8.tflite: {len(left)} operation(s) stayed in float ({', '.join(left)}), expected 0; "
+            "replace them by operations that TFLite has in int8, for example relu"
+        )
+    return compact(converted)
+
+
+def _without_their_conversions(operations: list[str]) -> list[str]:
+    """Float operations without the conversions to float and back around them, unless nothing else is left."""
+    others = [name for name in operations if not name.startswith(("QUANTIZE ", "DEQUANTIZE "))]
+    return others or operations

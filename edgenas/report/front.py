@@ -1,0 +1,93 @@
+"""The section of the front: charts, how many candidates there were, all of them as a table."""
+
+from __future__ import annotations
+
+from edgenas.report.axes import Frame
+from edgenas.report.front_chart import FrontChart, draw_front, front_chart
+from edgenas.report.markup import UNKNOWN, count, details, figure, paragraph, percent, table, text, two_sizes
+from edgenas.report.run import Run, cost_of, val_accuracy
+from edgenas.search.objective import COST_METRICS, format_metric, metric_name
+
+_HEADINGS = {"latency_ms": "Latency", "peak_ram_bytes": "Peak RAM", "flash_bytes": "Flash",
+             "macs": "MACs", "params": "Parameters"}  # fmt: skip
+
+
+def front(run: Run) -> str:
+    """One chart for each cost that was an objective, the first one large."""
+    charts = [chart for metric in run.objectives[1:] if (chart := front_chart(run, metric))]
+    if not charts:
+        return paragraph("No candidate has been trained yet.", "muted") + _tally(run)
+    figures = [_figure(chart, Frame(940, 300 if number else 420)) for number, chart in enumerate(charts)]
+    return _explanation(run) + _legend() + "".join(figures) + _tally(run) + _trials_table(run)
+
+
+def _explanation(run: Run) -> str:
+    words = (
+        "Each dot is one network: the higher, the more accurate; the further left, the cheaper. The line is "
+        "the front: it joins the networks that no other one beats in both. Choose from it by what you can "
+        "afford."
+    )
+    if len(run.objectives) > 2:
+        words += (
+            f" This search weighed {len(run.objectives) - 1} costs against accuracy, each in a chart of its "
+            "own; a winner may lie off one line because it is better in another cost."
+        )
+    return paragraph(words, "note")
+
+
+def _figure(chart: FrontChart, frame: Frame) -> str:
+    drawing = two_sizes(draw_front(chart, frame), draw_front(chart, Frame(368, 320, left=44)))
+    caption = f"Validation accuracy against {metric_name(chart.metric)}."
+    if chart.hidden:
+        caption += f" {count(chart.hidden, 'candidate')} below the lower edge, shown as triangles on it."
+    return figure(drawing, caption)
+
+
+def _legend() -> str:
+    keys = [
+        ("<circle class='plain' cx='8' cy='8' r='3.5'/>", "candidate after its short training"),
+        ("<path class='front' d='M0 12H8V4H16'/><circle class='on' cx='8' cy='4' r='3.5'/>", "the front"),
+        ("<path class='win' d='M8 2l6 6l-6 6l-6-6z'/>", "winner after its final training"),
+    ]
+    items = "".join(
+        f'<li><svg aria-hidden="true" width="16" height="16" viewBox="0 0 16 16">{mark}</svg>{words}</li>'
+        for mark, words in keys
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _tally(run: Run) -> str:
+    refused = sum(run.refusals.values())
+    parts = [
+        f"<b>{len(run.of_status('completed')):,}</b> trained",
+        f"<b>{len(run.of_status('failed')):,}</b> failed",
+    ]
+    if running := len(run.of_status("running")):
+        parts.append(f"<b>{running:,}</b> {'unfinished' if run.status == 'done' else 'in training'}")
+    by_budget = ", ".join(f"{metric_name(name)} {number:,}" for name, number in run.refusals.items())
+    parts.append(f"<b>{refused:,}</b> refused by budget" + (f" ({text(by_budget)})" if by_budget else ""))
+    return paragraph(" · ".join(f"<span>{part}</span>" for part in parts), "tally")
+
+
+def _trials_table(run: Run) -> str:
+    done = sorted(run.of_status("completed"), key=lambda trial: -(val_accuracy(trial) or 0.0))
+    metrics = [name for name in COST_METRICS if any(cost_of(trial, name) is not None for trial in done)]
+    on_front = {trial.trial_id for trial in run.front}
+    rows = [
+        [
+            text(trial.trial_id),
+            percent(val_accuracy(trial)),
+            *(_figure_of(metric, cost_of(trial, metric)) for metric in metrics),
+            "yes" if trial.trial_id in on_front else "",
+        ]
+        for trial in done
+    ]
+    headers = ["Trial", "Validation", *(_HEADINGS[metric] for metric in metrics), "On the front"]
+    ids = [trial.trial_id for trial in done]
+    caption = "All trained candidates, the most accurate first; accuracy after the short training"
+    shown = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
+    return details(f"All {len(done):,} trained candidates as a table", shown)
+
+
+def _figure_of(metric: str, value: float | None) -> str:
+    return UNKNOWN if value is None else text(format_metric(metric, value))

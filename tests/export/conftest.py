@@ -1,0 +1,66 @@
+"""Three networks trained for real on digits, and their bundles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgenas.build.twin import twin
+from edgenas.data import load_dataset, prepare
+from edgenas.export.bundle import export_bundle, keras_outputs
+from edgenas.train.recipe import Recipe
+from edgenas.train.trainer import train
+from tests.export.digit_bundles import NETWORKS, SHAPE, SPECS, Exported, Images, users_own
+
+RECIPE = Recipe(epochs=10, images_per_epoch=1024, batch_size=64)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Images:
+    data = load_dataset("digits")
+    splits = {name: (prepare(s.x, data.normalization, SHAPE), s.y) for name, s in data.splits.items()}
+    return Images(**splits)
+
+
+@pytest.fixture(scope="session")
+def models(digits: Images) -> dict[str, Any]:
+    """Trained models as the exporter gets them: tf_keras twins, and the user's own as it is."""
+    import keras
+
+    from edgenas.build.builder import build_model
+
+    trained = {}
+    for name in NETWORKS:
+        keras.utils.set_random_seed(3)
+        model = users_own(keras) if name not in SPECS else build_model(SPECS[name], keras)
+        train(model, digits.train, digits.validation, RECIPE)
+        trained[name] = model
+    for name, spec in SPECS.items():
+        trained[name] = twin(spec, trained[name].get_weights())
+    return trained
+
+
+@pytest.fixture(scope="session")
+def bundles(
+    models: dict[str, Any], digits: Images, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Exported]:
+    exported = {}
+    for number, (name, model) in enumerate(models.items()):
+        folder = tmp_path_factory.mktemp("bundles") / str(number)
+        manifest = export_bundle(
+            model,
+            out_dir=folder,
+            input_shape=SHAPE,
+            calibration=digits.calibration,
+            held_back=digits.validation,
+            test=digits.test,
+            description={"network": name},
+        )
+        exported[name] = Exported(folder, manifest, model, keras_outputs(model, digits.validation[0]))
+    return exported
+
+
+@pytest.fixture(params=NETWORKS)
+def bundle(request: pytest.FixtureRequest, bundles: dict[str, Exported]) -> Exported:
+    return bundles[request.param]

@@ -1,0 +1,67 @@
+"""The manifest as a value and as a file that stays readable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgenas.cost.types import Cost
+from edgenas.errors import ConfigError
+from edgenas.export.manifest import Artifact, Manifest, read_manifest
+from edgenas.export.micro import MicroRun
+from edgenas.export.parity import Parity
+from edgenas.export.running import Port
+
+GOLDEN = Path(__file__).parent / "golden" / "v1"
+
+MANIFEST = Manifest(
+    artifacts=(
+        Artifact(
+            "model.float32.tflite", "tflite", "float32", "a" * 64, 70_000,
+            Port("0", (1, 8, 8, 1), "float32"), Port("68", (1, 10), "float32"),
+            Parity(359, 1.0, 0, 1.5e-6, 1e-4), {"validation": 0.95, "test": 0.96},
+        ),
+        Artifact(
+            "model.int8.tflite", "tflite", "int8", "b" * 64, 40_000,
+            Port("0", (1, 8, 8, 1), "int8", 0.00392, -128), Port("68", (1, 10), "int8", 0.00390625, -128),
+            Parity(359, 0.997, 1, 0.07, 7.0), {"validation": 0.94, "test": 0.955},
+        ),
+    ),
+    scheme="full-int8",
+    calibration_images=200,
+    keras_accuracy=0.95,
+    cost=Cost("host", "litert", "int8", "table", 0.5, 0.4, 0.6, 15_000, 39_900, 265_888, 9_000).to_json(),
+    tflite_micro=MicroRun(100, 0.99, 3, 15_216, 3_072, 12_144),
+    tflite_micro_note=None,
+    description={"trial_id": "0007", "seed": 3},
+)  # fmt: skip
+
+
+def test_a_manifest_of_schema_1_stays_readable() -> None:
+    assert read_manifest(GOLDEN) == MANIFEST
+
+
+def test_a_manifest_is_written_as_the_golden_file() -> None:
+    assert MANIFEST.to_json() == json.loads((GOLDEN / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_predictions_stand_beside_what_was_found() -> None:
+    assert MANIFEST.to_json()["predicted_against_real"] == {
+        "flash_bytes": {"predicted": 39_900, "real": 40_000},
+        "peak_ram_bytes": {"predicted": 15_000, "real": 15_216},
+    }
+
+
+def test_a_newer_or_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    document = MANIFEST.to_json()
+    with pytest.raises(ConfigError, match="schema 2 was given; this version of edgenas reads 1 to 1"):
+        Manifest.from_json({**document, "schema": 2})
+    with pytest.raises(ConfigError, match=r"damaged manifest .*'scheme'"):
+        Manifest.from_json({key: value for key, value in document.items() if key != "scheme"})
+    with pytest.raises(ConfigError, match=r"no readable manifest\.json"):
+        read_manifest(tmp_path)
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"no readable manifest\.json"):
+        read_manifest(tmp_path)

@@ -1,0 +1,63 @@
+"""One process holds a folder; the operating system lifts the lock when that process dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgenas.errors import StoreError
+from edgenas.lock import FolderLock
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from edgenas.lock import FolderLock
+lock = FolderLock.acquire(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_is_held_once_and_can_be_had_again(tmp_path: Path) -> None:
+    lock = FolderLock.acquire(tmp_path)
+    with pytest.raises(StoreError, match=f"in use by process {os.getpid()} "):
+        FolderLock.acquire(tmp_path)
+    lock.release()
+    FolderLock.acquire(tmp_path).release()
+
+
+def test_two_folders_have_two_locks(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = FolderLock.acquire(tmp_path / "one"), FolderLock.acquire(tmp_path / "two")
+    one.release()
+    two.release()
+
+
+def test_another_process_is_named_and_its_death_lifts_the_lock(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    with pytest.raises(StoreError, match=f"in use by process {holder.pid}; wait for it, stop it"):
+        FolderLock.acquire(tmp_path)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    FolderLock.acquire(tmp_path).release()
+
+
+def test_programs_that_the_holder_starts_do_not_inherit_the_lock(tmp_path: Path) -> None:
+    """A training process that outlives a killed search must not keep the folder locked."""
+    lock = FolderLock.acquire(tmp_path)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "print('started', flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False,
+    )  # fmt: skip
+    assert child.stdout is not None and child.stdout.readline() == b"started\n"
+    lock.release()
+    FolderLock.acquire(tmp_path).release()
+    child.communicate(b"\n")

@@ -1,0 +1,142 @@
+"""Real short trainings with Keras on digits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.build.builder import build_model
+from edgenas.data.dataset import Dataset
+from edgenas.errors import TrialError
+from edgenas.train.recipe import Recipe
+from edgenas.train.trainer import _batches, accuracy, even_batch, train
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def splits(digits: Dataset) -> tuple[Arrays, Arrays]:
+    train_split, validation = (
+        (digits.normalization.apply(split.x), split.y) for split in (digits.train, digits.validation)
+    )
+    return train_split, validation
+
+
+def new_model(spec: ArchSpec, seed: int = 0) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return build_model(spec, keras)
+
+
+def test_a_short_training_learns_and_says_how_it_went(
+    splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    model, epochs = new_model(small_spec), []
+    result = train(model, *splits, replace(short, epochs=6), epochs.append)
+    assert result.val_accuracy > 0.6
+    assert result.val_accuracy == pytest.approx(accuracy(model, *splits[1]), abs=1e-6)
+    assert (result.epochs, result.stopped_early, len(result.history)) == (6, False, 6)
+    assert [entry["epoch"] for entry in epochs] == [1, 2, 3, 4, 5, 6]
+    assert epochs[-1]["val_accuracy"] == result.val_accuracy
+    assert result.history[0]["loss"] > result.history[-1]["loss"]
+    assert result.images_per_second > 0 and result.seconds > 0
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(
+    splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    losses = []
+    for seed in (1, 1, 2):
+        recipe = replace(short, epochs=1, seed=seed)
+        losses.append(train(new_model(small_spec, seed), *splits, recipe).val_loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert abs(losses[0] - losses[2]) > 1e-2
+
+
+def test_early_stopping_goes_back_to_the_best_epoch(splits: tuple[Arrays, Arrays]) -> None:
+    """Labels of a few images and a large step: the validation loss soon rises."""
+    import keras
+
+    (images, labels), validation = splits
+    model = keras.Sequential(
+        [keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(64, "relu"),
+         keras.layers.Dense(10, "softmax")]
+    )  # fmt: skip
+    few = (images[:64], labels[:64])
+    recipe = Recipe(epochs=60, images_per_epoch=64, batch_size=32, learning_rate=3.0, patience=4)
+    result = train(model, few, validation, recipe)
+    losses = [entry["val_loss"] for entry in result.history]
+    best = int(np.argmin(losses))
+    assert result.stopped_early
+    assert result.epochs == len(losses) == best + 1 + recipe.patience
+    assert result.val_loss == losses[best] < losses[-1]
+    assert result.val_accuracy == pytest.approx(accuracy(model, *validation), abs=1e-6)
+
+
+def flat_model(optimizer: Any, metrics: list[str]) -> Any:
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
+    return model
+
+
+def test_a_model_that_its_owner_compiled_is_trained_as_it_is(
+    splits: tuple[Arrays, Arrays], short: Recipe
+) -> None:
+    """Logits, Adam and no metric: the accuracy is counted all the same."""
+    import keras
+
+    model = flat_model(keras.optimizers.Adam(0.02), [])
+    result = train(model, *splits, short)
+    assert type(model.optimizer).__name__ == "Adam"
+    assert result.val_accuracy == pytest.approx(accuracy(model, *splits[1]), abs=1e-6)
+    assert result.val_accuracy > 0.5
+
+
+def test_a_loss_that_becomes_nan_fails_the_trial_with_the_reason(
+    splits: tuple[Arrays, Arrays], short: Recipe
+) -> None:
+    import keras
+
+    with pytest.raises(TrialError, match="loss became NaN or infinite in epoch 1; a lower learning rate"):
+        train(flat_model(keras.optimizers.SGD(1e38), ["accuracy"]), *splits, short)
+
+
+def test_a_validation_loss_that_is_nan_fails_the_trial(splits: tuple[Arrays, Arrays], short: Recipe) -> None:
+    train_split, (images, labels) = splits
+    broken = images.copy()
+    broken[0] = np.nan
+    with pytest.raises(TrialError, match="validation loss became NaN or infinite in epoch 2"):
+        train(flat_model("adam", ["accuracy"]), train_split, (broken, labels), short)
+
+
+def test_an_epoch_walks_on_through_one_order_of_all_images() -> None:
+    """Small epochs see fresh images until all were seen, then a new order begins."""
+    images, labels = np.arange(96.0).reshape(96, 1), np.arange(96)
+    recipe = Recipe(epochs=6, images_per_epoch=32, batch_size=16)
+    batches, seen = _batches(images, labels, recipe, steps=2), []
+    for _ in range(6):
+        for step in range(len(batches)):
+            x, y = batches[step]
+            assert (x[:, 0] == y).all()
+            seen += y.tolist()
+        batches.on_epoch_end()
+    assert sorted(seen[:96]) == sorted(seen[96:]) == list(range(96))
+    assert seen[:96] != seen[96:]
+
+
+@given(st.integers(1, 20_000))
+def test_a_validation_batch_leaves_no_odd_rest_where_that_is_possible(number: int) -> None:
+    batch = even_batch(number)
+    assert 1 <= batch <= 1000
+    divisors = [size for size in range(64, 1001) if number % size == 0]
+    assert batch == (max(divisors) if divisors else 1000)
