@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgenas.arch.space import SPACES, SearchSpace
+from edgenas.captured import captured
 from edgenas.config import RunConfig, config_from
 from edgenas.cost.table import TableSource
 from edgenas.cost.types import CostSource
@@ -24,7 +25,6 @@ from edgenas.environment import machine, versions
 from edgenas.errors import StoreError
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.sources import cost_source, table_state
-from edgenas.quantize.captured import captured
 from edgenas.report import write_report
 from edgenas.search.objective import VAL_ERROR, Constraint
 from edgenas.search.problem import Problem, check_budgets

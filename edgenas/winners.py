@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import EdgenasError, ParityError, TrialError
+from edgenas.errors import EdgenasError, ParityError, TrialError, UnsupportedError
 from edgenas.search.handover import export_trial
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.search.pareto import front_mask, ranks, spread_subset
@@ -136,7 +136,7 @@ def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
         try:
             manifest = export_trial(store, record, dataset, folder, final=True, with_test=True)
             store.update_winner(winner.trial_id, manifest=manifest.to_json())
-        except ParityError as error:
+        except (ParityError, UnsupportedError) as error:
             reason = f"export failed: {error}"
             store.update_winner(winner.trial_id, reason=reason)
         listener.trial_ended(replace(record, result=None, reason=reason), 0)

@@ -29,8 +29,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(name: str, needed: bool, probe: Callable[[], str]) -> dict[str, Any]:
+    from edgenas.captured import captured
+
     try:
-        return {"name": name, "needed": needed, "works": True, "detail": probe()}
+        with captured():  # frameworks greet on standard error
+            detail = probe()
+        return {"name": name, "needed": needed, "works": True, "detail": detail}
     except Exception as error:  # a probe may fail in any way; that is what is asked
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         return {"name": name, "needed": needed, "works": False, "detail": first}
@@ -120,6 +124,6 @@ def show(document: dict[str, Any]) -> None:
             if check["needed"]
             else "[yellow]without[/]"
         )
-        console.print(f"  {mark} {check['name']}: {escape(check['detail'])}")
+        console.print(f"  {mark} {check['name']}: {escape(check['detail'])}", soft_wrap=True)
     known = [f"{name} {version}" for name, version in document["versions"].items() if version]
-    console.print(", ".join(known))
+    console.print(", ".join(known), soft_wrap=True)

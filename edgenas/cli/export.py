@@ -26,6 +26,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         StoreError: No such trial, or no winner has artifacts yet.
     """
     from edgenas.errors import StoreError
+    from edgenas.export.folder import replaced_folder
+    from edgenas.export.manifest import MANIFEST_NAME
     from edgenas.store import Store, storage_errors
 
     exported = []
@@ -37,8 +39,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for trial_id in chosen:
             target = args.out / trial_id
             if trial_id in finished:
-                with storage_errors(args.out):
-                    shutil.copytree(args.run / "winners" / trial_id, target, dirs_exist_ok=True)
+                with replaced_folder(target, MANIFEST_NAME) as folder, storage_errors(target):
+                    shutil.copytree(args.run / "winners" / trial_id, folder, dirs_exist_ok=True)
             else:
                 _export_from_search(store, trial_id, target)
             exported.append({"trial": trial_id, "folder": str(target), "files": _files(target)})

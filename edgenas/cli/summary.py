@@ -33,10 +33,10 @@ def _latency(document: Mapping[str, Any]) -> str:
     if document["latency_ms"] is None:
         return "unknown: this device has no latency table yet"
     shown = format_metric("latency_ms", document["latency_ms"])
-    low, high = document["latency_low_ms"], document["latency_high_ms"]
-    return (
-        shown if low is None or high is None else f"{shown}  ({low:.3g} to {high:.3g} ms nine times in ten)"
-    )
+    ends = [document["latency_low_ms"], document["latency_high_ms"]]
+    if None in ends:
+        return shown
+    return f"{shown}  ({' to '.join(format_metric('latency_ms', end) for end in ends)} nine times in ten)"
 
 
 def _operations(shares: list[Mapping[str, Any]]) -> Table:
@@ -59,6 +59,7 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
         console.print(_winners(document["winners"]))
+        console.print("* most accurate on validation; test images were used once, after quantization")
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] != "done":
@@ -81,9 +82,9 @@ def _duration(seconds: float | None) -> str:
 
 
 def _winners(winners: list[Mapping[str, Any]]) -> Table:
-    table = Table(box=None)
+    table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("winner", no_wrap=True)
-    for heading in ("test int8", "val int8", "val float", "latency", "peak RAM", "flash", "MACs", "files"):
+    for heading in ("test int8", "val int8", "val float", "latency", "RAM", "flash", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for winner in winners:
         cost = winner["cost"]
@@ -96,8 +97,7 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
             for name in ("int8_test_accuracy", "int8_val_accuracy", "float_val_accuracy")
         ]
         mark = " *" if winner["best"] else ""
-        table.add_row(f"{winner['trial']}{mark}", *accuracies, *figures, str(len(winner["files"])))
-    table.caption = "* most accurate on validation images; the test set was used once, after quantization"
+        table.add_row(f"{winner['trial']}{mark}", *accuracies, *figures)
     return table
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.captured import captured
 from edgenas.export.running import Program
-from edgenas.quantize.captured import captured
 
 MOST_IMAGES = 100
 """TFLite Micro's reference kernels are slow: some 10 ms for a network of 8 million MACs."""

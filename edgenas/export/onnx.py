@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.captured import conversion_errors
 from edgenas.errors import ParityError, UnsupportedError
-from edgenas.quantize.captured import conversion_errors
 from edgenas.quantize.scheme import Scheme
 from edgenas.store import storage_errors
 

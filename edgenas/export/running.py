@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.quantize.captured import captured
+from edgenas.captured import captured
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgenas.arch.graph import GraphBuilder, Op, OpGraph
-from edgenas.errors import UnsupportedError
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
+from edgenas.errors import UnsupportedError
 
 _RELU6_SCALE = 6.0 / 255.0  # a tensor that holds 0 to 6 in 256 steps
 

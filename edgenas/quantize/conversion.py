@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from edgenas.arch.graph import Shape
+from edgenas.captured import conversion_errors
 from edgenas.errors import UnsupportedError
-from edgenas.quantize.captured import conversion_errors
 
 INPUT_NAME = "input"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.captured import conversion_errors
 from edgenas.quantize.calibration import check_calibration
-from edgenas.quantize.captured import conversion_errors
 from edgenas.quantize.conversion import convert
 from edgenas.quantize.scheme import SCHEMES, Scheme
 from edgenas.store import storage_errors

@@ -98,7 +98,7 @@ def format_metric(metric: str, value: float) -> str:
     if metric == VAL_ERROR:
         return f"{100 * value:.2f} %"
     if metric == "latency_ms":
-        return f"{value:.3g} ms"
+        return f"{value:.3g} ms" if value >= 0.1 else f"{1e3 * value:.3g} µs"
     if metric.endswith("_bytes"):
         return f"{value / 1024:.1f} KiB"
     for unit, size in (("M", 1e6), ("k", 1e3)):

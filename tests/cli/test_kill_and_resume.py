@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -97,11 +96,11 @@ def test_no_training_process_outlives_a_killed_run(tmp_path: Path) -> None:
 
 def workers_of(folder: Path) -> list[int]:
     """Processes that have the run's training log open."""
-    log, found = str(folder / "training.log"), []
+    log, found = folder / "training.log", []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if any(os.readlink(link) == log for link in (entry / "fd").iterdir()):
+                if any(link.readlink() == log for link in (entry / "fd").iterdir()):
                     found.append(int(entry.name))
             except OSError:
                 continue

@@ -9,8 +9,8 @@ import warnings
 
 import pytest
 
+from edgenas.captured import captured, conversion_errors
 from edgenas.errors import DataError, UnsupportedError
-from edgenas.quantize.captured import captured, conversion_errors
 
 
 def test_output_of_python_and_of_c_libraries_is_caught(capfd: pytest.CaptureFixture[str]) -> None:
