@@ -35,6 +35,8 @@ class RunConfig:
         epochs: Epochs per candidate, or None for what the data size suggests.
         images: Training images per epoch of a candidate, or None likewise.
         final_epochs: Epochs of the winners' final training, or None likewise.
+        shift: Largest random shift of images in the final training, as a share of a side; None for 1/12,
+            0 for data where the place in the image matters.
         winners: How many candidates are trained again and may be exported.
         seed: Seeds the split, the search and the trainings.
         out: Run folder, or None for a new one under ``runs/``.
@@ -57,6 +59,7 @@ class RunConfig:
     epochs: int | None = None
     images: int | None = None
     final_epochs: int | None = None
+    shift: float | None = None
     winners: int = 5
     seed: int = 0
     out: str | None = None
@@ -70,6 +73,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")
+        if self.shift is not None and not 0 <= self.shift <= 0.5:
+            raise ConfigError(f"--shift {self.shift:g} was given; expected 0 to 0.5")
         if self.winners > MAX_WINNERS:
             raise ConfigError(f"--winners {self.winners} was given; expected at most {MAX_WINNERS}")
         if self.seed < 0:

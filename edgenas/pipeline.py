@@ -30,7 +30,7 @@ from edgenas.search.objective import VAL_ERROR, Constraint
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord, storage_errors
-from edgenas.train.recipe import Recipe, final_recipe, search_recipe
+from edgenas.train.recipe import SHIFT, Recipe, final_recipe, search_recipe
 
 SEARCH_SHARE = 0.5
 """Share of the time limit after which no further candidate is started."""
@@ -73,7 +73,7 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     folder = Path(config.out) if config.out else free_folder(config)
     with Store.create(folder) as store:
         with storage_errors(folder):
-            (folder / "config.toml").write_text(config.to_toml())
+            (folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         describe(store, config, dataset, problem, device)
         with way_back(folder):
             run_stages(store, config, dataset, problem, clock, listener)
@@ -211,6 +211,7 @@ class FinalRecipes:
             epochs=self._config.final_epochs,
             seconds=seconds,
             images_per_second=speed,
+            shift=SHIFT if self._config.shift is None else self._config.shift,
             seed=self._config.seed,
         )
 

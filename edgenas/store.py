@@ -326,8 +326,13 @@ def storage_errors(folder: Path) -> Iterator[None]:
         free_mib = shutil.disk_usage(existing).free / 2**20
         raise StoreError(
             f"{folder} cannot be written: {text} ({free_mib:.0f} MiB free); free space or fix the folder, "
-            f"then run 'edgenas resume {folder}'"
+            f"then {_again(folder)}"
         ) from error
+
+
+def _again(folder: Path) -> str:
+    run = next((place for place in (folder, *folder.parents) if (place / DATABASE).exists()), None)
+    return f"run 'edgenas resume {run}'" if run else "try again"
 
 
 def _trial_record(

@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, help="epochs per candidate")
     add("--images", type=int, help="training images per epoch of a candidate")
     add("--final-epochs", type=int, help="epochs of the final training of each winner")
+    add(
+        "--shift", type=float, help="largest shift of images in it, share of a side (default: 0.083; 0: none)"
+    )
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")

@@ -55,7 +55,7 @@ class ParetoOracle(keras_tuner.Oracle):
         self.store = store
         self.seconds_left = seconds_left
         self.stop_reason = ""
-        self.own_seconds = 0.0
+        self.own_seconds = float(store.meta("own_seconds", 0.0))
         self._unfinished: list[TrialRecord] = []
         self.searcher.refused.update(self.store.refusals())
         self.catch_up()
@@ -127,7 +127,8 @@ class ParetoOracle(keras_tuner.Oracle):
         finally:
             self.own_seconds += time.perf_counter() - started
         trial_id = f"{len(self.trials):04d}"
-        return self.store.begin_trial(trial_id, candidate.spec, candidate.cost, self.searcher.refused)
+        cost = self.searcher.problem.cost_of(candidate.spec, per_op=True)
+        return self.store.begin_trial(trial_id, candidate.spec, cost, self.searcher.refused)
 
     def end_trial(self, trial: Any) -> None:
         """Tell the searcher, after the tuner has written the trial to the store.

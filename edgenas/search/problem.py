@@ -53,7 +53,11 @@ class Problem:
 
     def candidate(self, spec: ArchSpec) -> Candidate:
         """A spec with its cost."""
-        return Candidate(spec, self.cost_source.estimate(self.space.graph(spec)))
+        return Candidate(spec, self.cost_of(spec))
+
+    def cost_of(self, spec: ArchSpec, *, per_op: bool = False) -> Cost:
+        """What a spec will cost; with the share of each operation, which takes longer, if asked for."""
+        return self.cost_source.estimate(self.space.graph(spec), per_op=per_op)
 
     def violated(self, cost: Cost) -> list[Constraint]:
         """The budgets that a cost exceeds."""

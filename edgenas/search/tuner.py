@@ -221,6 +221,7 @@ class EdgeTuner(keras_tuner.Tuner):
         refused = sum(self.oracle.searcher.refused.values())
         self.listener.trial_ended(self.store.trial(trial.trial_id), refused)
         self.oracle.own_seconds += time.perf_counter() - started
+        self.store.set_meta(own_seconds=self.oracle.own_seconds)
 
     def save(self) -> None:
         """Nothing: the store has everything already."""

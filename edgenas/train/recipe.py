@@ -14,6 +14,14 @@ FINAL_FACTOR = 10
 """How many times more images a winner sees than a candidate, when no time limit says otherwise."""
 
 
+MOST_EPOCHS = 60
+"""Epochs after which small data bring nothing more."""
+
+SHIFT = 1 / 12
+"""Largest random shift in final trainings: one pixel of digits' 8, two of 28. With two networks and two seeds
+it brought 0.6 to 2.2 points of validation accuracy on digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How one network is trained.
@@ -26,8 +34,9 @@ class Recipe:
         learning_rate: Peak of the schedule for batches of 128, scaled with the batch size (Nesterov
             momentum; linear warm-up, then cosine decay to zero, Loshchilov and Hutter 2017).
         warmup: Share of all steps in which the learning rate rises.
-        patience: Stop after this many epochs without a lower validation loss, and go back to the
-            best one; 0 never stops early.
+        patience: Stop after this many epochs without a better validation accuracy, and go back to
+            the best one; 0 never stops early.
+        shift: Largest random shift of a training image, as a share of its side; 0 shifts nothing.
         seed: Seeds weights and the order of the images.
     """
 
@@ -37,6 +46,7 @@ class Recipe:
     learning_rate: float = 0.15
     warmup: float = 0.1
     patience: int = 0
+    shift: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -45,6 +55,8 @@ class Recipe:
                 raise ConfigError(f"{name}={getattr(self, name)} was given; expected 1 or more")
         if not 0 < self.learning_rate < 10:
             raise ConfigError(f"learning_rate={self.learning_rate} was given; expected above 0 and below 10")
+        if not 0 <= self.shift <= 0.5:
+            raise ConfigError(f"shift={self.shift} was given; expected 0 to 0.5")
 
     @property
     def images(self) -> int:
@@ -83,6 +95,7 @@ def final_recipe(
     epochs: int | None = None,
     seconds: float | None = None,
     images_per_second: float | None = None,
+    shift: float = SHIFT,
     seed: int = 0,
 ) -> Recipe:
     """The long training of a winner, on all training images, with early stopping.
@@ -93,11 +106,12 @@ def final_recipe(
         epochs: Epochs, or None.
         seconds: Time for this training; with ``images_per_second`` it sets the epochs.
         images_per_second: Speed measured when this network was trained in the search.
+        shift: Largest random shift of a training image, as a share of its side.
     """
     if epochs is None:
         images = FINAL_FACTOR * search.images
         if seconds is not None and images_per_second:
             images = min(4 * images, int(seconds * images_per_second))
-        epochs = max(3, min(150, round(images / train_images)))
-    patience = max(5, epochs // 3)
-    return Recipe(epochs, train_images, batch_for(train_images), patience=patience, seed=seed)
+        epochs = max(3, min(MOST_EPOCHS, round(images / train_images)))
+    patience = max(5, epochs // 2)
+    return Recipe(epochs, train_images, batch_for(train_images), patience=patience, shift=shift, seed=seed)

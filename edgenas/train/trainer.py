@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import TrialError
+from edgenas.train.augment import random_shift
 from edgenas.train.recipe import Recipe
 
 Progress = Callable[[dict[str, Any]], None]
@@ -23,7 +24,8 @@ class TrainResult:
     Attributes:
         val_accuracy: Share of right classes on the validation split, 0 to 1.
         val_loss: Loss on the validation split.
-        train_accuracy: Share of right classes on the training images of the epoch kept.
+        train_accuracy: Share of right classes on the training images of the epoch kept, or None where
+            the model measures no accuracy.
         epochs: Epochs that were run.
         stopped_early: Whether patience ended it before its last epoch.
         seconds: Wall time, building the training graph included.
@@ -33,7 +35,7 @@ class TrainResult:
 
     val_accuracy: float
     val_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     epochs: int
     stopped_early: bool
     seconds: float
@@ -72,9 +74,7 @@ def train(
     clock = _clock_callback(on_epoch, recipe)
     watchers = [clock, keras.callbacks.TerminateOnNaN(), *callbacks]
     if recipe.patience:
-        watchers.append(
-            keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True)
-        )
+        watchers.append(_keep_best(recipe.patience))
     started = time.perf_counter()
     history = model.fit(
         _batches(images, labels, recipe, steps),
@@ -170,7 +170,7 @@ def _batches(images: np.ndarray, labels: np.ndarray, recipe: Recipe, steps: int)
         def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
             first = self.start + step * recipe.batch_size
             chosen = self.order[np.arange(first, first + recipe.batch_size) % len(images)]
-            return images[chosen], labels[chosen]
+            return random_shift(images[chosen], recipe.shift, self.rng), labels[chosen]
 
         def on_epoch_end(self) -> None:
             self.start += steps * recipe.batch_size
@@ -211,6 +211,21 @@ def _clock_callback(on_epoch: Progress, recipe: Recipe) -> Any:
     return Clock()
 
 
+def _keep_best(patience: int) -> Any:
+    """Early stopping on validation accuracy; on validation loss where a model has no such metric.
+
+    The loss of a network that becomes too sure of itself rises while its accuracy still does, so it
+    would stop before the learning rate has come down.
+    """
+    import keras
+
+    class KeepBest(keras.callbacks.EarlyStopping):
+        def get_monitor_value(self, logs: Any) -> float:
+            return float(logs.get("val_accuracy", -logs["val_loss"]))
+
+    return KeepBest("val_accuracy", mode="max", patience=patience, restore_best_weights=True)
+
+
 def _refuse_nan(history: dict[str, list[float]]) -> None:
     losses = history.get("loss", [])
     if not losses or not all(math.isfinite(loss) for loss in losses):
@@ -229,7 +244,8 @@ def _result(
 ) -> TrainResult:
     ran = len(history["loss"])
     losses, accuracies = history["val_loss"], history.get("val_accuracy")
-    kept = int(np.argmin(np.nan_to_num(losses, nan=np.inf))) if recipe.patience else ran - 1
+    scores = accuracies or [-loss for loss in losses]  # as `_keep_best` sees them
+    kept = int(np.argmax(np.nan_to_num(scores, nan=-np.inf))) if recipe.patience else ran - 1
     if not math.isfinite(losses[kept]):
         raise TrialError(
             f"validation loss became NaN or infinite in epoch {kept + 1}; a lower learning rate may help"
@@ -237,7 +253,7 @@ def _result(
     return TrainResult(
         val_accuracy=float(accuracies[kept]) if accuracies else accuracy(model, *val_split),
         val_loss=float(losses[kept]),
-        train_accuracy=float(history.get("accuracy", [math.nan] * ran)[kept]),
+        train_accuracy=history["accuracy"][kept] if "accuracy" in history else None,
         epochs=ran,
         stopped_early=ran < recipe.epochs,
         seconds=seconds,
