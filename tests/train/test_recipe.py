@@ -45,7 +45,8 @@ def test_a_final_training_is_ten_times_as_long_and_stops_early() -> None:
     search = search_recipe(6_000)
     recipe = final_recipe(6_000, search, seed=1)
     assert recipe.images == 10 * search.images
-    assert recipe.patience == 20
+    assert recipe.patience == 30
+    assert recipe.shift == 1 / 12 and search.shift == 0
     assert recipe.images_per_epoch == 6_000
 
 
@@ -55,12 +56,12 @@ def test_the_time_left_shortens_or_lengthens_a_final_training() -> None:
         final_recipe(6_000, search, seconds=seconds, images_per_second=3_000.0).epochs
         for seconds in (0.1, 50, 150, 10_000)
     ]
-    assert timed == [3, 25, 75, 150]
+    assert timed == [3, 25, 60, 60]
     assert final_recipe(6_000, search, epochs=7, seconds=1, images_per_second=1.0).epochs == 7
     assert final_recipe(6_000, search, seconds=50, images_per_second=None).epochs == 60
 
 
-WRONG = {"epochs": 0, "images_per_epoch": 0, "batch_size": -1, "learning_rate": 10.0}
+WRONG = {"epochs": 0, "images_per_epoch": 0, "batch_size": -1, "learning_rate": 10.0, "shift": 0.6}
 
 
 @pytest.mark.parametrize("name", WRONG)

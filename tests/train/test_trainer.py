@@ -61,7 +61,7 @@ def test_one_seed_gives_one_result_and_another_seed_another(
 
 
 def test_early_stopping_goes_back_to_the_best_epoch(splits: tuple[Arrays, Arrays]) -> None:
-    """Labels of a few images and a large step: the validation loss soon rises."""
+    """A few images and a large step: the validation accuracy is soon as good as it gets."""
     import keras
 
     (images, labels), validation = splits
@@ -72,12 +72,28 @@ def test_early_stopping_goes_back_to_the_best_epoch(splits: tuple[Arrays, Arrays
     few = (images[:64], labels[:64])
     recipe = Recipe(epochs=60, images_per_epoch=64, batch_size=32, learning_rate=3.0, patience=4)
     result = train(model, few, validation, recipe)
-    losses = [entry["val_loss"] for entry in result.history]
-    best = int(np.argmin(losses))
+    accuracies = [entry["val_accuracy"] for entry in result.history]
+    best = int(np.argmax(accuracies))
     assert result.stopped_early
-    assert result.epochs == len(losses) == best + 1 + recipe.patience
-    assert result.val_loss == losses[best] < losses[-1]
+    assert result.epochs == len(accuracies) == best + 1 + recipe.patience
+    assert result.val_accuracy == accuracies[best]
+    losses = [entry["val_loss"] for entry in result.history]
+    assert result.val_loss == losses[best]
+    loss, _ = model.evaluate(*validation, verbose=0)
+    assert abs(loss - losses[best]) < 1e-4 < abs(loss - losses[-1])
     assert result.val_accuracy == pytest.approx(accuracy(model, *validation), abs=1e-6)
+
+
+def test_without_an_accuracy_metric_the_validation_loss_decides(splits: tuple[Arrays, Arrays]) -> None:
+    import keras
+
+    (images, labels), validation = splits
+    recipe = Recipe(epochs=40, images_per_epoch=64, batch_size=32, patience=3)
+    result = train(flat_model(keras.optimizers.Adam(0.3), []), (images[:64], labels[:64]), validation, recipe)
+    losses = [entry["val_loss"] for entry in result.history]
+    assert result.stopped_early
+    assert result.val_loss == min(losses) == losses[-1 - recipe.patience]
+    assert result.train_accuracy is None
 
 
 def flat_model(optimizer: Any, metrics: list[str]) -> Any:
