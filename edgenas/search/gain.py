@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 from scipy.special import ndtr
 
+from edgenas.search.pareto import front_mask
+
 CELLS = 2048
 """Columns that the objectives but the first are cut into at most."""
 
@@ -63,13 +65,14 @@ def expected_gain(beliefs: Sequence[Belief], front: np.ndarray, reference: np.nd
 
     Args:
         beliefs: One for each objective, for the same n candidates.
-        front: float array of shape (points, objectives); dominated points do no harm.
+        front: float array of shape (points, objectives); dominated points are left out.
         reference: float array of shape (objectives,); what is beyond it counts for nothing.
 
     Returns:
         float array of shape (n,).
     """
     front = front[(front < reference).all(axis=1)]
+    front = front[front_mask(front)]
     others = range(1, len(beliefs))
     most = CELLS if len(beliefs) < 3 else max(2, int(CELLS ** (1 / len(others))))
     edges = [_edges(front[:, axis], reference[axis], most) for axis in others]

@@ -14,7 +14,7 @@ import numpy as np
 from edgenas.arch.spec import ArchSpec
 from edgenas.search.gain import Belief, Known, LogNormal, expected_gain
 from edgenas.search.pareto import ranks
-from edgenas.search.pool import Members, Pool, succeeded
+from edgenas.search.pool import Members, Pool, error_of
 from edgenas.search.searcher import Observation
 from edgenas.search.surrogate import Hyperparameters, Posterior, fit_hyperparameters
 
@@ -57,6 +57,26 @@ class Warp:
         return LogNormal(mean * self.spread + self.centre, np.sqrt(variance) * self.spread, self.shift)
 
 
+class Evidence:
+    """All results so far as columns; features are looked up for those that are learned from.
+
+    Attributes:
+        candidates: What was trained.
+        points: Objectives, shape (n, objectives); a failure has the worst error and its own costs.
+    """
+
+    def __init__(self, pool: Pool, observations: Sequence[Observation]) -> None:
+        self.pool = pool
+        self.candidates = [observation.candidate for observation in observations]
+        errors = np.array([error_of(observation) for observation in observations])
+        errors[np.isnan(errors)] = np.nanmax(errors)
+        self.points = np.column_stack([errors, pool.costs(self.candidates)])
+
+    def features(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Features of some of them."""
+        return self.pool.features([self.candidates[row] for row in rows])
+
+
 class Fits:
     """Hyperparameters of each objective, fitted again whenever the results have grown by 15 %.
 
@@ -66,20 +86,20 @@ class Fits:
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], Hyperparameters] = {}
 
-    def get(self, objective: int, groups: Sequence[np.ndarray], values: np.ndarray) -> Hyperparameters:
-        """Those for results in their order (all of them), values of any scale."""
-        size = 1
-        while (larger := max(size + 1, ceil(size * GROWTH))) <= len(values):
+    def get(self, objective: int, evidence: Evidence) -> Hyperparameters:
+        """Those of one objective after these results."""
+        size, total = 1, len(evidence.points)
+        while (larger := max(size + 1, ceil(size * GROWTH))) <= total:
             size = larger
         if (objective, size) not in self._known:
-            rows = learned_rows(values[:size, None], FITTED)
-            warped = Warp(values[rows])(values[rows])
-            self._known[objective, size] = fit_hyperparameters([group[rows] for group in groups], warped)
+            rows = learned_rows(evidence.points[:size], FITTED)
+            values = evidence.points[rows, objective]
+            self._known[objective, size] = fit_hyperparameters(evidence.features(rows), Warp(values)(values))
         return self._known[objective, size]
 
 
 def learned_rows(points: np.ndarray, most: int) -> np.ndarray:
-    """Which results to learn from: all, or the better half by fronts and an even choice of the rest."""
+    """Which results to learn from: all, or half of them by the fronts and an even choice of the rest."""
     if len(points) <= most:
         return np.arange(len(points))
     order = np.argsort(ranks(points), kind="stable") if points.shape[1] > 1 else np.argsort(points[:, 0])
@@ -112,18 +132,17 @@ class Plan:
         self.pool = pool
         self.members: Members = pool.unseen(observations, asked)
         self._awaited: set[str] = set()
-        observed, points = _evidence(pool, observations)
-        self.reference = np.maximum(points.max(axis=0), _largest(pool, points))
-        self.reference[0] = np.percentile(points[:, 0], WORST_PERCENTILE)
-        if self.reference[0] <= points[:, 0].min():  # all the same so far: anything better counts
-            self.reference[0] = points[:, 0].max() + max(1e-9, abs(float(points[:, 0].max())) * SOFTENING)
+        evidence = Evidence(pool, observations)
+        points = evidence.points
+        self.reference = np.concatenate([[_worst(points[:, 0])], _largest(pool, points[:, 1:])])
         rows = learned_rows(points, LEARNED)
+        observed = evidence.features(rows)
         modelled = range(points.shape[1] if learns_costs else 1)
         self.warps = [Warp(points[:, axis]) for axis in modelled]
         self.posteriors = [
             Posterior(
-                fits.get(axis, observed, points[:, axis]),
-                [group[rows] for group in observed],
+                fits.get(axis, evidence),
+                observed,
                 warp(points[rows, axis]),
                 self.members.groups if self.members.specs else [group[:0] for group in observed],
             )
@@ -137,9 +156,10 @@ class Plan:
         if spec.arch_id in self._awaited:
             return
         self._awaited.add(spec.arch_id)
-        one = self.pool.members([self.pool.problem.candidate(spec)])
-        warped = [posterior.believe(one.groups) for posterior in self.posteriors]
-        point = np.concatenate([[0.0], one.costs[0]])
+        awaited = [self.pool.problem.candidate(spec)]
+        features = self.pool.features(awaited)
+        warped = [posterior.believe(features) for posterior in self.posteriors]
+        point = np.concatenate([[0.0], self.pool.costs(awaited)[0]])
         for axis, (warp, value) in enumerate(zip(self.warps, warped, strict=True)):
             point[axis] = warp.back(np.array(value))
         self.front = np.vstack([self.front, point])
@@ -162,15 +182,12 @@ class Plan:
         return beliefs + [Known(column) for column in self.members.costs.T[len(beliefs) - 1 :]]
 
 
-def _evidence(pool: Pool, observations: Sequence[Observation]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Features and objectives of all results; a failure has the worst error and its own costs."""
-    worst = max(o.point[0] for o in observations if o.point is not None and succeeded(o))
-    members = pool.members([observation.candidate for observation in observations])
-    errors = [o.point[0] if o.point is not None and succeeded(o) else worst for o in observations]
-    return list(members.groups), np.column_stack([errors, members.costs])
+def _worst(errors: np.ndarray) -> float:
+    """The error beyond which nothing counts; if all are the same so far, a little above them."""
+    worst = float(np.percentile(errors, WORST_PERCENTILE))
+    return worst if worst > errors.min() else worst + max(1e-9, SOFTENING * abs(worst))
 
 
-def _largest(pool: Pool, points: np.ndarray) -> np.ndarray:
-    """The largest costs of the pool's base; the first entry is no cost."""
-    costs = pool.base_costs()
-    return points.max(axis=0) if not len(costs) else np.concatenate([[-np.inf], costs.max(axis=0)])
+def _largest(pool: Pool, costs: np.ndarray) -> np.ndarray:
+    """The largest of each cost among the results and the pool's base."""
+    return np.asarray(np.concatenate([costs, pool.base_costs()]).max(axis=0))

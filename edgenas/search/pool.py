@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import isfinite, isnan, nan
 
 import numpy as np
 
@@ -73,12 +74,14 @@ class Pool:
     Args:
         problem: What is searched.
         seed: One seed gives one pool for one sequence of results.
+        sees_graph: Whether features of the graph are among a candidate's, or its decisions alone.
         base: Random candidates in it.
     """
 
-    def __init__(self, problem: Problem, seed: int, base: int = BASE) -> None:
+    def __init__(self, problem: Problem, seed: int, *, sees_graph: bool = True, base: int = BASE) -> None:
         self.problem = problem
         self.seed = seed
+        self.sees_graph = sees_graph
         self.base = base
         self._blocks: dict[int, Members] = {}
 
@@ -110,7 +113,7 @@ class Pool:
         if number == 0:
             return self._first(rng)
         specs = self._relatives(observations, block_size(number), rng)
-        return self.members([candidate for spec in specs if (candidate := self._within_budgets(spec))])
+        return self._members([candidate for spec in specs if (candidate := self._within_budgets(spec))])
 
     def _first(self, rng: np.random.Generator) -> Members:
         space = self.problem.space
@@ -119,7 +122,7 @@ class Pool:
         if len(found) < FEW:
             brought = [self.problem.descend(spec, rng) for spec in specs[:FEW]]
             found += [candidate for candidate in brought if not self.problem.violated(candidate.cost)]
-        return self.members(found)
+        return self._members(found)
 
     def _within_budgets(self, spec: ArchSpec) -> Candidate | None:
         candidate = self.problem.candidate(spec)
@@ -130,7 +133,7 @@ class Pool:
     ) -> list[ArchSpec]:
         """Mutants and children of the front, and some random specs."""
         space = self.problem.space
-        results = [observation for observation in observations if succeeded(observation)]
+        results = [observation for observation in observations if not isnan(error_of(observation))]
         fresh = size if not results else int(size * FRESH)
         specs = [space.sample(rng) for _ in range(fresh)]
         if not results:
@@ -143,22 +146,28 @@ class Pool:
             specs.append(space.mutate(child, rng) if rng.random() < 0.5 else child)
         return specs
 
-    def members(self, candidates: Sequence[Candidate]) -> Members:
-        """Candidates with their features and costs."""
-        features = [self.encoder.groups(candidate.spec) for candidate in candidates]
+    def features(self, candidates: Sequence[Candidate]) -> tuple[np.ndarray, ...]:
+        """Features of candidates, one array of shape (n, columns) a group."""
+        kept = 2 if self.sees_graph else 1
+        rows = [self.encoder.groups(candidate.spec)[:kept] for candidate in candidates]
+        return tuple(np.array(group) for group in zip(*rows, strict=True))
+
+    def costs(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """Their objectives but the first, shape (n, objectives - 1)."""
         names = self.problem.objectives[1:]
         costs = [[metric_value(candidate.cost, name) for name in names] for candidate in candidates]
-        return Members(
-            tuple(candidate.spec for candidate in candidates),
-            tuple(candidate.spec.arch_id for candidate in candidates),
-            tuple(np.array(group) for group in zip(*features, strict=True)),
-            np.array(costs, dtype=float).reshape(len(candidates), len(names)),
-        )
+        return np.array(costs, dtype=float).reshape(len(candidates), len(names))
+
+    def _members(self, candidates: Sequence[Candidate]) -> Members:
+        specs = tuple(candidate.spec for candidate in candidates)
+        ids = tuple(spec.arch_id for spec in specs)
+        return Members(specs, ids, self.features(candidates), self.costs(candidates))
 
 
-def succeeded(observation: Observation) -> bool:
-    """Whether a training ended with figures that can be compared."""
-    return observation.point is not None and bool(np.isfinite(observation.point).all())
+def error_of(observation: Observation) -> float:
+    """The first objective of a training, NaN if it failed or any objective is not a number."""
+    point = observation.point
+    return point[0] if point is not None and all(map(isfinite, point)) else nan
 
 
 def _distinct(blocks: list[Members], known: Collection[str]) -> Members:

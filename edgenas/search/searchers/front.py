@@ -13,58 +13,22 @@ from __future__ import annotations
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
-from edgenas.search.plan import Fits, Plan
-from edgenas.search.pool import Pool, succeeded
-from edgenas.search.problem import Problem
-from edgenas.search.searcher import SEARCHERS, Observation, Searcher
-
-FOUNDERS = 10
-"""Trainings spread over the costs before the surrogate chooses."""
+from edgenas.search.modelled import FOUNDERS, ModelledSearcher
+from edgenas.search.searcher import SEARCHERS
 
 
 @SEARCHERS.register("front")
-class FrontSearcher(Searcher):
+class FrontSearcher(ModelledSearcher):
     """Expected gain of hypervolume with exact costs and a surrogate of the error.
 
-    The first ten candidates are spread over the costs of a random pool. A failed training counts as
-    the worst error seen.
+    The first ten candidates are spread over the costs of a random pool.
     """
 
     learns_costs = False
+    sees_graph = True
 
-    def __init__(self, problem: Problem, seed: int = 0) -> None:
-        super().__init__(problem, seed)
-        self._pool = Pool(problem, seed)
-        self._fits = Fits()
-        self._awaited: dict[str, ArchSpec] = {}
-        self._plan: Plan | None = None
-        self._succeeded = 0
-
-    def note_asked(self, spec: ArchSpec) -> None:
-        """Count a spec as asked and as awaited."""
-        super().note_asked(spec)
-        self._awaited[spec.arch_id] = spec
-
-    def tell(self, observation: Observation) -> None:
-        """Take note of a result."""
-        super().tell(observation)
-        self._awaited.pop(observation.candidate.spec.arch_id, None)
-        self._succeeded += succeeded(observation)
-
-    def propose(self, rng: np.random.Generator) -> ArchSpec:
-        """The candidate of the largest expected gain, or one of the founders."""
-        if self._succeeded < FOUNDERS:
-            return self._founder(rng)
-        if self._plan is None or self._plan.results != len(self.observations):
-            self._plan = Plan(
-                self._pool, self.observations, self._asked, self._fits, learns_costs=self.learns_costs
-            )
-        for spec in self._awaited.values():
-            self._plan.await_result(spec)
-        return self._plan.best(self._asked) or self.problem.space.sample(rng)
-
-    def _founder(self, rng: np.random.Generator) -> ArchSpec:
-        """From the next of ten equal slices of the pool's base, sorted by cost."""
+    def founder(self, rng: np.random.Generator) -> ArchSpec:
+        """A candidate from the next of ten equal slices of the pool's base, sorted by cost."""
         members = self._pool.unseen((), self._asked)
         if not members.specs:
             return self.problem.space.sample(rng)
