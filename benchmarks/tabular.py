@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 from tabular_peers import PEERS, run_peer
-from tabular_space import Table, TableProblem
+from tabular_space import CellSpace, Table, TableProblem
 
 from edgenas.environment import machine, versions
 from edgenas.errors import EdgenasError
@@ -36,6 +36,7 @@ COMPARED_AT = (50, 100)
 
 def main() -> None:
     args = parse()
+    space = CellSpace()  # one for all devices: searchers remember its features
     document = {
         "benchmark": "tabular",
         "date": date.today().isoformat(),
@@ -43,7 +44,7 @@ def main() -> None:
         "dataset": args.dataset,
         "budgets": args.budgets,
         "seeds": args.seeds,
-        "devices": {device: on_device(device, args) for device in args.device},
+        "devices": {device: on_device(device, space, args) for device in args.device},
         "machine": machine(),
         "versions": {**versions(), **{name: _version(name) for name in ("optuna", "pymoo", "torch")}},
     }
@@ -82,9 +83,9 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def on_device(device: str, args: argparse.Namespace) -> dict[str, Any]:
+def on_device(device: str, space: CellSpace, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of all methods on one device; printed as they come."""
-    problem = TableProblem(Table.load(args.table, args.dataset, device), device)
+    problem = TableProblem(Table.load(args.table, args.dataset, device), device, space)
     jobs = [(name, False) for name in args.searchers] + [(name, True) for name in args.peers]
     methods, curves = {}, {}
     for name, is_peer in jobs:

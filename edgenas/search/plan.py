@@ -24,7 +24,7 @@ LEARNED = 400
 FITTED = 200
 """Results that its hyperparameters are fitted to at most."""
 
-GROWTH = 1.15
+GROWTH = 1.08
 """By how much the results grow before the hyperparameters are fitted again."""
 
 WORST_PERCENTILE = 90
@@ -78,7 +78,7 @@ class Evidence:
 
 
 class Fits:
-    """Hyperparameters of each objective, fitted again whenever the results have grown by 15 %.
+    """Hyperparameters of each objective, fitted again whenever the results have grown by 8 %.
 
     They are fitted to the results up to a fixed number, so a resumed search has the same.
     """

@@ -14,7 +14,8 @@ from math import isfinite, isnan, nan
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
-from edgenas.search.features import Encoder, encoder_of
+from edgenas.cost.types import Cost
+from edgenas.search.features import REMEMBERED, Encoder, encoder_of
 from edgenas.search.objective import metric_value
 from edgenas.search.pareto import front_mask
 from edgenas.search.problem import Candidate, Problem
@@ -38,7 +39,7 @@ CROSSED = 0.3
 
 def block_size(results: int) -> int:
     """Candidates in the block of a result: the fewer results there are, the more each one counts."""
-    return 32 if results < 100 else 16 if results < 300 else 8
+    return 48 if results < 100 else 16 if results < 300 else 8
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Pool:
         self.sees_graph = sees_graph
         self.base = base
         self._blocks: dict[int, Members] = {}
+        self._costs: dict[str, Cost] = {}
 
     @property
     def encoder(self) -> Encoder:
@@ -125,7 +127,13 @@ class Pool:
         return self._members(found)
 
     def _within_budgets(self, spec: ArchSpec) -> Candidate | None:
-        candidate = self.problem.candidate(spec)
+        """The spec as a candidate, or None if it is over a budget; repeated specs cost nothing."""
+        name = spec.arch_id
+        if name not in self._costs:
+            if len(self._costs) >= REMEMBERED:
+                self._costs.pop(next(iter(self._costs)))
+            self._costs[name] = self.problem.candidate(spec).cost
+        candidate = Candidate(spec, self._costs[name])
         return None if self.problem.violated(candidate.cost) else candidate
 
     def _relatives(
