@@ -53,7 +53,7 @@ class RunConfig:
     ram_kib: float | None = None
     flash_kib: float | None = None
     objectives: tuple[str, ...] | None = None
-    searcher: str = "regularized-evolution"
+    searcher: str = "front"
     trials: int | None = None
     minutes: float | None = None
     epochs: int | None = None

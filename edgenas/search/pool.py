@@ -1,0 +1,192 @@
+"""Pool: thousands of unseen candidates, with their features and exact costs.
+
+The pool is a function of the seed and of the results so far, and so the same after a resume: a
+base of random candidates, and one block of relatives of the front for every result. Only the
+latest blocks are kept, so its size is bounded however long a search goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from math import isfinite, isnan, nan
+
+import numpy as np
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.cost.types import Cost
+from edgenas.search.features import REMEMBERED, Encoder, encoder_of
+from edgenas.search.objective import metric_value
+from edgenas.search.pareto import front_mask
+from edgenas.search.problem import Candidate, Problem
+from edgenas.search.searcher import Observation, points_of
+
+BASE = 768
+"""Random candidates in the base."""
+
+FEW = 32
+"""If fewer of the base fit the budgets, that many others are brought within them."""
+
+BLOCKS = 96
+"""Blocks that are kept."""
+
+FRESH = 0.25
+"""Share of a block that is random."""
+
+CROSSED = 0.3
+"""Share of a block's relatives with two parents."""
+
+
+def block_size(results: int) -> int:
+    """Candidates in the block of a result: the fewer results there are, the more each one counts."""
+    return 48 if results < 100 else 16 if results < 300 else 8
+
+
+@dataclass(frozen=True)
+class Members:
+    """Candidates as columns.
+
+    Attributes:
+        specs: The architectures.
+        ids: Their names.
+        groups: Features, one array of shape (n, columns) a group.
+        costs: Objectives but the first, shape (n, objectives - 1).
+    """
+
+    specs: tuple[ArchSpec, ...]
+    ids: tuple[str, ...]
+    groups: tuple[np.ndarray, ...]
+    costs: np.ndarray
+
+    def where(self, keep: Sequence[int]) -> Members:
+        """Some of them."""
+        rows = np.asarray(keep, dtype=int)
+        return Members(
+            tuple(self.specs[row] for row in keep),
+            tuple(self.ids[row] for row in keep),
+            tuple(group[rows] for group in self.groups),
+            self.costs[rows],
+        )
+
+
+class Pool:
+    """Candidates within the budgets that a searcher may choose from.
+
+    Args:
+        problem: What is searched.
+        seed: One seed gives one pool for one sequence of results.
+        sees_graph: Whether features of the graph are among a candidate's, or its decisions alone.
+        base: Random candidates in it.
+    """
+
+    def __init__(self, problem: Problem, seed: int, *, sees_graph: bool = True, base: int = BASE) -> None:
+        self.problem = problem
+        self.seed = seed
+        self.sees_graph = sees_graph
+        self.base = base
+        self._blocks: dict[int, Members] = {}
+        self._costs: dict[str, Cost] = {}
+
+    @property
+    def encoder(self) -> Encoder:
+        """What turns the specs of this space into features."""
+        return encoder_of(self.problem.space)
+
+    def unseen(self, observations: Sequence[Observation], known: Collection[str]) -> Members:
+        """All members after these results whose names are not known yet, each once."""
+        last = len(observations)
+        kept = range(max(0, last - BLOCKS) + 1, last + 1)
+        self._blocks = {
+            number: block for number, block in self._blocks.items() if number in kept or not number
+        }
+        for number in (0, *kept):
+            if number not in self._blocks:
+                self._blocks[number] = self._block(number, observations[:number])
+        return _distinct([self._blocks[number] for number in (*reversed(kept), 0)], known)
+
+    def base_costs(self) -> np.ndarray:
+        """Objectives but the first of the random members, shape (n, objectives - 1)."""
+        if 0 not in self._blocks:
+            self._blocks[0] = self._block(0, ())
+        return self._blocks[0].costs
+
+    def _block(self, number: int, observations: Sequence[Observation]) -> Members:
+        rng = np.random.default_rng([self.seed, number, 2])
+        if number == 0:
+            return self._first(rng)
+        specs = self._relatives(observations, block_size(number), rng)
+        return self._members([candidate for spec in specs if (candidate := self._within_budgets(spec))])
+
+    def _first(self, rng: np.random.Generator) -> Members:
+        space = self.problem.space
+        specs = [space.sample(rng) for _ in range(self.base)]
+        found = [candidate for spec in specs if (candidate := self._within_budgets(spec))]
+        if len(found) < FEW:
+            brought = [self.problem.descend(spec, rng) for spec in specs[:FEW]]
+            found += [candidate for candidate in brought if not self.problem.violated(candidate.cost)]
+        return self._members(found)
+
+    def _within_budgets(self, spec: ArchSpec) -> Candidate | None:
+        """The spec as a candidate, or None if it is over a budget; repeated specs cost nothing."""
+        name = spec.arch_id
+        if name not in self._costs:
+            if len(self._costs) >= REMEMBERED:
+                self._costs.pop(next(iter(self._costs)))
+            self._costs[name] = self.problem.candidate(spec).cost
+        candidate = Candidate(spec, self._costs[name])
+        return None if self.problem.violated(candidate.cost) else candidate
+
+    def _relatives(
+        self, observations: Sequence[Observation], size: int, rng: np.random.Generator
+    ) -> list[ArchSpec]:
+        """Mutants and children of the front, and some random specs."""
+        space = self.problem.space
+        results = [observation for observation in observations if not isnan(error_of(observation))]
+        fresh = size if not results else int(size * FRESH)
+        specs = [space.sample(rng) for _ in range(fresh)]
+        if not results:
+            return specs
+        parents = [results[row].candidate.spec for row in np.flatnonzero(front_mask(points_of(results)))]
+        for _ in range(size - fresh):
+            first, second = (parents[int(rng.integers(len(parents)))] for _ in range(2))
+            child = space.crossover(first, second, rng) if rng.random() < CROSSED else first
+            child = space.mutate(child, rng)
+            specs.append(space.mutate(child, rng) if rng.random() < 0.5 else child)
+        return specs
+
+    def features(self, candidates: Sequence[Candidate]) -> tuple[np.ndarray, ...]:
+        """Features of candidates, one array of shape (n, columns) a group."""
+        kept = 2 if self.sees_graph else 1
+        rows = [self.encoder.groups(candidate.spec)[:kept] for candidate in candidates]
+        return tuple(np.array(group) for group in zip(*rows, strict=True))
+
+    def costs(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """Their objectives but the first, shape (n, objectives - 1)."""
+        names = self.problem.objectives[1:]
+        costs = [[metric_value(candidate.cost, name) for name in names] for candidate in candidates]
+        return np.array(costs, dtype=float).reshape(len(candidates), len(names))
+
+    def _members(self, candidates: Sequence[Candidate]) -> Members:
+        specs = tuple(candidate.spec for candidate in candidates)
+        ids = tuple(spec.arch_id for spec in specs)
+        return Members(specs, ids, self.features(candidates), self.costs(candidates))
+
+
+def error_of(observation: Observation) -> float:
+    """The first objective of a training, NaN if it failed or any objective is not a number."""
+    point = observation.point
+    return point[0] if point is not None and all(map(isfinite, point)) else nan
+
+
+def _distinct(blocks: list[Members], known: Collection[str]) -> Members:
+    blocks = [block for block in blocks if block.specs]
+    if not blocks:
+        return Members((), (), (), np.zeros((0, 0)))
+    joined = Members(
+        tuple(spec for block in blocks for spec in block.specs),
+        tuple(name for block in blocks for name in block.ids),
+        tuple(np.concatenate(group) for group in zip(*(block.groups for block in blocks), strict=True)),
+        np.concatenate([block.costs for block in blocks]),
+    )
+    first = {name: row for row, name in reversed(list(enumerate(joined.ids)))}
+    return joined.where(sorted(row for name, row in first.items() if name not in known))
