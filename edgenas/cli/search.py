@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ram-kib", type=float, help="budget: peak RAM (TFLite-Micro arena) in KiB")
     add("--flash-kib", type=float, help="budget: size of the .tflite file in KiB")
     add("--objectives", type=_names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
-    add("--searcher", help="front (default), bayesian, local-search, nsga2, optuna, random, regularized-evolution, reinforce")
+    add(
+        "--searcher",
+        help="front (default), bayesian, local-search, nsga2, optuna, random, regularized-evolution, reinforce",
+    )
     add("--trials", type=int, help="candidates to train (default: 30 without --minutes)")
     add("--minutes", type=float, help="time for everything: search, final trainings and files")
     add("--epochs", type=int, help="epochs per candidate")

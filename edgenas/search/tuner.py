@@ -73,7 +73,9 @@ class EdgeTuner(keras_tuner.Tuner):
         cost_source: Predicts device costs; static costs (RAM, flash, MACs) without one.
         constraints: Budgets, for example ``[Constraint("peak_ram_bytes", 32 * 1024)]``.
         objectives: What is minimized; ``val_error`` and one or more costs.
-        searcher: Name of a registered searcher.
+        searcher: Name of a registered searcher; None takes ``front`` for a `SearchSpace` and
+            ``regularized-evolution`` for a build function, whose models are too slow to build by the
+            thousand.
         seed: One seed gives one sequence of trials.
         max_trials: Trials to train, or None for no limit.
         seconds_left: Called before each trial; the search stops at zero or less.
@@ -96,7 +98,7 @@ class EdgeTuner(keras_tuner.Tuner):
         cost_source: CostSource | None = None,
         constraints: Sequence[Constraint] = (),
         objectives: Sequence[str] = (VAL_ERROR, "macs"),
-        searcher: str = "regularized-evolution",
+        searcher: str | None = None,
         seed: int = 0,
         max_trials: int | None = 30,
         seconds_left: Callable[[], float] | None = None,
@@ -114,6 +116,8 @@ class EdgeTuner(keras_tuner.Tuner):
         self.store = store or _open_store(folder, overwrite)
         self.seed = seed
         self.listener: SearchListener = listener or PrintingListener()
+        self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
+        searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
         oracle = ParetoOracle(
             SEARCHERS.get(searcher)(self.problem, seed),
             self.store,
@@ -123,7 +127,6 @@ class EdgeTuner(keras_tuner.Tuner):
         oracle.verbose = 0
         self._process: TrainingProcess | None = None
         self._dataset: Dataset | None = None
-        self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
         super().__init__(
             oracle=oracle,
             hypermodel=self._own_hypermodel or SpaceHyperModel(self.space),
