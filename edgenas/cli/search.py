@@ -8,6 +8,7 @@ from typing import Any
 
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
+SEARCHERS = "bayesian, front, local-search, nsga2, optuna, random, regularized-evolution, reinforce"
 _DOCUMENT_ONLY = {"verb", "json", "config"}
 
 
@@ -22,10 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ram-kib", type=float, help="budget: peak RAM (TFLite-Micro arena) in KiB")
     add("--flash-kib", type=float, help="budget: size of the .tflite file in KiB")
     add("--objectives", type=_names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
-    add(
-        "--searcher",
-        help="front (default), bayesian, local-search, nsga2, optuna, random, regularized-evolution, reinforce",
-    )
+    add("--searcher", help=f"search method: {SEARCHERS} (default: front)")
     add("--trials", type=int, help="candidates to train (default: 30 without --minutes)")
     add("--minutes", type=float, help="time for everything: search, final trainings and files")
     add("--epochs", type=int, help="epochs per candidate")

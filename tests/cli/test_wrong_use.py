@@ -105,3 +105,10 @@ def test_help_and_version_load_no_framework() -> None:
     )
     assert done.stdout.strip().splitlines()[-1] == "[]"
     assert "search" in done.stdout
+
+
+def test_the_help_names_every_searcher() -> None:
+    from edgenas.cli.search import SEARCHERS as named
+    from edgenas.search.searchers import SEARCHERS
+
+    assert named.split(", ") == SEARCHERS.names()
