@@ -38,10 +38,12 @@ class ModelledSearcher(Searcher):
         self._awaited: dict[str, ArchSpec] = {}
         self._plan: Plan | None = None
         self._succeeded = 0
+        self._counted = -1
 
     def note_asked(self, spec: ArchSpec) -> None:
         """Count a spec as asked and as awaited."""
         super().note_asked(spec)
+        self._counted = len(self.observations)
         self._awaited[spec.arch_id] = spec
 
     def tell(self, observation: Observation) -> None:
@@ -52,16 +54,21 @@ class ModelledSearcher(Searcher):
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """The candidate of the largest expected gain, or one of the founders."""
-        if self._succeeded < FOUNDERS:
-            return self.founder(rng)
+        chosen = self.founder(rng) if self._succeeded < FOUNDERS else self._planned()
+        if self._counted < len(self.observations):  # what the pool refused since the last ask
+            self.refused.update(self._pool.refused(self._counted))
+            self._counted = len(self.observations)
+        return chosen or self.problem.space.sample(rng)
+
+    def _planned(self) -> ArchSpec | None:
         if self._plan is None or self._plan.results != len(self.observations):
             self._plan = Plan(
                 self._pool, self.observations, self._asked, self._fits, learns_costs=self.learns_costs
             )
         for spec in self._awaited.values():
             self._plan.await_result(spec)
-        return self._plan.best(self._asked) or self.problem.space.sample(rng)
+        return self._plan.best(self._asked)
 
     @abstractmethod
-    def founder(self, rng: np.random.Generator) -> ArchSpec:
-        """A candidate for the time before the surrogate can choose."""
+    def founder(self, rng: np.random.Generator) -> ArchSpec | None:
+        """A candidate for the time before the surrogate can choose; None leaves it to chance."""

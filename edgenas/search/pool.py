@@ -7,6 +7,7 @@ latest blocks are kept, so its size is bounded however long a search goes on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan, nan
@@ -86,6 +87,7 @@ class Pool:
         self.base = base
         self._blocks: dict[int, Members] = {}
         self._costs: dict[str, Cost] = {}
+        self._refused: dict[int, Counter[str]] = {}
 
     @property
     def encoder(self) -> Encoder:
@@ -99,42 +101,61 @@ class Pool:
         self._blocks = {
             number: block for number, block in self._blocks.items() if number in kept or not number
         }
-        for number in (0, *kept):
+        for number in kept:
             if number not in self._blocks:
                 self._blocks[number] = self._block(number, observations[:number])
-        return _distinct([self._blocks[number] for number in (*reversed(kept), 0)], known)
+        return _distinct([self._blocks[number] for number in reversed(kept)] + [self._first()], known)
+
+    def refused(self, after: int) -> Counter[str]:
+        """How many candidates each budget kept out of the blocks after a number of results."""
+        late = (counts for number, counts in self._refused.items() if number > after)
+        return sum(late, Counter())
+
+    def _forget(self, earliest: int) -> None:
+        for number in [number for number in self._blocks if 0 < number < earliest]:
+            del self._blocks[number], self._refused[number]
 
     def base_costs(self) -> np.ndarray:
         """Objectives but the first of the random members, shape (n, objectives - 1)."""
+        return self._first().costs
+
+    def _first(self) -> Members:
+        """The base."""
         if 0 not in self._blocks:
-            self._blocks[0] = self._block(0, ())
-        return self._blocks[0].costs
+            rng = np.random.default_rng([self.seed, 0, 2])
+            specs = [self.problem.space.sample(rng) for _ in range(self.base)]
+            found = self._within_budgets(0, specs)
+            if len(found) < FEW:
+                brought = [self.problem.descend(spec, rng) for spec in specs[:FEW]]
+                found += [candidate for candidate in brought if not self.problem.violated(candidate.cost)]
+            self._blocks[0] = self._members(found)
+        return self._blocks[0]
 
     def _block(self, number: int, observations: Sequence[Observation]) -> Members:
         rng = np.random.default_rng([self.seed, number, 2])
-        if number == 0:
-            return self._first(rng)
         specs = self._relatives(observations, block_size(number), rng)
-        return self._members([candidate for spec in specs if (candidate := self._within_budgets(spec))])
+        return self._members(self._within_budgets(number, specs))
 
-    def _first(self, rng: np.random.Generator) -> Members:
-        space = self.problem.space
-        specs = [space.sample(rng) for _ in range(self.base)]
-        found = [candidate for spec in specs if (candidate := self._within_budgets(spec))]
-        if len(found) < FEW:
-            brought = [self.problem.descend(spec, rng) for spec in specs[:FEW]]
-            found += [candidate for candidate in brought if not self.problem.violated(candidate.cost)]
-        return self._members(found)
+    def _within_budgets(self, number: int, specs: Sequence[ArchSpec]) -> list[Candidate]:
+        """The specs of a block that fit the budgets; the others are counted."""
+        counts = self._refused[number] = Counter()
+        found = []
+        for spec in specs:
+            candidate = Candidate(spec, self._cost(spec))
+            violated = self.problem.violated(candidate.cost)
+            counts.update(constraint.metric for constraint in violated)
+            if not violated:
+                found.append(candidate)
+        return found
 
-    def _within_budgets(self, spec: ArchSpec) -> Candidate | None:
-        """The spec as a candidate, or None if it is over a budget; repeated specs cost nothing."""
+    def _cost(self, spec: ArchSpec) -> Cost:
+        """What a spec costs; asking again costs nothing."""
         name = spec.arch_id
         if name not in self._costs:
             if len(self._costs) >= REMEMBERED:
                 self._costs.pop(next(iter(self._costs)))
             self._costs[name] = self.problem.candidate(spec).cost
-        candidate = Candidate(spec, self._costs[name])
-        return None if self.problem.violated(candidate.cost) else candidate
+        return self._costs[name]
 
     def _relatives(
         self, observations: Sequence[Observation], size: int, rng: np.random.Generator

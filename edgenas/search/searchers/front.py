@@ -27,11 +27,11 @@ class FrontSearcher(ModelledSearcher):
     learns_costs = False
     sees_graph = True
 
-    def founder(self, rng: np.random.Generator) -> ArchSpec:
-        """A candidate from the next of ten equal slices of the pool's base, sorted by cost."""
+    def founder(self, rng: np.random.Generator) -> ArchSpec | None:
+        """From the next of ten equal slices of the pool's base, sorted by cost; None if it is used up."""
         members = self._pool.unseen((), self._asked)
         if not members.specs:
-            return self.problem.space.sample(rng)
+            return None
         order = np.lexsort(members.costs.T[::-1]) if members.costs.shape[1] else np.arange(len(members.specs))
         turn, position = divmod(len(self._asked), FOUNDERS)
         slices = np.array_split(order, FOUNDERS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from edgenas.arch.chooser import V
+from edgenas.arch.chooser import ReplayChooser, V
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import UsageError
 from edgenas.search.problem import Problem
@@ -39,8 +40,8 @@ class OptunaChooser:
 class OptunaSearcher(Searcher):
     """Asks a sampler of Optuna; multivariate TPE (Watanabe 2023) unless another is given.
 
-    The sampler is made anew with a seed for each ask, and every result is replayed to it as a trial
-    with given parameters, so a resumed search goes on as if it had not stopped.
+    The sampler is made anew with a seed for each ask, and every result is given to it as a trial
+    with those parameters, so a resumed search goes on as if it had not stopped.
 
     Args:
         problem: What is searched.
@@ -60,8 +61,8 @@ class OptunaSearcher(Searcher):
                 "searcher 'optuna' was given, but the package optuna is not installed; "
                 "pip install 'edgenas[optuna]'"
             ) from None
-        self._failed = optuna.trial.TrialState.FAIL
-        self._make = sampler or (lambda number: optuna.samplers.TPESampler(multivariate=True, seed=number))
+        self._optuna = optuna
+        self._make = sampler or self._parzen
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._study = optuna.create_study(
             directions=["minimize"] * len(problem.objectives), sampler=self._make(seed)
@@ -76,17 +77,38 @@ class OptunaSearcher(Searcher):
         self._study.sampler = self._make(int(rng.integers(2**31)))
         trial = self._study.ask()
         spec = self.problem.space.decide(OptunaChooser(trial))
-        self._study.tell(trial, state=self._failed)  # only results count, and they are replayed
+        self._study.tell(
+            trial, state=self._optuna.trial.TrialState.FAIL
+        )  # only results count, and they are replayed
         return spec
 
+    def _parzen(self, seed: int) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+            return self._optuna.samplers.TPESampler(multivariate=True, seed=seed)
+
     def _replay(self, observation: Observation, number: int) -> None:
-        choices = dict(observation.candidate.spec.choices)
-        self._study.sampler = self._make(int(np.random.default_rng([self.seed, number, 4]).integers(2**31)))
-        self._study.enqueue_trial(choices)
-        trial = self._study.ask()
-        self.problem.space.decide(OptunaChooser(trial))
         point = observation.point
         if point is None or not np.isfinite(point).all():
-            self._study.tell(trial, state=self._failed)
-        else:
+            return
+        choices = dict(observation.candidate.spec.choices)
+        self._study.sampler = self._make(int(np.random.default_rng([self.seed, number, 4]).integers(2**31)))
+        if self._has_generations():  # such a sampler must be asked, or the result belongs to none
+            self._study.enqueue_trial(choices)
+            trial = self._study.ask()
+            self.problem.space.decide(OptunaChooser(trial))
             self._study.tell(trial, list(point))
+            return
+        replay = ReplayChooser(choices)
+        self.problem.space.decide(replay)
+        distributions = {
+            name: self._optuna.distributions.CategoricalDistribution(options)
+            for name, options in replay.options.items()
+        }
+        self._study.add_trial(
+            self._optuna.trial.create_trial(params=choices, distributions=distributions, values=list(point))
+        )
+
+    def _has_generations(self) -> bool:
+        samplers = self._optuna.samplers
+        return isinstance(self._study.sampler, (samplers.NSGAIISampler, samplers.NSGAIIISampler))
