@@ -9,7 +9,7 @@ go through the same stages, and each stage leaves alone what the store says is d
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord, storage_errors
 from edgenas.train.recipe import SHIFT, Recipe, final_recipe, search_recipe
 
-SEARCH_SHARE = 0.5
+SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
 
 EXPORT_SECONDS = 25.0
@@ -193,27 +193,38 @@ class Reporter:
 
 
 class FinalRecipes:
-    """The recipe of each final training: what was asked for, or what the time left allows."""
+    """The recipe of each final training: what was asked for, or what the time left allows.
+
+    With a time limit every winner gets the same number of epochs, and so a slow network more time
+    than a fast one.
+    """
 
     def __init__(self, config: RunConfig, dataset: Dataset, search: Recipe, clock: Clock) -> None:
         self._config, self._images, self._search, self._clock = config, len(dataset.train), search, clock
 
-    def __call__(self, record: TrialRecord, trainings_left: int) -> Recipe:
-        """The recipe of one winner when so many are still to be trained, itself included."""
-        seconds = None
-        if self._config.minutes is not None:
-            left = self._config.minutes * 60 - self._clock.elapsed - EXPORT_SECONDS * self._config.winners
-            seconds = max(1.0, left / trainings_left)
-        speed = (record.result or {}).get("images_per_second")
+    def __call__(self, record: TrialRecord, waiting: Sequence[TrialRecord]) -> Recipe:
+        """The recipe of one winner when these are still to be trained, itself included."""
         return final_recipe(
             self._images,
             self._search,
             epochs=self._config.final_epochs,
-            seconds=seconds,
-            images_per_second=speed,
+            seconds=self._seconds(record, waiting),
+            images_per_second=speed_of(record),
             shift=SHIFT if self._config.shift is None else self._config.shift,
             seed=self._config.seed,
         )
+
+    def _seconds(self, record: TrialRecord, waiting: Sequence[TrialRecord]) -> float | None:
+        if self._config.minutes is None:
+            return None
+        left = self._config.minutes * 60 - self._clock.elapsed - EXPORT_SECONDS * self._config.winners
+        share = (1 / speed_of(record)) / sum(1 / speed_of(other) for other in waiting)
+        return max(1.0, left * share)
+
+
+def speed_of(record: TrialRecord) -> float:
+    """Training images a second, as measured in the search."""
+    return float((record.result or {}).get("images_per_second") or 1.0)
 
 
 def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:

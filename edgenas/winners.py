@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -74,21 +74,21 @@ def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int)
 def retrain(
     store: Store,
     dataset: Dataset,
-    recipe_for: Callable[[TrialRecord, int], Recipe],
+    recipe_for: Callable[[TrialRecord, Sequence[TrialRecord]], Recipe],
     listener: SearchListener,
 ) -> None:
     """Train each candidate of the short list anew and for long; those done before are left alone.
 
     Args:
-        recipe_for: Gives the recipe of a trial and the number of trainings still to do.
+        recipe_for: Gives the recipe of a trial; its second argument is all trials still to be trained.
     """
     waiting = [winner for winner in store.winners() if winner.result is None and winner.reason is None]
     if not waiting:
         return
     with TrainingProcess(dataset, store.folder / "training.log") as process:
-        for number, winner in enumerate(waiting):
-            record = store.trial(winner.trial_id)
-            recipe = recipe_for(record, len(waiting) - number)
+        records = [store.trial(winner.trial_id) for winner in waiting]
+        for number, (winner, record) in enumerate(zip(waiting, records, strict=True)):
+            recipe = recipe_for(record, records[number:])
             recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
             listener.trial_began(record)
             try:

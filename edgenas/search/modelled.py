@@ -6,6 +6,7 @@ from abc import abstractmethod
 from math import isnan
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from edgenas.arch.spec import ArchSpec
 from edgenas.search.plan import Fits, Plan
@@ -54,7 +55,8 @@ class ModelledSearcher(Searcher):
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """The candidate of the largest expected gain, or one of the founders."""
-        chosen = self.founder(rng) if self._succeeded < FOUNDERS else self._planned()
+        with threadpool_limits(limits=1, user_api="blas"):  # more threads slow small matrices down
+            chosen = self.founder(rng) if self._succeeded < FOUNDERS else self._planned()
         if self._counted < len(self.observations):  # what the pool refused since the last ask
             self.refused.update(self._pool.refused(self._counted))
             self._counted = len(self.observations)

@@ -25,6 +25,7 @@ def registered(request: pytest.FixtureRequest) -> type[Searcher]:
 @pytest.mark.usefixtures("registered")
 class TestRegisteredSearchers(SearcherContract):
     searcher: type[Searcher]
+    trials = 24
 
     def make(self, problem: Problem, seed: int = 0) -> Searcher:
         return self.searcher(problem, seed)
