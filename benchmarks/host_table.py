@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgenas.cost.static import StaticSource
 
 from edgenas.arch.graph import OpGraph
 from edgenas.arch.spaces.micro import MicroSpace
+from edgenas.cost.static import StaticSource
 from edgenas.cost.table import LatencyTable, TableSource, table_path
 from edgenas.profile.device import load_device
 from edgenas.profile.protocol import Measurement

@@ -30,10 +30,14 @@ from edgenas.search.objective import VAL_ERROR, Constraint
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord, storage_errors
+from edgenas.train.pool import default_workers
 from edgenas.train.recipe import SHIFT, Recipe, final_recipe, search_recipe
 
 SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
+
+PACE = 0.9
+"""Speed of a final training against the search's: it is validated more often, and its images are shifted."""
 
 EXPORT_SECONDS = 25.0
 """Time kept back for the artifacts of each winner."""
@@ -66,6 +70,7 @@ def start(config: RunConfig, listener: RunListener) -> Path:
         EdgenasError: A stage failed.
     """
     clock = Clock()
+    config = config.changed(workers=config.workers or default_workers())
     SEARCHERS.get(config.searcher)
     dataset = load_dataset(config.data, seed=config.seed)
     problem, device = make_problem(config, dataset)
@@ -140,6 +145,7 @@ def run_stages(
             seconds_left=(lambda: seconds - clock.elapsed) if seconds else None,
             store=store,
             listener=reporter,
+            workers=config.workers or 1,
         )
         tuner.search(dataset, recipe=recipe)
         stop = tuner.oracle.stop_reason or "all trials are done"
@@ -149,7 +155,8 @@ def run_stages(
     if store.meta("status") == "retraining":
         chosen = winners.shortlist(store, problem, config.winners)
         listener.stage_began("final training", len(chosen), None)
-        winners.retrain(store, dataset, FinalRecipes(config, dataset, recipe, clock), reporter)
+        recipes = FinalRecipes(config, dataset, recipe, clock)
+        winners.retrain(store, dataset, recipes, reporter, config.workers or 1)
         winners.drop_dominated(store, problem)
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":
@@ -193,7 +200,7 @@ class Reporter:
 
 
 class FinalRecipes:
-    """The recipe of each final training: what was asked for, or what the time left allows.
+    """The recipes of the final trainings: what was asked for, or what the time left allows.
 
     With a time limit every winner gets the same number of epochs, and so a slow network more time
     than a fast one.
@@ -202,29 +209,38 @@ class FinalRecipes:
     def __init__(self, config: RunConfig, dataset: Dataset, search: Recipe, clock: Clock) -> None:
         self._config, self._images, self._search, self._clock = config, len(dataset.train), search, clock
 
-    def __call__(self, record: TrialRecord, waiting: Sequence[TrialRecord]) -> Recipe:
-        """The recipe of one winner when these are still to be trained, itself included."""
-        return final_recipe(
-            self._images,
-            self._search,
-            epochs=self._config.final_epochs,
-            seconds=self._seconds(record, waiting),
-            images_per_second=speed_of(record),
-            shift=SHIFT if self._config.shift is None else self._config.shift,
-            seed=self._config.seed,
-        )
+    def __call__(self, waiting: Sequence[TrialRecord]) -> list[Recipe]:
+        """The recipes of all winners that are still to be trained."""
+        speeds = [record.images_per_second for record in waiting]
+        return [
+            final_recipe(
+                self._images,
+                self._search,
+                epochs=self._config.final_epochs,
+                seconds=seconds,
+                images_per_second=speed,
+                shift=SHIFT if self._config.shift is None else self._config.shift,
+                seed=self._config.seed,
+            )
+            for speed, seconds in zip(speeds, self._seconds(speeds), strict=True)
+        ]
 
-    def _seconds(self, record: TrialRecord, waiting: Sequence[TrialRecord]) -> float | None:
+    def _seconds(self, speeds: Sequence[float]) -> list[float | None]:
+        """Seconds of each training, so that all end in time and have the same number of images."""
         if self._config.minutes is None:
-            return None
+            return [None] * len(speeds)
         left = self._config.minutes * 60 - self._clock.elapsed - EXPORT_SECONDS * self._config.winners
-        share = (1 / speed_of(record)) / sum(1 / speed_of(other) for other in waiting)
-        return max(1.0, left * share)
+        each = [1 / speed for speed in speeds]
+        images = max(1.0, PACE * left) / makespan(each, self._config.workers or 1)
+        return [images * seconds for seconds in each]
 
 
-def speed_of(record: TrialRecord) -> float:
-    """Training images a second, as measured in the search."""
-    return float((record.result or {}).get("images_per_second") or 1.0)
+def makespan(lengths: Sequence[float], workers: int) -> float:
+    """When the last of some jobs ends if the longest waiting one always goes to the first free worker."""
+    loads = [0.0] * workers
+    for length in sorted(lengths, reverse=True):
+        loads[loads.index(min(loads))] += length
+    return max(loads)
 
 
 def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:

@@ -68,6 +68,11 @@ class TrialRecord:
         """1 - validation accuracy, or None without a result."""
         return None if self.result is None else 1.0 - float(self.result["val_accuracy"])
 
+    @property
+    def images_per_second(self) -> float:
+        """Speed of its training; 1 where none was measured."""
+        return float((self.result or {}).get("images_per_second") or 1.0)
+
 
 @dataclass(frozen=True)
 class WinnerRecord:

@@ -17,6 +17,7 @@ from edgenas.search.problem import Problem
 from edgenas.search.tuner import SearchListener, trial_point
 from edgenas.store import Store, TrialRecord, WinnerRecord
 from edgenas.train.job import Job
+from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe
 
@@ -74,32 +75,53 @@ def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int)
 def retrain(
     store: Store,
     dataset: Dataset,
-    recipe_for: Callable[[TrialRecord, Sequence[TrialRecord]], Recipe],
+    recipes_for: Callable[[Sequence[TrialRecord]], Sequence[Recipe]],
     listener: SearchListener,
+    workers: int = 1,
 ) -> None:
     """Train each candidate of the short list anew and for long; those done before are left alone.
 
     Args:
-        recipe_for: Gives the recipe of a trial; its second argument is all trials still to be trained.
+        recipes_for: Gives the recipes of the trials still to be trained.
+        workers: Trainings at the same time.
     """
     waiting = [winner for winner in store.winners() if winner.result is None and winner.reason is None]
     if not waiting:
         return
-    with TrainingProcess(dataset, store.folder / "training.log") as process:
-        records = [store.trial(winner.trial_id) for winner in waiting]
-        for number, (winner, record) in enumerate(zip(waiting, records, strict=True)):
-            recipe = recipe_for(record, records[number:])
-            recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
-            listener.trial_began(record)
-            try:
-                path = store.weights_path(record.trial_id, final=True)
-                result = process.run(Job(record.spec, recipe, path), listener.epoch_ended)
-                changes: dict[str, Any] = {"recipe": recipe.to_json(), "result": asdict(result)}
-            except TrialError as error:
-                changes = {"reason": f"final training failed: {error}"}
-            store.update_winner(winner.trial_id, **changes)
-            ended = replace(record, result=changes.get("result"), reason=changes.get("reason"))
-            listener.trial_ended(ended, 0)
+    records = [store.trial(winner.trial_id) for winner in waiting]
+    # The longest first, so that the processes end at about the same time.
+    jobs = sorted(
+        zip(records, recipes_for(records), strict=True),
+        key=lambda job: -job[1].images / job[0].images_per_second,
+    )
+    with TrainingPool(dataset, store.folder / "training.log", workers) as pool:
+
+        def work(process: TrainingProcess) -> None:
+            while jobs:
+                pool.baton.check()
+                _train_winner(store, *jobs.pop(0), pool, process, listener)
+
+        pool.each(work)
+
+
+def _train_winner(
+    store: Store,
+    record: TrialRecord,
+    recipe: Recipe,
+    pool: TrainingPool,
+    process: TrainingProcess,
+    listener: SearchListener,
+) -> None:
+    recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
+    job = Job(record.spec, recipe, store.weights_path(record.trial_id, final=True))
+    listener.trial_began(record)
+    try:
+        result = pool.train(process, job, listener.epoch_ended)
+        changes: dict[str, Any] = {"recipe": recipe.to_json(), "result": asdict(result)}
+    except TrialError as error:
+        changes = {"reason": f"final training failed: {error}"}
+    store.update_winner(record.trial_id, **changes)
+    listener.trial_ended(replace(record, result=changes.get("result"), reason=changes.get("reason")), 0)
 
 
 def drop_dominated(store: Store, problem: Problem) -> None:

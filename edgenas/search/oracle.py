@@ -18,6 +18,7 @@ from edgenas.search.objective import VAL_ERROR
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
 from edgenas.store import Store, TrialRecord
+from edgenas.train.pool import Baton
 
 FAILURES_IN_A_ROW = 5
 TrialStatus = kt_trial.TrialStatus
@@ -34,6 +35,9 @@ class ParetoOracle(keras_tuner.Oracle):
         max_trials: Trials to train, or None for no limit.
         seconds_left: Called before each trial; the search stops when it returns zero or less.
         max_consecutive_failed_trials: The search stops with an error after this many failures in a row.
+        workers: Trials that run at the same time. Results are told in the order of their trials, and
+            a proposal sees those of all but the latest ``workers`` trials before it, whichever ended
+            first; so one seed gives one sequence, whatever each training takes.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class ParetoOracle(keras_tuner.Oracle):
         max_trials: int | None = None,
         seconds_left: Callable[[], float] | None = None,
         max_consecutive_failed_trials: int = FAILURES_IN_A_ROW,
+        workers: int = 1,
     ) -> None:
         super().__init__(
             objective=keras_tuner.Objective(VAL_ERROR, "min"),
@@ -56,6 +61,9 @@ class ParetoOracle(keras_tuner.Oracle):
         self.seconds_left = seconds_left
         self.stop_reason = ""
         self.own_seconds = float(store.meta("own_seconds", 0.0))
+        self.baton = Baton()
+        self._unseen = 0 if workers == 1 else workers
+        self._ended: dict[int, TrialRecord] = {}
         self._unfinished: list[TrialRecord] = []
         self.searcher.refused.update(self.store.refusals())
         self.catch_up()
@@ -72,8 +80,9 @@ class ParetoOracle(keras_tuner.Oracle):
             if record.status == "running":
                 self._unfinished.append(record)
             else:
-                self._observe(record)
+                self._ended[record.position] = record
                 self._register_finished(record)
+        self._tell_in_order()
 
     def _register_finished(self, record: TrialRecord) -> None:
         done = record.status == "completed"
@@ -118,6 +127,9 @@ class ParetoOracle(keras_tuner.Oracle):
             return None
         if self._unfinished:
             return self._unfinished.pop(0)
+        if not self._tell_in_order():
+            self.baton.wait()  # for a trial that ends
+            return self._next_record()
         started = time.perf_counter()
         try:
             candidate = self.searcher.ask()
@@ -136,9 +148,20 @@ class ParetoOracle(keras_tuner.Oracle):
         Raises:
             EdgenasError: Too many trainings in a row failed; the message has the last reason.
         """
-        self._observe(self.store.trial(trial.trial_id))
+        record = self.store.trial(trial.trial_id)
+        self._ended[record.position] = record
+        self._tell_in_order()
         super().end_trial(trial)
         self._refuse_failures_in_a_row()
+
+    def _tell_in_order(self) -> bool:
+        """Tell the searcher what the next proposal may see; False if some of it has not ended yet."""
+        due = len(self.trials) - self._unseen
+        while (position := len(self.searcher.observations)) < due:
+            if position not in self._ended:
+                return False
+            self._observe(self._ended.pop(position))
+        return True
 
     def _observe(self, record: TrialRecord) -> None:
         candidate, val_error = Candidate(record.spec, record.cost), record.val_error

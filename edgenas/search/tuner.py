@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord
 from edgenas.train.job import Job, fresh_model, load_weights
+from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe, search_recipe
 
@@ -84,6 +86,7 @@ class EdgeTuner(keras_tuner.Tuner):
         overwrite: Start anew in a folder that holds a run.
         store: An open store instead of ``directory`` and ``project_name``.
         listener: Told what happens; None prints a line a trial.
+        workers: Trainings at the same time, each in a process of its own.
 
     Raises:
         BudgetError: Nothing in the space fits the budgets.
@@ -107,7 +110,10 @@ class EdgeTuner(keras_tuner.Tuner):
         overwrite: bool = False,
         store: Store | None = None,
         listener: SearchListener | None = None,
+        workers: int = 1,
     ) -> None:
+        self.workers = workers
+        self._here = threading.local()
         self.space = as_space(hypermodel)
         self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives)
         check_budgets(self.problem, seed)
@@ -123,9 +129,10 @@ class EdgeTuner(keras_tuner.Tuner):
             self.store,
             max_trials=max_trials,
             seconds_left=seconds_left,
+            workers=workers,
         )
         oracle.verbose = 0
-        self._process: TrainingProcess | None = None
+        self._pool: TrainingPool | None = None
         self._dataset: Dataset | None = None
         super().__init__(
             oracle=oracle,
@@ -175,8 +182,30 @@ class EdgeTuner(keras_tuner.Tuner):
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
             self._refuse_other_data(dataset)
-            self._process = stack.enter_context(TrainingProcess(dataset, self.store.folder / "training.log"))
-            super().search(recipe, tuple(callbacks))
+            log = self.store.folder / "training.log"
+            self._pool = stack.enter_context(TrainingPool(dataset, log, self.workers))
+            self.oracle.baton = self._pool.baton
+            self._pool.each(lambda process: self._search_with(process, recipe, tuple(callbacks)))
+
+    def _search_with(self, process: TrainingProcess, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
+        """keras-tuner's own loop, in the thread of one training process."""
+        self._here.process = process
+        super().search(recipe, callbacks)
+
+    @property
+    def tuner_id(self) -> str:
+        """keras-tuner's name of a worker, another one in each thread of a search."""
+        process = getattr(self._here, "process", None)
+        number = self._pool.processes.index(process) if self._pool and process else 0
+        return f"{self._tuner_id}-{number}" if number else self._tuner_id
+
+    @tuner_id.setter
+    def tuner_id(self, name: str) -> None:
+        self._tuner_id = name
+
+    def pre_create_trial(self) -> None:
+        """End this thread if another one failed."""
+        self.oracle.baton.check()
 
     def _refuse_other_data(self, dataset: Dataset) -> None:
         begun_with = self.store.meta("data")
@@ -194,14 +223,14 @@ class EdgeTuner(keras_tuner.Tuner):
         Raises:
             TrialError: The training failed; it is in the store with its reason.
         """
-        assert self._process is not None
+        assert self._pool is not None
         record = self.store.trial(trial.trial_id)
         own_recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position)
         weights = self.store.weights_path(record.trial_id)
         job = Job(record.spec, own_recipe, weights, self._own_hypermodel, callbacks)
         self.listener.trial_began(record)
         try:
-            result = self._process.run(job, self.listener.epoch_ended)
+            result = self._pool.train(self._here.process, job, self.listener.epoch_ended)
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
             raise

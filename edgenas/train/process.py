@@ -20,6 +20,9 @@ from edgenas.train.job import Job
 from edgenas.train.trainer import Progress, TrainResult
 from edgenas.train.worker import Start, pack, receive, send
 
+THREAD_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+"""What TensorFlow, oneDNN and PyTorch read their number of threads from."""
+
 
 class TrainingProcess:
     """Trains one job after the other in a process that returns its memory after each.
@@ -31,11 +34,13 @@ class TrainingProcess:
         dataset: Training and validation splits are written out for the process.
         log_path: File that receives what Keras prints; the data are written beside it, so that a
             killed search leaves them where the next one finds them. Without it, both are temporary.
+        threads: Threads of a training, or None for all cores.
     """
 
-    def __init__(self, dataset: Dataset, log_path: Path | None = None) -> None:
+    def __init__(self, dataset: Dataset, log_path: Path | None = None, *, threads: int | None = None) -> None:
         self.dataset = dataset
         self.log_path = log_path
+        self.threads = threads
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: IO[bytes] | None = None
@@ -63,6 +68,8 @@ class TrainingProcess:
         self._stop()
         reading, writing = os.pipe()
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **os.environ}
+        if self.threads is not None:
+            environment |= dict.fromkeys(THREAD_SETTINGS, str(self.threads))
         with self._log() as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "edgenas.train.worker", str(writing)],
@@ -143,6 +150,12 @@ class TrainingProcess:
         if self._answers is not None:
             self._answers.close()
         return code
+
+    def interrupt(self) -> None:
+        """Kill the process, so that a `run` in another thread fails; the next `run` starts a new one."""
+        if (process := self._process) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process and remove the data written for it."""
