@@ -56,6 +56,7 @@ class ParetoOracle(keras_tuner.Oracle):
             seed=searcher.seed,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
+        self.verbose = 0  # keras-tuner's own display
         self.searcher = searcher
         self.store = store
         self.seconds_left = seconds_left

@@ -131,7 +131,6 @@ class EdgeTuner(keras_tuner.Tuner):
             seconds_left=seconds_left,
             workers=workers,
         )
-        oracle.verbose = 0
         self._pool: TrainingPool | None = None
         self._dataset: Dataset | None = None
         super().__init__(

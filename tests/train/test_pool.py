@@ -1,0 +1,131 @@
+"""Several training processes at once: one passes the baton while it trains, one failure stops all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgenas.arch import MicroSpace
+from edgenas.arch.space import SearchSpace
+from edgenas.data.dataset import Dataset
+from edgenas.errors import StoreError
+from edgenas.train.job import Job
+from edgenas.train.pool import Baton, StoppedError, TrainingPool, default_workers
+from edgenas.train.process import TrainingProcess
+from edgenas.train.recipe import Recipe
+from edgenas.train.trainer import TrainResult
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return MicroSpace((8, 8, 1), 10)
+
+
+@pytest.fixture
+def pool(digits: Dataset, tmp_path: Path) -> Iterator[TrainingPool]:
+    with TrainingPool(digits, tmp_path / "training.log", 2) as pool:
+        yield pool
+
+
+def jobs(space: SearchSpace, epochs: int) -> list[Job]:
+    specs = space.enumerate()
+    return [Job(next(specs), Recipe(epochs, 512, 64, seed=seed)) for seed in range(3)]
+
+
+def histories(pool: TrainingPool, waiting: list[Job]) -> tuple[list[list[dict[str, float]]], int]:
+    """Learning curves by seed, and how many trainings ran at the same time at most."""
+    results: dict[int, TrainResult] = {}
+    under_way, most = 0, 0
+
+    def work(process: TrainingProcess) -> None:
+        nonlocal under_way, most
+        while waiting:
+            job = waiting.pop(0)
+            under_way += 1
+            most = max(most, under_way)
+            results[job.recipe.seed] = pool.train(process, job, lambda entry: None)
+            under_way -= 1
+
+    pool.each(work)
+    return [results[seed].history for seed in sorted(results)], most
+
+
+def test_jobs_are_trained_at_the_same_time_with_the_result_of_one_at_a_time(
+    digits: Dataset, tmp_path: Path, space: SearchSpace, pool: TrainingPool
+) -> None:
+    together, most = histories(pool, jobs(space, 2))
+    assert most == 2
+    (tmp_path / "single").mkdir()
+    with TrainingPool(digits, tmp_path / "single" / "training.log", 1) as single:
+        alone, most = histories(single, jobs(space, 2))
+    assert most == 1
+    assert len(together) == len(alone) == 3
+    for first, second in zip(together, alone, strict=True):
+        for one, other in zip(first, second, strict=True):
+            assert one == pytest.approx(other, abs=2e-3)
+
+
+def test_a_failure_in_one_thread_stops_the_training_of_the_other(
+    pool: TrainingPool, space: SearchSpace
+) -> None:
+    first, long = jobs(space, 1)[0], jobs(space, 100_000)[1]
+    ends: list[BaseException] = []
+
+    def work(process: TrainingProcess) -> None:
+        if process is pool.processes[0]:
+            pool.train(process, first, lambda entry: None)
+            raise StoreError("the disk is full")
+        try:
+            pool.train(process, long, lambda entry: None)
+        except BaseException as error:
+            ends.append(error)
+            raise
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        pool.each(work)
+    assert [type(error) for error in ends] == [StoppedError]
+
+
+def test_whoever_waits_for_the_baton_is_woken_by_the_end_of_another() -> None:
+    baton, order = Baton(), []
+
+    def other() -> None:
+        with baton:
+            order.append("other")
+
+    with baton:
+        thread = threading.Thread(target=other)
+        thread.start()
+        time.sleep(0.05)
+        order.append("first")
+        while "other" not in order:
+            baton.wait()
+        order.append("first again")
+    thread.join()
+    assert order == ["first", "other", "first again"]
+
+
+def test_a_broken_baton_stops_whoever_waits() -> None:
+    baton, stopped = Baton(), []
+
+    def waiting() -> None:
+        with baton:
+            try:
+                baton.wait()
+            except StoppedError:
+                stopped.append(True)
+
+    thread = threading.Thread(target=waiting)
+    thread.start()
+    time.sleep(0.05)
+    baton.break_it()
+    thread.join(timeout=10)
+    assert stopped == [True]
+
+
+def test_there_are_at_most_four_workers_by_default() -> None:
+    assert 1 <= default_workers() <= 4
