@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/edgenas search --data digits --ram-kib 32 --flash-kib 32 --trials 20 --winners 5
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
