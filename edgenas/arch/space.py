@@ -28,6 +28,8 @@ class SearchSpace(ABC):
     """
 
     name: str = "unnamed"
+    descent_steps: int = 400
+    """Mutations that are tried to bring a spec within budgets; fewer where building a graph is slow."""
 
     def __init__(self, input_shape: Shape, classes: int) -> None:
         if classes < 2:

@@ -63,7 +63,8 @@ def _latency(cost: Cost) -> str:
         return UNKNOWN
     interval = ""
     if cost.latency_low_ms is not None and cost.latency_high_ms is not None:
-        interval = f"<small>{cost.latency_low_ms:.3g} to {cost.latency_high_ms:.3g}</small>"
+        ends = (cost.latency_low_ms, cost.latency_high_ms)
+        interval = f"<small>{' to '.join(quantity('latency_ms', end) for end in ends)}</small>"
     return quantity("latency_ms", cost.latency_ms) + interval
 
 

@@ -106,6 +106,7 @@ class HyperModelSpace(SearchSpace):
     """
 
     name = "hypermodel"
+    descent_steps = 50
 
     def __init__(self, hypermodel: Any, input_shape: Shape, classes: int) -> None:
         super().__init__(input_shape, classes)

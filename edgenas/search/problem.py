@@ -21,7 +21,6 @@ from edgenas.search.objective import (
 )
 
 DESCENTS = 3
-DESCENT_STEPS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Problem:
         """Mutate a spec towards the budgets until it fits them or nothing helps any more."""
         best = self.candidate(spec)
         excess = self.excess(best.cost)
-        for _ in range(DESCENT_STEPS):
+        for _ in range(self.space.descent_steps):
             if excess == 0:
                 break
             changed = self.candidate(self.space.mutate(best.spec, rng))

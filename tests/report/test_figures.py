@@ -39,7 +39,8 @@ def test_winners_are_those_of_the_store_the_cheapest_first(finished: Store, page
         assert row["Validation float"] == percent(winner.result["val_accuracy"])
         assert row["int8 − float"] == "−0.3"
         assert cost.latency_ms and cost.latency_low_ms and cost.latency_high_ms
-        interval = f"{cost.latency_low_ms:.3g} to {cost.latency_high_ms:.3g}"
+        ends = (cost.latency_low_ms, cost.latency_high_ms)
+        interval = " to ".join(format_metric("latency_ms", end) for end in ends)
         assert row["Latency"] == f"{format_metric('latency_ms', cost.latency_ms)} {interval}"
         assert manifest.tflite_micro
         measured = format_metric("peak_ram_bytes", manifest.tflite_micro.arena_bytes)
