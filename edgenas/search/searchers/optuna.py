@@ -70,7 +70,7 @@ class OptunaSearcher(Searcher):
         self._replayed = 0
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
-        """What the sampler suggests after all results."""
+        """What the sampler suggests after all results, or a neighbour if that is known."""
         while self._replayed < len(self.observations):
             self._replay(self.observations[self._replayed], self._replayed)
             self._replayed += 1
@@ -80,7 +80,7 @@ class OptunaSearcher(Searcher):
         self._study.tell(
             trial, state=self._optuna.trial.TrialState.FAIL
         )  # only results count, and they are replayed
-        return spec
+        return self.problem.space.mutate(spec, rng) if spec.arch_id in self._asked else spec
 
     def _parzen(self, seed: int) -> Any:
         with warnings.catch_warnings():
