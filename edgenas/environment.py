@@ -10,7 +10,7 @@ from typing import Any
 
 PACKAGES = (
     "edgenas", "tensorflow", "tf-keras", "keras", "keras-tuner", "onnx", "onnxruntime", "tf2onnx",
-    "ai-edge-litert", "tflite-micro", "moocore", "numpy", "scikit-learn",
+    "ai-edge-litert", "tflite-micro", "moocore", "numpy", "scipy", "scikit-learn",
 )  # fmt: skip
 
 
