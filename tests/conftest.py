@@ -12,7 +12,7 @@ import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-SHORT = ("--epochs", "2", "--final-epochs", "4", "--winners", "2", "--trials", "5")
+SHORT = ("--epochs", "6", "--final-epochs", "10", "--winners", "2", "--trials", "5")
 """A search on digits of well under a minute."""
 
 

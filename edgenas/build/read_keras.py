@@ -27,6 +27,15 @@ class _Reader:
         self.graph = GraphBuilder(tuple(shape[1:]))
         self.tensors: dict[int, int] = {}
 
+    def tensor(self, source: Any, layer: Any) -> int:
+        """The id of a tensor that a layer reads."""
+        if id(source) not in self.tensors:
+            raise UnsupportedError(
+                f"layer '{layer.name}' is used in more than one place, which cannot be read; use a layer of "
+                "its own in each place"
+            )
+        return self.tensors[id(source)]
+
     def add(self, layer: Any, inputs: list[int]) -> int:
         """Append one layer and return the tensor that holds its output."""
         kind = type(layer).__name__
@@ -49,12 +58,17 @@ def graph_from_keras(model: Any) -> OpGraph:
         UnsupportedError: A layer has no cost (it is named), or the model has several inputs.
     """
     reader = _Reader(model)
+    if type(model).__name__ == "Sequential":  # a layer's own tensors are those of an earlier `add`
+        tensor = 0
+        for layer in model.layers:
+            tensor = reader.add(layer, [tensor])
+        return reader.graph.finish()
     for layer in model.layers:
         if type(layer).__name__ == "InputLayer":
             reader.tensors[id(_one_output(layer))] = 0
             continue
         sources = layer.input if isinstance(layer.input, list) else [layer.input]
-        inputs = [reader.tensors.get(id(source), 0) for source in sources]
+        inputs = [reader.tensor(source, layer) for source in sources]
         reader.tensors[id(_one_output(layer))] = reader.add(layer, inputs)
     return reader.graph.finish()
 

@@ -16,6 +16,8 @@ def random_shift(images: np.ndarray, share: float, rng: np.random.Generator) -> 
     Returns:
         Images of the same shape and type.
     """
+    if not share:
+        return images
     count, height, width, _ = images.shape
     down, right = round(share * height), round(share * width)
     if not down and not right:

@@ -106,6 +106,28 @@ def test_a_users_own_model_is_read_with_activations_fused() -> None:
     assert graph.ops[3].macs == 36 * 8
 
 
+def test_a_model_that_grew_layer_by_layer_is_read_like_one_made_at_once() -> None:
+    def layers() -> list[object]:
+        found: list[object] = [keras.Input((8, 8, 1))]
+        for block in range(3):
+            found += [keras.layers.Conv2D(4 + block, 3, padding="same", name=f"conv{block}")]
+            found += [keras.layers.BatchNormalization(), keras.layers.ReLU()]
+        return [*found, keras.layers.GlobalAveragePooling2D(name="pool")]
+
+    grown = keras.Sequential()
+    for layer in layers():
+        grown.add(layer)
+    assert graph_from_keras(grown) == graph_from_keras(keras.Sequential(layers()))
+
+
+def test_a_layer_used_in_two_models_is_refused_by_name() -> None:
+    shared = keras.layers.Conv2D(2, 3, padding="same", name="shared")
+    first, second = keras.Input((8, 8, 2)), keras.Input((8, 8, 2))
+    shared(first)
+    with pytest.raises(UnsupportedError, match="'shared' is used in more than one place"):
+        graph_from_keras(keras.Model(second, shared(second)))
+
+
 def test_skip_connections_of_a_functional_model_are_followed() -> None:
     inputs = keras.Input((8, 8, 2))
     hidden = keras.layers.Conv2D(2, 3, padding="same")(inputs)
