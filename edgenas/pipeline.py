@@ -22,11 +22,12 @@ from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import load_dataset
 from edgenas.environment import machine, versions
-from edgenas.errors import StoreError
+from edgenas.errors import DataError, StoreError
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.sources import cost_source, table_state
+from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.report import write_report
-from edgenas.search.objective import VAL_ERROR, Constraint
+from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.store import Store, TrialRecord, storage_errors
@@ -73,6 +74,7 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     config = config.changed(workers=config.workers or default_workers())
     SEARCHERS.get(config.searcher)
     dataset = load_dataset(config.data, seed=config.seed)
+    check_training_size(dataset)
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
     folder = Path(config.out) if config.out else free_folder(config)
@@ -94,17 +96,33 @@ def resume(folder: Path, listener: RunListener) -> Path:
     """
     with Store.open(folder) as store:
         clock = Clock(store.meta("elapsed_seconds", 0.0))
-        config = config_from(store.meta("config"))
-        dataset = load_dataset(config.data, seed=config.seed)
-        if dataset.fingerprint != store.meta("data")["fingerprint"]:
-            raise StoreError(
-                f"the data '{config.data}' are not those that {folder} was begun with; "
-                "bring the old ones back or start a new run"
-            )
+        config, dataset = begun_with(store)
         problem, _ = make_problem(config, dataset)
         with way_back(folder):
             run_stages(store, config, dataset, problem, clock, listener)
     return folder
+
+
+def begun_with(store: Store) -> tuple[RunConfig, Dataset]:
+    """The configuration and the data that a run was begun with.
+
+    Raises:
+        StoreError: The run has no configuration, or the data are not the same any more.
+    """
+    document = store.meta("config")
+    if document is None:
+        raise StoreError(
+            f"{store.folder} was begun from Python, or cut off before it began: make the same EdgeTuner "
+            "again, or start a new run"
+        )
+    config = config_from(document)
+    dataset = load_dataset(config.data, seed=config.seed)
+    if dataset.fingerprint != store.meta("data")["fingerprint"]:
+        raise StoreError(
+            f"the data '{config.data}' are not those that {store.folder} was begun with; "
+            "bring the old ones back or start a new run"
+        )
+    return config, dataset
 
 
 @contextmanager
@@ -161,7 +179,7 @@ def run_stages(
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":
         kept = sum(winner.reason is None for winner in store.winners())
-        listener.stage_began("quantize and export", kept, None)
+        listener.stage_began("export", kept, None)
         winners.deliver(store, dataset, reporter)
         store.set_meta(status="done", elapsed_seconds=clock.elapsed)
     write_report(store.folder)
@@ -190,7 +208,8 @@ class Reporter:
         self._listener.trial_began(record)
 
     def epoch_ended(self, entry: Mapping[str, Any]) -> None:
-        """Pass it on."""
+        """Keep the time, pass it on."""
+        self._store.set_meta(elapsed_seconds=self._clock.elapsed)
         self._listener.epoch_ended(entry)
 
     def trial_ended(self, record: TrialRecord, refused: int) -> None:
@@ -257,7 +276,23 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
     if isinstance(source, TableSource):
         source.check_covers(space)
     objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
-    return Problem(space, source, tuple(budgets(config, device)), objectives), device
+    problem = Problem(space, source, tuple(budgets(config, device)), objectives)
+    for metric in problem.objectives[1:]:
+        metric_value(problem.cost_of(next(space.enumerate())), metric)  # refuses one without a source
+    return problem, device
+
+
+def check_training_size(dataset: Dataset) -> None:
+    """Refuse data that could be trained on but not quantized.
+
+    Raises:
+        DataError: Fewer training images than a calibration needs.
+    """
+    if len(dataset.train) < FEWEST_IMAGES:
+        raise DataError(
+            f"data '{dataset.name}' have {len(dataset.train)} training images after the split; quantization "
+            f"needs at least {FEWEST_IMAGES}: bring more"
+        )
 
 
 def has_latency(source: CostSource, space: SearchSpace) -> bool:

@@ -22,7 +22,7 @@ def unknown_name(what: str, given: str, known: Iterable[str]) -> UnknownNameErro
     names = sorted(known)
     near = difflib.get_close_matches(given.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
     hint = next((f"; did you mean '{name}'?" for name in names if near and name.lower() == near[0]), "")
-    return UnknownNameError(f"unknown {what} '{given}'{hint} Known: {', '.join(names) or 'none'}.")
+    return UnknownNameError(f"unknown {what} '{given}'{hint or '.'} Known: {', '.join(names) or 'none'}.")
 
 
 class Registry(Generic[T]):

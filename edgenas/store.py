@@ -19,7 +19,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -271,16 +271,15 @@ class Store:
 
     def save_winner(self, winner: WinnerRecord) -> None:
         """Add a candidate to the short list, or bring its record up to date."""
-        documents = [
-            None if document is None else json.dumps(dict(document))
-            for document in (winner.recipe, winner.result, winner.manifest)
-        ]
-        recipe, result, manifest = documents
+        self.save_winners([winner])
+
+    def save_winners(self, winners: Sequence[WinnerRecord]) -> None:
+        """Add candidates to the short list, or bring their records up to date: all of them or none."""
         with self._write() as connection:
-            connection.execute(
+            connection.executemany(
                 "INSERT OR REPLACE INTO winners (trial_id, why, recipe, result, reason, manifest)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (winner.trial_id, winner.why, recipe, result, winner.reason, manifest),
+                [_winner_row(winner) for winner in winners],
             )
 
     def winners(self) -> list[WinnerRecord]:
@@ -338,6 +337,14 @@ def storage_errors(folder: Path) -> Iterator[None]:
 def _again(folder: Path) -> str:
     run = next((place for place in (folder, *folder.parents) if (place / DATABASE).exists()), None)
     return f"run 'edgenas resume {run}'" if run else "try again"
+
+
+def _winner_row(winner: WinnerRecord) -> tuple[str | None, ...]:
+    recipe, result, manifest = (
+        None if document is None else json.dumps(dict(document))
+        for document in (winner.recipe, winner.result, winner.manifest)
+    )
+    return winner.trial_id, winner.why, recipe, result, winner.reason, manifest
 
 
 def _trial_record(

@@ -48,9 +48,12 @@ def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
         chosen += [int(members[position]) for position in kept]
         if len(chosen) >= size:
             break
-    for position in sorted(chosen):
-        why = _why(problem, points, layer, position)
-        store.save_winner(WinnerRecord(done[position].trial_id, why))
+    store.save_winners(
+        [
+            WinnerRecord(done[position].trial_id, _why(problem, points, layer, position))
+            for position in sorted(chosen)
+        ]
+    )
     return store.winners()
 
 
@@ -67,9 +70,7 @@ def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int)
         return "most accurate of all candidates in the search"
     if points[position][1] == front[:, 1].min():
         return f"least {metric_name(cost)} on the front ({value})"
-    return (
-        f"on the front at {metric_name(cost)} {value}, where it adds most hypervolume between its neighbours"
-    )
+    return f"on the front at {metric_name(cost)} {value}, where no cheaper network was as accurate"
 
 
 def retrain(

@@ -292,3 +292,12 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StoreError, match="cannot be written: Not a directory"):
         Store.create(tmp_path / "file" / "run")
+
+
+def test_a_short_list_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
+    with Store.create(tmp_path / "run") as store:
+        good = WinnerRecord("0000", "most accurate of all candidates in the search")
+        bad = WinnerRecord("0001", None)  # the second of two rows fails
+        with pytest.raises(sqlite3.IntegrityError):
+            store.save_winners([good, bad])
+        assert store.winners() == []

@@ -25,14 +25,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         TableMissError: The device's latency table lacks an operation.
     """
     from edgenas.profile.device import load_device
-    from edgenas.profile.sources import cost_source
+    from edgenas.profile.sources import cost_source, table_state
 
-    source = cost_source(load_device(args.device))
+    device = load_device(args.device)
+    source = cost_source(device)
     graph, file_bytes = read_model(args.model)
     cost = source.estimate(graph, per_op=True)
     if file_bytes is not None:
         cost = replace(cost, flash_bytes=file_bytes)
-    return cost.to_json()
+    state = table_state(device) if cost.source == "table" else None
+    return {**cost.to_json(), **({"note": state.note} if state and not state.fits else {})}
 
 
 def read_model(path: Path) -> tuple[Any, int | None]:
@@ -78,6 +80,9 @@ def _read_spec(path: Path) -> Any:
         document = json.loads(path.read_text())
     except ValueError as error:
         raise UnsupportedError(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UnsupportedError(f"{path} is a JSON {type(document).__name__}; expected a spec or a manifest")
+    document = document.get("description", document)
     return ArchSpec.from_json(document.get("spec", document)).graph()
 
 
@@ -86,3 +91,5 @@ def show(document: dict[str, Any]) -> None:
     from edgenas.cli.summary import print_cost
 
     print_cost(document)
+    if "note" in document:
+        print(f"note: {document['note']}")

@@ -49,16 +49,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _export_from_search(store: Any, trial_id: str, target: Path) -> None:
     """Export a trial that is no winner: weights of the short training, test set left alone."""
-    from edgenas.config import config_from
-    from edgenas.data.load import load_dataset
+    from edgenas.captured import captured
     from edgenas.errors import StoreError
-    from edgenas.search.handover import export_trial
+    from edgenas.pipeline import begun_with
+
+    with captured():  # TensorFlow greets on standard error
+        from edgenas.search.handover import export_trial
 
     record = store.trial(trial_id)
     if record.status != "completed":
         raise StoreError(f"trial {trial_id} is {record.status} and has no weights; choose a completed one")
-    config = config_from(store.meta("config"))
-    export_trial(store, record, load_dataset(config.data, seed=config.seed), target)
+    _, dataset = begun_with(store)
+    export_trial(store, record, dataset, target)
 
 
 def _files(folder: Path) -> list[str]:

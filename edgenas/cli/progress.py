@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edgenas.search.objective import format_metric
 from edgenas.store import TrialRecord
@@ -18,10 +18,9 @@ class RichListener:
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.progress = Progress(
-            TextColumn("{task.description:>22}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]:>8}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.description:>14}"),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[count]:>5}"),
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
             TextColumn("{task.fields[note]}"),
@@ -34,6 +33,7 @@ class RichListener:
         self._done = 0
         self._best: float | None = None
         self._refused = 0
+        self._speed = 0.0
 
     def __enter__(self) -> RichListener:
         return self
@@ -46,7 +46,7 @@ class RichListener:
         self.progress.start()  # not before: an error found earlier is a line of its own
         self._finish_bar()
         self._total, self._seconds = total, seconds
-        self._done, self._best, self._refused = 0, None, 0
+        self._done, self._best, self._refused, self._speed = 0, None, 0, 0.0
         self._task = self.progress.add_task(name, total=total or seconds, count="", note="")
 
     def trial_began(self, record: TrialRecord) -> None:
@@ -67,12 +67,14 @@ class RichListener:
             self.console.print(f"trial {record.trial_id} failed: {record.reason}")
         elif record.val_error is not None:
             self._best = min(record.val_error, 1.0 if self._best is None else self._best)
+            self._speed = record.images_per_second
         self._draw(self._standing())
 
     def _standing(self) -> str:
         best = "" if self._best is None else f"best error {format_metric('val_error', self._best)}, "
         refused = f"{self._refused} refused, " if self._refused else ""
-        return best + refused
+        speed = f"{self._speed:,.0f} images/s, " if self._speed else ""
+        return best + refused + speed
 
     def _draw(self, note: str) -> None:
         if self._task is None:

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         MeasurementError: The machine was too busy; the table keeps what was measured.
     """
     from edgenas.cost.table import LatencyTable, table_path
+    from edgenas.errors import ConfigError
     from edgenas.profile.device import load_device
     from edgenas.profile.runner import runner_for
     from edgenas.profile.sweep import sweep
@@ -49,6 +50,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     spaces = make_spaces(args.space, args.input, args.classes)
     path = args.out or table_path(device.id, runner.runtime)
     before = LatencyTable.load(path) if path.exists() and not args.all else None
+    if before is not None and dict(before.machine) != runner.machine():
+        raise ConfigError(
+            f"latency table {path} is of another machine ({before.machine.get('cpu')}, "
+            f"{before.machine.get('version')}), and a sweep here replaces all of it: run 'edgenas sweep "
+            f"--device {device.id} --all' for the usual inputs first, then this command again, or give --out"
+        )
     table = sweep(spaces, runner, table=before, progress=_say, save=lambda partial: partial.save(path))
     fit = table.calibration
     return {

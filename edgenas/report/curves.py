@@ -36,7 +36,7 @@ def _training(winner: Winner, result: Mapping[str, Any]) -> str:
     caption = (
         f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, "
         f"{ended}; kept at {percent(result.get('train_accuracy'))} on training and "
-        f"{percent(result.get('val_accuracy'))} on validation images."
+        f"{percent(result.get('val_accuracy'))} on validation images{_speed(result)}."
     )
     return figure(f'<div class="pair">{charts}</div>', caption, "training")
 
@@ -99,3 +99,8 @@ def _line_names(curves: Mapping[str, Sequence[tuple[int, float]]], y: Scale, fra
         f'<text class="line-name {kind}" x="{frame.x_range[1] + 8}" y="{place + 4:.1f}">{words[kind]}</text>'
         for kind, place in places.items()
     )
+
+
+def _speed(result: Mapping[str, Any]) -> str:
+    speed = result.get("images_per_second")
+    return f"; {speed:,.0f} images a second" if speed else ""

@@ -15,7 +15,7 @@ from edgenas.store import Store, TrialRecord
 from edgenas.train.job import fresh_model, load_weights
 
 CALIBRATION_IMAGES = 200
-HELD_BACK_IMAGES = 1000
+HELD_BACK_IMAGES = 10_000
 
 
 def export_trial(
@@ -76,7 +76,7 @@ def _convertible(record: TrialRecord, weights: list[np.ndarray], hypermodel: Any
 def _some(
     dataset: Dataset, split: Split, shape: Shape, number: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    chosen = np.sort(rng.permutation(len(split))[:number])
+    chosen = rng.permutation(len(split))[:number]  # shuffled: parity is checked on the first of them
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
 
 

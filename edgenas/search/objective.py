@@ -73,7 +73,8 @@ def metric_value(cost: Cost, metric: str) -> float:
     if value is None:
         raise ConfigError(
             f"{metric} was asked of device '{cost.device}' with runtime '{cost.runtime}', which has no "
-            "latency source; drop the latency budget or choose a device with a table (edgenas devices list)"
+            "latency source; drop latency from budgets and objectives, or choose a device with a table "
+            "(edgenas devices list)"
         )
     return float(value)
 

@@ -77,13 +77,13 @@ class ParetoOracle(keras_tuner.Oracle):
                     f"{self.store.folder} holds trials of space '{record.spec.space}', the search is for "
                     f"'{self.searcher.problem.space.name}'; choose another folder"
                 )
+            self._tell_in_order(record.position)  # what its proposal had seen
             self.searcher.note_asked(record.spec)
             if record.status == "running":
                 self._unfinished.append(record)
             else:
                 self._ended[record.position] = record
                 self._register_finished(record)
-        self._tell_in_order()
 
     def _register_finished(self, record: TrialRecord) -> None:
         done = record.status == "completed"
@@ -128,7 +128,7 @@ class ParetoOracle(keras_tuner.Oracle):
             return None
         if self._unfinished:
             return self._unfinished.pop(0)
-        if not self._tell_in_order():
+        if not self._tell_in_order(len(self.trials)):
             self.baton.wait()  # for a trial that ends
             return self._next_record()
         started = time.perf_counter()
@@ -151,13 +151,13 @@ class ParetoOracle(keras_tuner.Oracle):
         """
         record = self.store.trial(trial.trial_id)
         self._ended[record.position] = record
-        self._tell_in_order()
+        self._tell_in_order(len(self.trials))
         super().end_trial(trial)
         self._refuse_failures_in_a_row()
 
-    def _tell_in_order(self) -> bool:
-        """Tell the searcher what the next proposal may see; False if some of it has not ended yet."""
-        due = len(self.trials) - self._unseen
+    def _tell_in_order(self, begun: int) -> bool:
+        """Tell the searcher what a proposal after so many may see; False if some of it has not ended yet."""
+        due = begun - self._unseen
         while (position := len(self.searcher.observations)) < due:
             if position not in self._ended:
                 return False

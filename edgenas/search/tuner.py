@@ -20,6 +20,7 @@ from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import from_arrays
 from edgenas.database import DATABASE
+from edgenas.environment import machine, versions
 from edgenas.errors import ConfigError, StoreError, TrialError
 from edgenas.search.handover import export_trial
 from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel
@@ -156,6 +157,8 @@ class EdgeTuner(keras_tuner.Tuner):
     ) -> None:
         """Train candidates until the trials, the time or the space are used up.
 
+        Images are scaled to [0, 1] (`edgenas.data.dataset.Normalization`) before a network sees them.
+
         Args:
             x: A `Dataset`, or images of shape (n, height, width, channels).
             y: int labels of shape (n,); not with a Dataset.
@@ -173,6 +176,11 @@ class EdgeTuner(keras_tuner.Tuner):
         dataset = (
             x if isinstance(x, Dataset) else from_arrays(x, y, validation_data, test_data, seed=self.seed)
         )
+        if dataset.input_shape != self.space.input_shape and self._own_hypermodel:
+            raise ConfigError(
+                f"images of shape {dataset.input_shape} were given, the build function's model reads "
+                f"{self.space.input_shape}; make its keras.Input the shape of the images"
+            )
         recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed)
         self._dataset = dataset
         with ExitStack() as stack:
@@ -209,7 +217,15 @@ class EdgeTuner(keras_tuner.Tuner):
     def _refuse_other_data(self, dataset: Dataset) -> None:
         begun_with = self.store.meta("data")
         if begun_with is None:
-            self.store.set_meta(data={"name": dataset.name, "fingerprint": dataset.fingerprint})
+            self.store.set_meta(
+                data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+                objectives=list(self.problem.objectives),
+                constraints=[{"metric": c.metric, "limit": c.limit} for c in self.problem.constraints],
+                space=self.space.name,
+                seed=self.seed,
+                versions=versions(),
+                machine=machine(),
+            )
         elif begun_with["fingerprint"] != dataset.fingerprint:
             raise StoreError(
                 f"the run in {self.store.folder} was begun with other data or another seed; bring those back "

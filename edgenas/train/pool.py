@@ -9,15 +9,15 @@ listener; it passes the baton on while its process trains. So nothing else needs
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import EdgenasError, TrialError
+from edgenas.environment import cores
+from edgenas.errors import ConfigError, EdgenasError, TrialError
 from edgenas.train.job import Job
 from edgenas.train.process import TrainingProcess
 from edgenas.train.trainer import Progress, TrainResult
@@ -27,8 +27,7 @@ MOST_WORKERS = 4
 
 def default_workers() -> int:
     """Trainings at the same time: one for each core, up to four; one where a GPU does the work."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if Path("/dev/nvidia0").exists() else min(cores, MOST_WORKERS)
+    return 1 if Path("/dev/nvidia0").exists() else min(cores(), MOST_WORKERS)
 
 
 class StoppedError(EdgenasError):
@@ -101,14 +100,20 @@ class TrainingPool:
     """
 
     def __init__(self, dataset: Dataset, log_path: Path, workers: int = 1) -> None:
-        threads = None if workers == 1 else max(1, (os.cpu_count() or 1) // workers)
+        if workers < 1:
+            raise ConfigError(f"{workers} workers were asked for; expected 1 or more")
+        threads = None if workers == 1 else max(1, cores() // workers)
         self.processes = [TrainingProcess(dataset, log_path, threads=threads) for _ in range(workers)]
         self.baton = Baton()
         self._stack = ExitStack()
 
     def __enter__(self) -> TrainingPool:
-        for process in self.processes:
-            self._stack.enter_context(process)
+        try:
+            for process in self.processes:
+                self._stack.enter_context(process)
+        except BaseException:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -125,6 +130,7 @@ class TrainingPool:
 
         def report(entry: dict[str, float]) -> None:
             with self.baton:
+                self.baton.check()
                 on_epoch(entry)
 
         with self.baton.passed():
@@ -140,8 +146,10 @@ class TrainingPool:
             self._with_baton(work, self.processes[0])
             return
         with ThreadPoolExecutor(len(self.processes)) as threads:
-            calls = [threads.submit(self._with_baton, work, process) for process in self.processes]
+            calls: list[Future[None]] = []
             try:
+                for process in self.processes:
+                    calls.append(threads.submit(self._with_baton, work, process))
                 wait(calls, return_when=FIRST_EXCEPTION)
             finally:  # all are done, or one failed, or the user interrupts
                 if not all(call.done() and call.exception() is None for call in calls):

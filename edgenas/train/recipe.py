@@ -85,7 +85,7 @@ def search_recipe(
     """
     passes = epochs or max(3, min(12, round(SEARCH_IMAGES / train_images)))
     per_epoch = min(images or max(1, SEARCH_IMAGES // passes), train_images)
-    return Recipe(passes, per_epoch, batch_for(train_images), seed=seed)
+    return Recipe(passes, per_epoch, min(batch_for(train_images), per_epoch), seed=seed)
 
 
 def final_recipe(

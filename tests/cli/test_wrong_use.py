@@ -30,6 +30,10 @@ WRONG = {
         (*DIGITS, "--device", "nucleo-l4r5zi", "--latency-ms", "5"),
         "no latency source",
     ),
+    "no latency objective there": (
+        (*DIGITS, "--device", "nucleo-l4r5zi", "--objectives", "val_error,latency_ms"),
+        "no latency source; drop latency from budgets and objectives",
+    ),
     "no folder": (("search", "--data", "./no/such/folder"), "there is no such folder or file"),
     "no config": (("search", "no.toml"), "cannot be read"),
     "no run": (("resume", "no-such-run"), "holds no run"),
@@ -66,6 +70,23 @@ def test_images_without_a_table_say_how_to_measure_one(edgenas: Any, tmp_path: P
     done = edgenas("search", "--data", path)
     assert done.returncode == 2
     assert "edgenas sweep --device host --space micro --input 50x50x3 --classes 3" in done.stderr
+
+
+def test_too_few_images_to_quantize_are_refused_before_training(edgenas: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "few.npz", x=rng.integers(0, 255, (25, 8, 8, 1), np.uint8), y=np.arange(25) % 3)
+    done = edgenas("search", "--data", tmp_path / "few.npz")
+    assert done.returncode == 2
+    assert "15 training images after the split; quantization needs at least 16" in done.stderr
+
+
+def test_a_run_begun_from_python_or_cut_off_at_once_says_how_to_go_on(edgenas: Any, tmp_path: Path) -> None:
+    from edgenas.store import Store
+
+    Store.create(tmp_path / "run").close()
+    done = edgenas("resume", tmp_path / "run")
+    assert done.returncode == 2
+    assert "make the same EdgeTuner again, or start a new run" in done.stderr
 
 
 def test_a_run_of_a_newer_version_is_refused(edgenas: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from edgenas.data.dataset import Dataset
 from edgenas.errors import StoreError
+from edgenas.search.objective import Constraint
 from edgenas.search.oracle import ParetoOracle
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.tuner import EdgeTuner
@@ -24,7 +25,7 @@ WORKERS = 3
 
 def open_oracle(folder: Path, searcher: str) -> ParetoOracle:
     store = Store.open(folder) if (folder / "run.db").exists() else Store.create(folder)
-    chosen = SEARCHERS.get(searcher)(toy_problem(), 0)
+    chosen = SEARCHERS.get(searcher)(toy_problem(Constraint("macs", 60_000)), 0)
     return ParetoOracle(chosen, store, max_trials=TRIALS, workers=WORKERS)
 
 
@@ -44,8 +45,11 @@ def finish(oracle: ParetoOracle, running: dict[str, Any], trial_id: str) -> None
     oracle.end_trial(trial)
 
 
-def play(folder: Path, searcher: str, seed: int, kill_after: int = TRIALS) -> list[str]:
-    """Run trials that end in an order drawn by a seed; architectures in the order of their trials."""
+def play(folder: Path, searcher: str, seed: int, kill_after: int = TRIALS) -> list[object]:
+    """Run trials that end in an order drawn by a seed; architectures in the order of their trials.
+
+    A run that came to its end has the numbers of refused candidates as its last entry.
+    """
     rng = np.random.default_rng(seed)
     oracle = open_oracle(folder, searcher)
     running: dict[str, Any] = {}
@@ -62,16 +66,20 @@ def play(folder: Path, searcher: str, seed: int, kill_after: int = TRIALS) -> li
             ended += 1
         else:
             break
-    architectures = [record.spec.arch_id for record in oracle.store.trials()]
+    found: list[object] = [record.spec.arch_id for record in oracle.store.trials()]
+    if kill_after == TRIALS:
+        found.append(oracle.store.refusals())
     oracle.store.close()
-    return architectures
+    return found
 
 
 @pytest.mark.parametrize("searcher", ["front", "nsga2", "regularized-evolution"])
 def test_one_seed_gives_one_sequence_in_whatever_order_trials_end(tmp_path: Path, searcher: str) -> None:
     sequences = [play(tmp_path / str(seed), searcher, seed) for seed in range(3)]
     assert sequences[0] == sequences[1] == sequences[2]
-    assert len(set(sequences[0])) == TRIALS
+    *architectures, refusals = sequences[0]
+    assert len(set(architectures)) == TRIALS
+    assert refusals["macs"] > 0
 
 
 @pytest.mark.parametrize("searcher", ["front", "nsga2"])
