@@ -46,7 +46,9 @@ def test_excess_is_a_share_of_the_budget() -> None:
 
 
 def test_a_latency_that_nobody_knows_is_refused_with_a_way_out() -> None:
-    with pytest.raises(ConfigError, match="drop the latency budget or choose a device with a table"):
+    with pytest.raises(
+        ConfigError, match="drop latency from budgets and objectives, or choose a device with a table"
+    ):
         metric_value(COST, "latency_ms")
 
 
