@@ -111,10 +111,6 @@ class Pool:
         late = (counts for number, counts in self._refused.items() if number > after)
         return sum(late, Counter())
 
-    def _forget(self, earliest: int) -> None:
-        for number in [number for number in self._blocks if 0 < number < earliest]:
-            del self._blocks[number], self._refused[number]
-
     def base_costs(self) -> np.ndarray:
         """Objectives but the first of the random members, shape (n, objectives - 1)."""
         return self._first().costs
