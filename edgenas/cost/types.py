@@ -8,7 +8,7 @@ from typing import Any
 
 from edgenas.arch.graph import OpGraph
 
-SOURCES = ("measured", "table", "predictor", "static")
+SOURCES = ("measured", "table", "predictor", "vela", "static")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Cost:
         arena_head_bytes: The part of ``peak_ram_bytes`` that holds activations and scratch; a
             32-bit core needs this too, while the rest (structures with pointers) shrinks there.
         per_op: The share of each operation, in running order.
+        energy_mj: Millijoules for one input, or None where nothing is known.
     """
 
     device: str
@@ -76,6 +77,7 @@ class Cost:
     threads: int = 1
     arena_head_bytes: int = 0
     per_op: tuple[OpCost, ...] = field(default=())
+    energy_mj: float | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -98,6 +100,7 @@ class Cost:
             "per_op": [op.to_json() for op in self.per_op],
             "threads": self.threads,
             "arena_head_bytes": self.arena_head_bytes,
+            "energy_mj": self.energy_mj,
         }
 
     @classmethod
