@@ -25,9 +25,9 @@ import psutil
 from edgenas.arch.spaces.micro import MicroSpace
 from edgenas.data.load import load_dataset
 from edgenas.environment import machine, versions
+from edgenas.records import TrialRecord
 from edgenas.search import searchers  # noqa: F401  registers them
 from edgenas.search.tuner import EdgeTuner
-from edgenas.store import TrialRecord
 from edgenas.train.recipe import Recipe
 
 SEED = 11

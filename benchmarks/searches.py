@@ -17,6 +17,7 @@ method trained, in the unit square of error (best to 90th percentile) and latenc
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -215,10 +216,8 @@ def keras_tuner_search(
         directory=str(work), project_name="run",
     )  # fmt: skip
     trainings_began = True
-    try:
+    with contextlib.suppress(TimeIsUp):
         tuner.search(verbose=0)
-    except TimeIsUp:
-        pass
     return trainings
 
 

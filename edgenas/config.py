@@ -14,6 +14,7 @@ from edgenas.registry import unknown_name
 
 DEFAULT_TRIALS = 30
 MAX_WINNERS = 20
+HALVING = ("epochs", "images", "resolution")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class RunConfig:
         objectives: What is minimized; None for the validation error and latency (MACs where the
             device has no latency source).
         searcher: Name of the search method.
+        halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or ``resolution``;
+            None trains every candidate in full.
+        stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        warm_start: Folder of an earlier run to learn from, or None.
         trials: Candidates to train; None for no limit if there is a time limit, else 30.
         minutes: Time for everything, search, final trainings and export; None for no limit.
         epochs: Epochs per candidate, or None for what the data size suggests.
@@ -55,6 +60,9 @@ class RunConfig:
     flash_kib: float | None = None
     objectives: tuple[str, ...] | None = None
     searcher: str = "front"
+    halving: str | None = None
+    stop_curves: bool | None = None
+    warm_start: str | None = None
     trials: int | None = None
     minutes: float | None = None
     epochs: int | None = None
@@ -79,6 +87,8 @@ class RunConfig:
             raise ConfigError(f"--shift {self.shift:g} was given; expected 0 to 0.5")
         if self.winners > MAX_WINNERS:
             raise ConfigError(f"--winners {self.winners} was given; expected at most {MAX_WINNERS}")
+        if self.halving is not None and self.halving not in HALVING:
+            raise unknown_name("--halving", self.halving, HALVING)
         if self.seed < 0:
             raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
         if self.objectives is not None:
@@ -142,8 +152,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _fits(value: Any, annotation: str) -> bool:
-    if isinstance(value, bool):
-        return False
+    if isinstance(value, bool) or "bool" in annotation:
+        return isinstance(value, bool) and "bool" in annotation
     if "tuple" in annotation:
         return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     if "float" in annotation:

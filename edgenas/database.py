@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgenas.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE = "run.db"
 
 _SCHEMA = """
@@ -16,13 +16,16 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
     position INTEGER PRIMARY KEY, trial_id TEXT UNIQUE NOT NULL, arch_id TEXT NOT NULL,
     spec TEXT NOT NULL, cost TEXT NOT NULL, status TEXT NOT NULL, reason TEXT,
-    recipe TEXT, result TEXT, started REAL NOT NULL, finished REAL
+    recipe TEXT, result TEXT, started REAL NOT NULL, finished REAL, fidelity REAL NOT NULL DEFAULT 1
 );
 CREATE TABLE refusals (metric TEXT PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE winners (
     trial_id TEXT PRIMARY KEY, why TEXT NOT NULL, recipe TEXT, result TEXT, reason TEXT, manifest TEXT
 );
 """
+
+_MIGRATIONS = {1: "ALTER TABLE trials ADD COLUMN fidelity REAL NOT NULL DEFAULT 1"}
+"""What brings a database of a schema to the next one."""
 
 
 def create(folder: Path) -> None:
@@ -55,15 +58,31 @@ def connect(folder: Path) -> sqlite3.Connection:
     try:
         _check(folder, connection)
         connection.execute("PRAGMA journal_mode = WAL")
+        _migrate(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older schema up to date; what was written stays as it is."""
+    if _version(connection) == SCHEMA_VERSION:
+        return
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for version in range(_version(connection), SCHEMA_VERSION):
+            connection.execute(_MIGRATIONS[version])
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _check(folder: Path, connection: sqlite3.Connection) -> None:
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version = _version(connection)
         problem = "it holds no tables of a run" if version < 1 else ""
     except sqlite3.DatabaseError as error:
         version, problem = 0, str(error)

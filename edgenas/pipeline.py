@@ -26,11 +26,13 @@ from edgenas.errors import DataError, StoreError
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.sources import cost_source, table_state
 from edgenas.quantize.calibration import FEWEST_IMAGES
+from edgenas.records import TrialRecord
 from edgenas.report import write_report
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
-from edgenas.store import Store, TrialRecord, storage_errors
+from edgenas.search.transfer import Earlier, knowledge_of
+from edgenas.store import Store, storage_errors
 from edgenas.train.pool import default_workers
 from edgenas.train.recipe import SHIFT, Recipe, final_recipe, search_recipe
 
@@ -77,11 +79,15 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     check_training_size(dataset)
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
+    knowledge = knowledge_of(Path(config.warm_start)) if config.warm_start else None
+    if knowledge:
+        Earlier(knowledge, problem)  # refuses a run of another space
     folder = Path(config.out) if config.out else free_folder(config)
     with Store.create(folder) as store:
         with storage_errors(folder):
             (folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         describe(store, config, dataset, problem, device)
+        store.set_meta(warm_start=knowledge)
         with way_back(folder):
             run_stages(store, config, dataset, problem, clock, listener)
     return folder
@@ -164,6 +170,8 @@ def run_stages(
             store=store,
             listener=reporter,
             workers=config.workers or 1,
+            halving=config.halving,
+            stop_curves=bool(config.stop_curves),
         )
         tuner.search(dataset, recipe=recipe)
         stop = tuner.oracle.stop_reason or "all trials are done"

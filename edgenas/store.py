@@ -20,7 +20,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,69 +30,13 @@ from edgenas.cost.types import Cost
 from edgenas.database import DATABASE
 from edgenas.errors import StoreError
 from edgenas.lock import FolderLock
+from edgenas.records import TrialRecord, WinnerRecord
 
 _SET_REFUSALS = "INSERT OR REPLACE INTO refusals VALUES (?, ?)"
 _SELECT_TRIALS = """
-SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started FROM trials
+SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started, fidelity
+FROM trials
 """
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One candidate that was trained, is being trained, or failed.
-
-    Attributes:
-        trial_id: Its number as text, for example ``0007``.
-        position: Its place in the order of trials, from 0.
-        spec: The architecture.
-        cost: Predicted before training.
-        status: ``running``, ``completed`` or ``failed``.
-        reason: Why it failed, else None.
-        recipe: How it was trained.
-        result: `edgenas.train.TrainResult` as a document, or None.
-        seconds: Wall time from start to end, or None while it runs.
-    """
-
-    trial_id: str
-    position: int
-    spec: ArchSpec
-    cost: Cost
-    status: str
-    reason: str | None = None
-    recipe: Mapping[str, Any] | None = None
-    result: Mapping[str, Any] | None = None
-    seconds: float | None = None
-
-    @property
-    def val_error(self) -> float | None:
-        """1 - validation accuracy, or None without a result."""
-        return None if self.result is None else 1.0 - float(self.result["val_accuracy"])
-
-    @property
-    def images_per_second(self) -> float:
-        """Speed of its training; 1 where none was measured."""
-        return float((self.result or {}).get("images_per_second") or 1.0)
-
-
-@dataclass(frozen=True)
-class WinnerRecord:
-    """One candidate on the short list: trained again, and exported if it stays on the front.
-
-    Attributes:
-        trial_id: The trial it was.
-        why: Why it was chosen over its neighbours.
-        recipe: How it was trained again, or None so far.
-        result: How that went, or None so far.
-        reason: Why it was dropped afterwards (dominated, failed), or None.
-        manifest: The manifest of its exported artifacts, or None so far.
-    """
-
-    trial_id: str
-    why: str
-    recipe: Mapping[str, Any] | None = None
-    result: Mapping[str, Any] | None = None
-    reason: str | None = None
-    manifest: Mapping[str, Any] | None = None
 
 
 class Store:
@@ -207,11 +151,17 @@ class Store:
     # --- trials ---
 
     def begin_trial(
-        self, trial_id: str, spec: ArchSpec, cost: Cost, refused: Mapping[str, int] | None = None
+        self,
+        trial_id: str,
+        spec: ArchSpec,
+        cost: Cost,
+        refused: Mapping[str, int] | None = None,
+        fidelity: float = 1.0,
     ) -> TrialRecord:
         """Note that a candidate is about to be trained.
 
         Args:
+            fidelity: Share of a full training that it gets.
             refused: How many candidates each budget has refused up to this one; kept together with
                 the trial, so that a kill in between cannot make them disagree.
         """
@@ -219,16 +169,22 @@ class Store:
             position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
             row = (position, trial_id, spec.arch_id, json.dumps(spec.to_json()), json.dumps(cost.to_json()))
             connection.execute(
-                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started)"
-                " VALUES (?, ?, ?, ?, ?, 'running', ?)",
-                (*row, time.time()),
+                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started, fidelity)"
+                " VALUES (?, ?, ?, ?, ?, 'running', ?, ?)",
+                (*row, time.time(), fidelity),
             )
             connection.executemany(_SET_REFUSALS, list((refused or {}).items()))
-        return TrialRecord(trial_id, position, spec, cost, "running")
+        return TrialRecord(trial_id, position, spec, cost, "running", fidelity=fidelity)
 
     def finish_trial(self, trial_id: str, recipe: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         """Note how a training went."""
         self._end_trial(trial_id, "completed", None, json.dumps(dict(recipe)), json.dumps(dict(result)))
+
+    def stop_trial(
+        self, trial_id: str, reason: str, recipe: Mapping[str, Any], result: Mapping[str, Any]
+    ) -> None:
+        """Note that a training was stopped before its end, and how far it had come."""
+        self._end_trial(trial_id, "stopped", reason, json.dumps(dict(recipe)), json.dumps(dict(result)))
 
     def fail_trial(self, trial_id: str, reason: str, recipe: Mapping[str, Any] | None = None) -> None:
         """Note that a training failed, and why."""
@@ -349,12 +305,13 @@ def _winner_row(winner: WinnerRecord) -> tuple[str | None, ...]:
 
 def _trial_record(
     trial_id: str, position: int, spec: str, cost: str, status: str,
-    reason: str | None, recipe: str | None, result: str | None, seconds: float | None,
+    reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
 ) -> TrialRecord:  # fmt: skip
     """A record from a row of `_SELECT_TRIALS`."""
     return TrialRecord(
         trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)), status,
         reason, json.loads(recipe) if recipe else None, json.loads(result) if result else None, seconds,
+        fidelity,
     )  # fmt: skip
 
 

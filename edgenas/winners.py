@@ -10,12 +10,14 @@ import numpy as np
 
 from edgenas.data.dataset import Dataset
 from edgenas.errors import EdgenasError, ParityError, TrialError, UnsupportedError
+from edgenas.records import TrialRecord, WinnerRecord, comparable
 from edgenas.search.handover import export_trial
+from edgenas.search.listener import SearchListener
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.search.pareto import front_mask, ranks, spread_subset
 from edgenas.search.problem import Problem
-from edgenas.search.tuner import SearchListener, trial_point
-from edgenas.store import Store, TrialRecord, WinnerRecord
+from edgenas.search.results import trial_point
+from edgenas.store import Store
 from edgenas.train.job import Job
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
@@ -36,7 +38,7 @@ def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
     """
     if winners := store.winners():
         return winners
-    done = [record for record in store.trials() if record.val_error is not None]
+    done = comparable(store.trials())
     if not done:
         raise EdgenasError("no candidate could be trained; 'edgenas report' shows the reasons")
     points = np.array([trial_point(problem, record) for record in done])

@@ -16,7 +16,7 @@ from edgenas.config import RunConfig
 from edgenas.cost.static import StaticSource
 from edgenas.data.dataset import Dataset
 from edgenas.pipeline import EXPORT_SECONDS, Clock, FinalRecipes, free_folder, makespan
-from edgenas.store import TrialRecord
+from edgenas.records import TrialRecord
 from edgenas.train.recipe import MOST_EPOCHS, search_recipe
 
 IMAGES = 54_000

@@ -19,7 +19,8 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
 from edgenas.database import DATABASE, SCHEMA_VERSION
 from edgenas.errors import StoreError
-from edgenas.store import Store, WinnerRecord
+from edgenas.records import WinnerRecord
+from edgenas.store import Store
 from edgenas.testing.searchers import ToySpace, toy_problem
 
 GOLDEN = Path(__file__).parent / "golden" / "run_v1"

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from edgenas.records import TrialRecord
 from edgenas.search.objective import format_metric
-from edgenas.store import TrialRecord
 
 
 class RichListener:
@@ -64,8 +64,9 @@ class RichListener:
         self._done += 1
         self._refused = max(refused, self._refused)
         if record.reason is not None:
-            self.console.print(f"trial {record.trial_id} failed: {record.reason}")
-        elif record.val_error is not None:
+            failed = "failed: " if record.status == "failed" else ""
+            self.console.print(f"trial {record.trial_id} {failed}{record.reason}")
+        elif record.val_error is not None and record.fidelity == 1:
             self._best = min(record.val_error, 1.0 if self._best is None else self._best)
             self._speed = record.images_per_second
         self._draw(self._standing())

@@ -59,9 +59,11 @@ def _legend() -> str:
 def _tally(run: Run) -> str:
     refused = sum(run.refusals.values())
     parts = [
-        f"<b>{len(run.of_status('completed')):,}</b> trained",
+        f"<b>{len(run.trained):,}</b> trained",
         f"<b>{len(run.of_status('failed')):,}</b> failed",
     ]
+    if shorter := len(run.shorter):
+        parts.insert(1, f"<b>{shorter:,}</b> with less than a full training")
     if running := len(run.of_status("running")):
         parts.append(f"<b>{running:,}</b> {'unfinished' if run.status == 'done' else 'in training'}")
     by_budget = ", ".join(f"{metric_name(name)} {number:,}" for name, number in run.refusals.items())
@@ -70,7 +72,7 @@ def _tally(run: Run) -> str:
 
 
 def _trials_table(run: Run) -> str:
-    done = sorted(run.of_status("completed"), key=lambda trial: -(val_accuracy(trial) or 0.0))
+    done = sorted(run.trained, key=lambda trial: -(val_accuracy(trial) or 0.0))
     metrics = [name for name in COST_METRICS if any(cost_of(trial, name) is not None for trial in done)]
     on_front = {trial.trial_id for trial in run.front}
     rows = [

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from edgenas.records import TrialRecord
 from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for, spans_decades
 from edgenas.report.labels import Labels, leader_line
 from edgenas.report.markup import text
 from edgenas.report.run import Run, cost_of, val_accuracy
 from edgenas.search.objective import format_metric, metric_name
-from edgenas.store import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FrontChart:
 
 def front_chart(run: Run, metric: str) -> FrontChart | None:
     """The chart of one cost metric, or None if no candidate was trained."""
-    known = [trial for trial in run.of_status("completed") if cost_of(trial, metric) is not None]
+    known = [trial for trial in run.trained if cost_of(trial, metric) is not None]
     if not known:
         return None
     size, unit = _unit(metric, max(cost_of(trial, metric) or 0.0 for trial in known))

@@ -65,7 +65,7 @@ def _asked(run: Run) -> str:
 
 
 def _came_out(run: Run, best: Winner | None) -> str:
-    completed = run.of_status("completed")
+    completed = run.trained
     if best is None:
         if not completed:
             return "nothing yet; no candidate has finished its training."

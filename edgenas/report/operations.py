@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from edgenas.arch.graph import Op, Shape
 from edgenas.cost.static import StaticSource
 from edgenas.cost.types import OpCost
-from edgenas.store import TrialRecord
+from edgenas.records import TrialRecord
 
 _WORDS = {
     "conv2d": "conv",

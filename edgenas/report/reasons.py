@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from edgenas.records import TrialRecord
 from edgenas.report.markup import listed, paragraph, points, text
 from edgenas.report.run import Run, Winner, cost_of, val_accuracy
 from edgenas.search.objective import metric_name
-from edgenas.store import TrialRecord
 
 
 def reasons(run: Run) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from edgenas.export.manifest import Artifact, Manifest
+from edgenas.records import TrialRecord, WinnerRecord, comparable
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.pareto import front_mask
-from edgenas.store import Store, TrialRecord, WinnerRecord
+from edgenas.store import Store
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
@@ -130,8 +131,20 @@ class Run:
         """Upper limits by metric."""
         return [(entry["metric"], float(entry["limit"])) for entry in self.meta["constraints"] or []]
 
+    @cached_property
+    def trained(self) -> list[TrialRecord]:
+        """Completed trials that may be compared with each other: those of the highest fidelity."""
+        return comparable(self.trials)
+
+    @property
+    def shorter(self) -> list[TrialRecord]:
+        """Trials that got less than that: cut by successive halving, or stopped."""
+        known = {trial.trial_id for trial in self.trained}
+        ended = self.of_status("completed") + self.of_status("stopped")
+        return [trial for trial in ended if trial.trial_id not in known]
+
     def of_status(self, status: str) -> list[TrialRecord]:
-        """The trials that are ``running``, ``completed`` or ``failed``."""
+        """The trials that are ``running``, ``completed``, ``failed`` or ``stopped``."""
         return [trial for trial in self.trials if trial.status == status]
 
     @property
@@ -157,11 +170,7 @@ class Run:
 
     def front_of(self, metrics: Sequence[str]) -> list[TrialRecord]:
         """The front of validation error against some costs, sorted by the first of them."""
-        known = [
-            trial
-            for trial in self.of_status("completed")
-            if trial.val_error is not None and all(cost_of(trial, name) is not None for name in metrics)
-        ]
+        known = [trial for trial in self.trained if all(cost_of(trial, name) is not None for name in metrics)]
         points = [[trial.val_error, *(cost_of(trial, name) for name in metrics)] for trial in known]
         mask = front_mask(np.array(points, dtype=float))
         front = [trial for trial, on_front in zip(known, mask, strict=True) if on_front]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgenas.records import TrialRecord
 from edgenas.report.intervals import wilson
 from edgenas.report.run import Run, Winner, read_run, val_accuracy
-from edgenas.store import Store, TrialRecord
+from edgenas.store import Store
 
 
 def summarize(store: Store) -> dict[str, Any]:
@@ -27,6 +28,8 @@ def summarize(store: Store) -> dict[str, Any]:
         "budgets": [{"metric": metric, "limit": limit} for metric, limit in run.budgets],
         "trials": {
             "completed": len(run.of_status("completed")),
+            "full": len(run.trained),
+            "stopped": len(run.of_status("stopped")),
             "failed": len(run.of_status("failed")),
             "running": len(run.of_status("running")),
             "refused": sum(run.refusals.values()),

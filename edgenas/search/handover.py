@@ -11,7 +11,8 @@ from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
 from edgenas.data.resize import prepare
-from edgenas.store import Store, TrialRecord
+from edgenas.records import TrialRecord
+from edgenas.store import Store
 from edgenas.train.job import fresh_model, load_weights
 
 CALIBRATION_IMAGES = 200

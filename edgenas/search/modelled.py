@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
@@ -13,6 +14,11 @@ from edgenas.search.plan import Fits, Plan
 from edgenas.search.pool import Pool, error_of
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Observation, Searcher
+from edgenas.search.transfer import Earlier
+from edgenas.search.trend import Trend
+
+FEWEST_LONG = 3
+"""Longer trainings before a model chooses whom to give one."""
 
 FOUNDERS = 10
 """Results before the surrogate chooses."""
@@ -40,10 +46,18 @@ class ModelledSearcher(Searcher):
         self._plan: Plan | None = None
         self._succeeded = 0
         self._counted = -1
+        self._trend: Trend | None = None
 
-    def note_asked(self, spec: ArchSpec) -> None:
+    def learn_from(self, earlier: Earlier) -> None:
+        """Begin with an earlier run's front, and with what its results say of all networks."""
+        super().learn_from(earlier)
+        specs, errors = earlier.learned_from()
+        candidates = [self.problem.candidate(spec) for spec in specs]
+        self._trend = Trend(self._pool.features(candidates), errors)
+
+    def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked and as awaited."""
-        super().note_asked(spec)
+        super().note_asked(spec, fidelity)
         self._counted = len(self.observations)
         self._awaited[spec.arch_id] = spec
 
@@ -56,16 +70,45 @@ class ModelledSearcher(Searcher):
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """The candidate of the largest expected gain, or one of the founders."""
         with threadpool_limits(limits=1, user_api="blas"):  # more threads slow small matrices down
-            chosen = self.founder(rng) if self._succeeded < FOUNDERS else self._planned()
+            founders = 1 if self._trend else FOUNDERS
+            chosen = self.founder(rng) if self._succeeded < founders else self._planned()
         if self._counted < len(self.observations):  # what the pool refused since the last ask
             self.refused.update(self._pool.refused(self._counted))
             self._counted = len(self.observations)
         return chosen or self.problem.space.sample(rng)
 
+    def promote(self, short: Sequence[Observation], longer: Sequence[Observation]) -> ArchSpec | None:
+        """The one of some shortly trained candidates that gains most by a longer training.
+
+        The short trainings give the trend of the long ones, which learn the difference to it (the
+        autoregressive model of Kennedy and O'Hagan 2000).
+
+        Args:
+            short: Results of the shorter training, those that had the longer one included.
+            longer: Results of the longer training, those still awaited with their short results.
+
+        Returns:
+            None while too few had the longer training, or if none is left.
+        """
+        done = {result.candidate.spec.arch_id for result in longer}
+        waiting = [result.candidate for result in short if result.candidate.spec.arch_id not in done]
+        known = [result for result in short if not isnan(error_of(result))]
+        if sum(not isnan(error_of(result)) for result in longer) < FEWEST_LONG or not waiting:
+            return None
+        features = self._pool.features([result.candidate for result in known])
+        trend = Trend(features, np.array([error_of(result) for result in known]))
+        members = self._pool.members(waiting)
+        return Plan(self._pool, longer, (), Fits(), trend=trend, members=members).best(())
+
     def _planned(self) -> ArchSpec | None:
         if self._plan is None or self._plan.results != len(self.observations):
             self._plan = Plan(
-                self._pool, self.observations, self._asked, self._fits, learns_costs=self.learns_costs
+                self._pool,
+                self.observations,
+                self._asked,
+                self._fits,
+                learns_costs=self.learns_costs,
+                trend=self._trend,
             )
         for spec in self._awaited.values():
             self._plan.await_result(spec)

@@ -14,10 +14,11 @@ import keras_tuner
 from keras_tuner.engine import trial as kt_trial
 
 from edgenas.errors import EdgenasError, StoreError
+from edgenas.records import TrialRecord
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
-from edgenas.store import Store, TrialRecord
+from edgenas.store import Store
 from edgenas.train.pool import Baton
 
 FAILURES_IN_A_ROW = 5
@@ -78,7 +79,7 @@ class ParetoOracle(keras_tuner.Oracle):
                     f"'{self.searcher.problem.space.name}'; choose another folder"
                 )
             self._tell_in_order(record.position)  # what its proposal had seen
-            self.searcher.note_asked(record.spec)
+            self.searcher.note_asked(record.spec, record.fidelity)
             if record.status == "running":
                 self._unfinished.append(record)
             else:
@@ -86,7 +87,7 @@ class ParetoOracle(keras_tuner.Oracle):
                 self._register_finished(record)
 
     def _register_finished(self, record: TrialRecord) -> None:
-        done = record.status == "completed"
+        done = record.status != "failed"
         trial = self._as_trial(record, TrialStatus.COMPLETED if done else TrialStatus.FAILED)
         trial.message = record.reason
         if record.val_error is not None:
@@ -141,7 +142,9 @@ class ParetoOracle(keras_tuner.Oracle):
             self.own_seconds += time.perf_counter() - started
         trial_id = f"{len(self.trials):04d}"
         cost = self.searcher.problem.cost_of(candidate.spec, per_op=True)
-        return self.store.begin_trial(trial_id, candidate.spec, cost, self.searcher.refused)
+        return self.store.begin_trial(
+            trial_id, candidate.spec, cost, self.searcher.refused, candidate.fidelity
+        )
 
     def end_trial(self, trial: Any) -> None:
         """Tell the searcher, after the tuner has written the trial to the store.
@@ -157,15 +160,20 @@ class ParetoOracle(keras_tuner.Oracle):
 
     def _tell_in_order(self, begun: int) -> bool:
         """Tell the searcher what a proposal after so many may see; False if some of it has not ended yet."""
-        due = begun - self._unseen
+        due = self.seen_by(begun)
         while (position := len(self.searcher.observations)) < due:
             if position not in self._ended:
                 return False
             self._observe(self._ended.pop(position))
         return True
 
+    def seen_by(self, position: int) -> int:
+        """How many results the trial at a position was proposed after."""
+        return position - self._unseen
+
     def _observe(self, record: TrialRecord) -> None:
-        candidate, val_error = Candidate(record.spec, record.cost), record.val_error
+        candidate = Candidate(record.spec, record.cost, record.fidelity)
+        val_error = record.told_error
         point = None if val_error is None else self.searcher.problem.point(candidate, val_error)
         self.searcher.tell(Observation(candidate, point))
 

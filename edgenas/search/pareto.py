@@ -64,7 +64,15 @@ def unit_square(points: np.ndarray) -> np.ndarray:
 
 
 def spread_subset(points: np.ndarray, size: int) -> list[int]:
-    """Positions of a few points of a front that keep most of its hypervolume.
+    """Positions, in ascending order, of a few points of a front that keep most of its hypervolume.
+
+    See `greedy_order`.
+    """
+    return sorted(greedy_order(points, size))
+
+
+def greedy_order(points: np.ndarray, size: int) -> list[int]:
+    """Positions of a few points of a front, the one that adds most hypervolume always next.
 
     The point best in the first objective comes first; then greedily the point that adds most
     hypervolume (at least 1 - 1/e of the best subset's that holds the first point, Nemhauser et al. 1978).
@@ -82,4 +90,4 @@ def spread_subset(points: np.ndarray, size: int) -> list[int]:
         rest = [position for position in range(len(points)) if position not in chosen]
         gains = [hypervolume(scaled[[*chosen, position]], reference) for position in rest]
         chosen.append(rest[int(np.argmax(gains))])
-    return sorted(chosen)
+    return chosen

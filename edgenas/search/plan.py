@@ -12,11 +12,13 @@ from math import ceil
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
-from edgenas.search.gain import Belief, Known, LogNormal, expected_gain
+from edgenas.search.gain import Belief, Known, expected_gain
 from edgenas.search.pareto import ranks
 from edgenas.search.pool import Members, Pool, error_of
 from edgenas.search.searcher import Observation
-from edgenas.search.surrogate import Hyperparameters, Posterior, fit_hyperparameters
+from edgenas.search.surrogate import Groups, Hyperparameters, Posterior, fit_hyperparameters
+from edgenas.search.trend import NoTrend, Trend
+from edgenas.search.warp import SOFTENING, Warp
 
 LEARNED = 400
 """Results that a surrogate learns from at most."""
@@ -29,32 +31,6 @@ GROWTH = 1.08
 
 WORST_PERCENTILE = 90
 """Values beyond this percentile of the results are worth nothing."""
-
-SOFTENING = 0.05
-"""Share of the median that is added to all values before taking logarithms."""
-
-
-class Warp:
-    """``log(value + shift)``, standardized: errors and costs spread over orders of magnitude."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        least = min(0.0, float(values.min()))
-        self.shift = SOFTENING * max(float(np.median(values)) - least, 1e-9) - least
-        logs = np.log(values + self.shift)
-        self.centre = float(logs.mean())
-        self.spread = float(logs.std()) or 1.0
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Warped values."""
-        return np.asarray((np.log(values + self.shift) - self.centre) / self.spread)
-
-    def back(self, warped: np.ndarray) -> np.ndarray:
-        """Values from warped ones."""
-        return np.asarray(np.exp(warped * self.spread + self.centre) - self.shift)
-
-    def belief(self, mean: np.ndarray, variance: np.ndarray) -> LogNormal:
-        """What is believed of values of which warped mean and variance are known."""
-        return LogNormal(mean * self.spread + self.centre, np.sqrt(variance) * self.spread, self.shift)
 
 
 class Evidence:
@@ -86,16 +62,41 @@ class Fits:
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], Hyperparameters] = {}
 
-    def get(self, objective: int, evidence: Evidence) -> Hyperparameters:
-        """Those of one objective after these results."""
+    def get(self, objective: int, evidence: Evidence, trend: Trend) -> Hyperparameters:
+        """Those of one objective after these results, for what is left of it beside a trend."""
         size, total = 1, len(evidence.points)
         while (larger := max(size + 1, ceil(size * GROWTH))) <= total:
             size = larger
         if (objective, size) not in self._known:
             rows = learned_rows(evidence.points[:size], FITTED)
-            values = evidence.points[rows, objective]
-            self._known[objective, size] = fit_hyperparameters(evidence.features(rows), Warp(values)(values))
+            values, features = evidence.points[rows, objective], evidence.features(rows)
+            line = Line(trend, features, values)
+            self._known[objective, size] = fit_hyperparameters(features, line.warped - line(features))
         return self._known[objective, size]
+
+
+class Line:
+    """A trend brought to the height and slope of some results.
+
+    Args:
+        trend: What is known beforehand.
+        features: Of the networks that were trained.
+        values: What came out, shape (n,).
+        warp: How values are warped; by these values if None.
+
+    Attributes:
+        warped: The values, warped.
+    """
+
+    def __init__(self, trend: Trend, features: Groups, values: np.ndarray, warp: Warp | None = None) -> None:
+        warp = warp or Warp(values)
+        self.trend = trend
+        self.warped = warp(values)
+        self.height, self.slope = trend.line(trend(features), self.warped, warp.spread)
+
+    def __call__(self, features: Groups) -> np.ndarray:
+        """Warped values expected of networks, shape (n,)."""
+        return np.asarray(self.height + self.slope * self.trend(features))
 
 
 def learned_rows(points: np.ndarray, most: int) -> np.ndarray:
@@ -117,6 +118,8 @@ class Plan:
         asked: Names that are not to be proposed.
         fits: Keeps hyperparameters between plans.
         learns_costs: Whether costs are modelled too, as if unknown, or taken as they are.
+        trend: What is known of the error beforehand.
+        members: Whom to choose from; None for the pool's that were not asked.
     """
 
     def __init__(
@@ -127,29 +130,42 @@ class Plan:
         fits: Fits,
         *,
         learns_costs: bool = False,
+        trend: Trend | None = None,
+        members: Members | None = None,
     ) -> None:
         self.results = len(observations)
         self.pool = pool
-        self.members: Members = pool.unseen(observations, asked)
+        self.members = pool.unseen(observations, asked) if members is None else members
         self._awaited: set[str] = set()
         evidence = Evidence(pool, observations)
         points = evidence.points
-        self.reference = np.concatenate([[_worst(points[:, 0])], _largest(pool, points[:, 1:])])
         rows = learned_rows(points, LEARNED)
         observed = evidence.features(rows)
         modelled = range(points.shape[1] if learns_costs else 1)
         self.warps = [Warp(points[:, axis]) for axis in modelled]
-        self.posteriors = [
-            Posterior(
-                fits.get(axis, evidence),
-                observed,
-                warp(points[rows, axis]),
-                self.members.groups if self.members.specs else [group[:0] for group in observed],
-            )
-            for axis, warp in zip(modelled, self.warps, strict=True)
+        trends = [(trend if trend and axis == 0 else NoTrend()) for axis in modelled]
+        self.lines = [
+            Line(known, observed, points[rows, axis], warp)
+            for axis, (known, warp) in enumerate(zip(trends, self.warps, strict=True))
         ]
+        groups = self.members.groups if self.members.specs else [group[:0] for group in observed]
+        self.posteriors = [
+            Posterior(fits.get(axis, evidence, known), observed, line.warped - line(observed), groups)
+            for axis, (known, line) in enumerate(zip(trends, self.lines, strict=True))
+        ]
+        self.expected = [line(groups) for line in self.lines]
+        errors = np.concatenate([points[:, 0], self._typical()]) if trend else points[:, 0]
+        self.reference = np.concatenate([[_worst(errors)], _largest(pool, points[:, 1:])])
         self.front = points[rows].copy()
-        self.front[:, 0] = self.warps[0].back(self.posteriors[0].fitted)
+        self.front[:, 0] = self.warps[0].back(self.posteriors[0].fitted + self.lines[0](observed))
+
+    def _typical(self) -> np.ndarray:
+        """Errors that the trend expects of ten networks from the best to the worst of the random ones.
+
+        They stand for the random founders that a search with a trend does without.
+        """
+        expected = self.warps[0].back(self.lines[0](self.pool.base_features()))
+        return np.asarray(np.quantile(expected, np.linspace(0.05, 0.95, 10)))
 
     def await_result(self, spec: ArchSpec) -> None:
         """Count a training that goes on at its expected result; a second time changes nothing."""
@@ -158,7 +174,10 @@ class Plan:
         self._awaited.add(spec.arch_id)
         awaited = [self.pool.problem.candidate(spec)]
         features = self.pool.features(awaited)
-        warped = [posterior.believe(features) for posterior in self.posteriors]
+        warped = [
+            posterior.believe(features) + float(line(features)[0])
+            for posterior, line in zip(self.posteriors, self.lines, strict=True)
+        ]
         point = np.concatenate([[0.0], self.pool.costs(awaited)[0]])
         for axis, (warp, value) in enumerate(zip(self.warps, warped, strict=True)):
             point[axis] = warp.back(np.array(value))
@@ -176,8 +195,8 @@ class Plan:
 
     def _beliefs(self) -> list[Belief]:
         beliefs: list[Belief] = [
-            warp.belief(posterior.mean, posterior.variance)
-            for warp, posterior in zip(self.warps, self.posteriors, strict=True)
+            warp.belief(posterior.mean + expected, posterior.variance)
+            for warp, posterior, expected in zip(self.warps, self.posteriors, self.expected, strict=True)
         ]
         return beliefs + [Known(column) for column in self.members.costs.T[len(beliefs) - 1 :]]
 

@@ -115,6 +115,10 @@ class Pool:
         """Objectives but the first of the random members, shape (n, objectives - 1)."""
         return self._first().costs
 
+    def base_features(self) -> tuple[np.ndarray, ...]:
+        """Features of the random members."""
+        return self._first().groups
+
     def _first(self) -> Members:
         """The base."""
         if 0 not in self._blocks:
@@ -124,13 +128,13 @@ class Pool:
             if len(found) < FEW:
                 brought = [self.problem.descend(spec, rng) for spec in specs[:FEW]]
                 found += [candidate for candidate in brought if not self.problem.violated(candidate.cost)]
-            self._blocks[0] = self._members(found)
+            self._blocks[0] = self.members(found)
         return self._blocks[0]
 
     def _block(self, number: int, observations: Sequence[Observation]) -> Members:
         rng = np.random.default_rng([self.seed, number, 2])
         specs = self._relatives(observations, block_size(number), rng)
-        return self._members(self._within_budgets(number, specs))
+        return self.members(self._within_budgets(number, specs))
 
     def _within_budgets(self, number: int, specs: Sequence[ArchSpec]) -> list[Candidate]:
         """The specs of a block that fit the budgets; the others are counted."""
@@ -183,7 +187,8 @@ class Pool:
         costs = [[metric_value(candidate.cost, name) for name in names] for candidate in candidates]
         return np.array(costs, dtype=float).reshape(len(candidates), len(names))
 
-    def _members(self, candidates: Sequence[Candidate]) -> Members:
+    def members(self, candidates: Sequence[Candidate]) -> Members:
+        """Candidates as columns."""
         specs = tuple(candidate.spec for candidate in candidates)
         ids = tuple(spec.arch_id for spec in specs)
         return Members(specs, ids, self.features(candidates), self.costs(candidates))

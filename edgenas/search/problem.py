@@ -25,10 +25,17 @@ DESCENTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An architecture and what it will cost, before any training."""
+    """An architecture and what it will cost, before any training.
+
+    Attributes:
+        spec: The architecture.
+        cost: What it will cost.
+        fidelity: Share of a full training that it gets; see `edgenas.search.fidelity`.
+    """
 
     spec: ArchSpec
     cost: Cost
+    fidelity: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.errors import EdgenasError
 from edgenas.registry import Registry
 from edgenas.search.problem import Candidate, Problem
+
+if TYPE_CHECKING:
+    from edgenas.search.transfer import Earlier
 
 PROPOSALS = 50
 """How often a searcher's own proposal may be refused before a random one is repaired instead."""
@@ -54,6 +59,7 @@ class Searcher(ABC):
     Attributes:
         observations: Everything told so far, in order.
         refused: How many proposals each budget has refused, by metric.
+        first: What is proposed before anything else, for example networks of an earlier run.
     """
 
     def __init__(self, problem: Problem, seed: int = 0) -> None:
@@ -61,6 +67,7 @@ class Searcher(ABC):
         self.seed = seed
         self.observations: list[Observation] = []
         self.refused: Counter[str] = Counter()
+        self.first: Sequence[ArchSpec] = ()
         self._asked: set[str] = set()
 
     @abstractmethod
@@ -73,6 +80,9 @@ class Searcher(ABC):
         Raises:
             SpaceExhaustedError: Nothing new within the budgets can be found.
         """
+        for spec in self.first:
+            if spec.arch_id not in self._asked and self._accept(candidate := self.problem.candidate(spec)):
+                return candidate
         rng = np.random.default_rng([self.seed, len(self._asked)])
         for _ in range(PROPOSALS):
             if self._accept(candidate := self.problem.candidate(self.propose(rng))):
@@ -92,9 +102,22 @@ class Searcher(ABC):
         self.note_asked(candidate.spec)
         return True
 
-    def note_asked(self, spec: ArchSpec) -> None:
-        """Count a spec as asked; for replaying the trials of a resumed run."""
+    def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
+        """Count a spec as asked for a training of a fidelity; for replaying a resumed run's trials."""
         self._asked.add(spec.arch_id)
+
+    def learn_from(self, earlier: Earlier) -> None:
+        """Begin with what an earlier run would have as its front here; before anything is asked."""
+        self.first = earlier.seeds
+
+    def promote(self, short: Sequence[Observation], longer: Sequence[Observation]) -> ArchSpec | None:
+        """Whom to give a longer training; None leaves the choice to the results alone.
+
+        Args:
+            short: Results of the shorter training.
+            longer: Results of the longer one.
+        """
+        return None
 
     def tell(self, observation: Observation) -> None:
         """Take note of a result."""

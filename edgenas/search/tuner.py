@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras_tuner
-import numpy as np
 from keras_tuner.engine import trial as kt_trial
 
 from edgenas.arch.space import SearchSpace
@@ -22,46 +21,25 @@ from edgenas.data.load import from_arrays
 from edgenas.database import DATABASE
 from edgenas.environment import machine, versions
 from edgenas.errors import ConfigError, StoreError, TrialError
+from edgenas.records import TrialRecord, comparable
+from edgenas.search.curves import Curves
+from edgenas.search.fidelity import Ladder
+from edgenas.search.halving import SuccessiveHalving
 from edgenas.search.handover import export_trial
 from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel
+from edgenas.search.listener import PrintingListener, SearchListener
 from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
 from edgenas.search.oracle import ParetoOracle
-from edgenas.search.pareto import front_mask
 from edgenas.search.problem import Candidate, Problem, check_budgets
+from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
-from edgenas.store import Store, TrialRecord
+from edgenas.search.transfer import Earlier, gained, knowledge_of
+from edgenas.store import Store
 from edgenas.train.job import Job, fresh_model, load_weights
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe, search_recipe
-
-
-class SearchListener(Protocol):
-    """Told what a search does while it goes on."""
-
-    def trial_began(self, record: TrialRecord) -> None:
-        """A candidate is about to be trained."""
-
-    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
-        """An epoch of the current training ended."""
-
-    def trial_ended(self, record: TrialRecord, refused: int) -> None:
-        """A training ended; ``refused`` proposals were over budget so far."""
-
-
-class PrintingListener:
-    """One line a trial."""
-
-    def trial_began(self, record: TrialRecord) -> None:
-        """Nothing yet."""
-
-    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
-        """Nothing yet."""
-
-    def trial_ended(self, record: TrialRecord, refused: int) -> None:
-        """Print how it went."""
-        outcome = record.reason or f"validation error {format_metric(VAL_ERROR, record.val_error or 0.0)}"
-        print(f"trial {record.trial_id}: {outcome} ({refused} refused so far)")
+from edgenas.train.trainer import TrainResult
 
 
 class EdgeTuner(keras_tuner.Tuner):
@@ -88,6 +66,10 @@ class EdgeTuner(keras_tuner.Tuner):
         store: An open store instead of ``directory`` and ``project_name``.
         listener: Told what happens; None prints a line a trial.
         workers: Trainings at the same time, each in a process of its own.
+        earlier: Folder of an earlier run of the same space to learn from.
+        halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or
+            ``resolution`` (`edgenas.search.fidelity`); None trains every candidate in full.
+        stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
 
     Raises:
         BudgetError: Nothing in the space fits the budgets.
@@ -112,8 +94,13 @@ class EdgeTuner(keras_tuner.Tuner):
         store: Store | None = None,
         listener: SearchListener | None = None,
         workers: int = 1,
+        earlier: str | Path | None = None,
+        halving: str | None = None,
+        stop_curves: bool = False,
     ) -> None:
         self.workers = workers
+        self.ladder = Ladder(halving) if halving else None
+        self.stop_curves = stop_curves
         self._here = threading.local()
         self.space = as_space(hypermodel)
         self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives)
@@ -125,8 +112,14 @@ class EdgeTuner(keras_tuner.Tuner):
         self.listener: SearchListener = listener or PrintingListener()
         self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
+        if self._own_hypermodel and halving == "resolution":
+            raise ConfigError("a build function's model has one input size; halve epochs or images instead")
+        proposer = SEARCHERS.get(searcher)(self.problem, seed)
+        self.earlier = self._earlier_run(earlier)
+        if self.earlier:
+            proposer.learn_from(self.earlier)
         oracle = ParetoOracle(
-            SEARCHERS.get(searcher)(self.problem, seed),
+            SuccessiveHalving(proposer, self.ladder.rungs) if self.ladder else proposer,
             self.store,
             max_trials=max_trials,
             seconds_left=seconds_left,
@@ -140,6 +133,14 @@ class EdgeTuner(keras_tuner.Tuner):
             directory=str(folder.parent),
             project_name=folder.name,
         )
+
+    def _earlier_run(self, folder: str | Path | None) -> Earlier | None:
+        """What a run folder holds; what this run was begun with, if it was begun before."""
+        knowledge = self.store.meta("warm_start")
+        if knowledge is None and folder is not None and not self.store.trials():
+            knowledge = knowledge_of(Path(folder))
+        self._knowledge = knowledge
+        return Earlier(knowledge, self.problem) if knowledge else None
 
     def _populate_initial_space(self) -> None:
         """Nothing: a space says what it chooses when a candidate is decided."""
@@ -193,6 +194,8 @@ class EdgeTuner(keras_tuner.Tuner):
             self._pool = stack.enter_context(TrainingPool(dataset, log, self.workers))
             self.oracle.baton = self._pool.baton
             self._pool.each(lambda process: self._search_with(process, recipe, tuple(callbacks)))
+            if self.earlier:
+                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.trials()))
 
     def _search_with(self, process: TrainingProcess, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
         """keras-tuner's own loop, in the thread of one training process."""
@@ -215,6 +218,8 @@ class EdgeTuner(keras_tuner.Tuner):
         self.oracle.baton.check()
 
     def _refuse_other_data(self, dataset: Dataset) -> None:
+        if self._knowledge:
+            self.store.set_meta(warm_start=self._knowledge)
         begun_with = self.store.meta("data")
         if begun_with is None:
             self.store.set_meta(
@@ -241,16 +246,39 @@ class EdgeTuner(keras_tuner.Tuner):
         assert self._pool is not None
         record = self.store.trial(trial.trial_id)
         own_recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position)
+        spec = record.spec
+        if self.ladder:
+            spec, own_recipe = self.ladder.training(spec, own_recipe, record.fidelity)
+        curves = self._curves(record)
+        cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
-        job = Job(record.spec, own_recipe, weights, self._own_hypermodel, callbacks)
+        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs)
         self.listener.trial_began(record)
         try:
             result = self._pool.train(self._here.process, job, self.listener.epoch_ended)
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
             raise
-        self.store.finish_trial(record.trial_id, own_recipe.to_json(), asdict(result))
+        if curves and result.epochs < own_recipe.epochs and result.epochs <= len(cutoffs):
+            self._stopped(record, own_recipe, result, curves)
+        else:
+            self.store.finish_trial(record.trial_id, own_recipe.to_json(), asdict(result))
         return {VAL_ERROR: 1.0 - result.val_accuracy}
+
+    def _curves(self, record: TrialRecord) -> Curves | None:
+        """The learning curves that a trial's proposal had seen, if they may stop it."""
+        if not self.stop_curves:
+            return None
+        return Curves(self.store.trials()[: self.oracle.seen_by(record.position)], record.fidelity)
+
+    def _stopped(self, record: TrialRecord, recipe: Recipe, result: TrainResult, curves: Curves) -> None:
+        errors = [1.0 - entry["val_accuracy"] for entry in result.history]
+        reason = (
+            f"stopped after {result.epochs} of {recipe.epochs} epochs at validation error "
+            f"{format_metric(VAL_ERROR, errors[-1])}: it could not reach the front any more"
+        )
+        told = {**asdict(result), "expected_val_error": curves.expected(errors)}
+        self.store.stop_trial(record.trial_id, reason, recipe.to_json(), told)
 
     def _try_run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Only a TrialError fails a trial; keras-tuner would also swallow a full disk."""
@@ -291,7 +319,7 @@ class EdgeTuner(keras_tuner.Tuner):
         """Print the front, then the most accurate trials."""
         front = {record.trial_id for record in self.pareto_front()}
         done = sorted(
-            (record for record in self.store.trials() if record.val_error is not None),
+            comparable(self.store.trials()),
             key=lambda record: (record.trial_id not in front, record.val_error),
         )
         print(f"{len(done)} trained, {len(front)} on the front, refused {self.store.refusals() or 'none'}")
@@ -326,22 +354,6 @@ class EdgeTuner(keras_tuner.Tuner):
             export_trial(self.store, record, self._dataset, folder, hypermodel=self._own_hypermodel)
             folders.append(folder)
         return folders
-
-
-def front_of(problem: Problem, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The completed trials on the Pareto front, by their second objective, cheapest first."""
-    done = [record for record in trials if record.val_error is not None]
-    if not done:
-        return []
-    points = np.array([trial_point(problem, record) for record in done])
-    front = [(tuple(points[k][1:]), done[k]) for k in np.flatnonzero(front_mask(points))]
-    return [record for _, record in sorted(front, key=lambda entry: entry[0])]
-
-
-def trial_point(problem: Problem, record: TrialRecord) -> tuple[float, ...]:
-    """A completed trial's objectives, with the cost that was predicted before its training."""
-    assert record.val_error is not None
-    return problem.point(Candidate(record.spec, record.cost), record.val_error)
 
 
 def as_space(hypermodel: Any) -> SearchSpace:

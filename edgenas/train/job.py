@@ -14,7 +14,7 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
 from edgenas.errors import TrialError
 from edgenas.train.recipe import Recipe
-from edgenas.train.trainer import Progress, TrainResult, train
+from edgenas.train.trainer import Progress, TrainResult, stop_above, train
 
 Arrays = tuple[np.ndarray, np.ndarray]
 DataFor = Callable[[Shape], tuple[Arrays, Arrays]]
@@ -32,6 +32,7 @@ class Job:
         weights_path: File that receives the weights, or None to throw them away.
         hypermodel: A user's own ``build(hp)`` or keras-tuner HyperModel, or None.
         callbacks: Keras callbacks of the user's; they run in the training process.
+        cutoffs: Validation error after each epoch above which the training is stopped.
     """
 
     spec: ArchSpec
@@ -39,6 +40,7 @@ class Job:
     weights_path: Path | None = None
     hypermodel: Any = None
     callbacks: tuple[Any, ...] = ()
+    cutoffs: tuple[float, ...] = ()
 
 
 def fresh_model(spec: ArchSpec, hypermodel: Any = None) -> Any:
@@ -67,7 +69,10 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     train_split, val_split = data_for(job.spec.input_shape)
     try:
         model = fresh_model(job.spec, job.hypermodel)
-        result = train(model, train_split, val_split, job.recipe, on_epoch, job.callbacks)
+        callbacks = (*job.callbacks, *([stop_above(job.cutoffs)] if job.cutoffs else ()))
+        used = max(1, round(len(train_split[0]) * job.recipe.share))
+        images = (train_split[0][:used], train_split[1][:used])
+        result = train(model, images, val_split, job.recipe, on_epoch, callbacks)
     except TrialError:
         raise
     except Exception as error:  # whatever a user's model raises fails this trial only

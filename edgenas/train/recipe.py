@@ -38,6 +38,7 @@ class Recipe:
             the best one; 0 never stops early.
         shift: Largest random shift of a training image, as a share of its side; 0 shifts nothing.
         seed: Seeds weights and the order of the images.
+        share: Share of the training images that are used at all, the first ones.
     """
 
     epochs: int
@@ -48,6 +49,7 @@ class Recipe:
     patience: int = 0
     shift: float = 0.0
     seed: int = 0
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "images_per_epoch", "batch_size"):
@@ -57,6 +59,8 @@ class Recipe:
             raise ConfigError(f"learning_rate={self.learning_rate} was given; expected above 0 and below 10")
         if not 0 <= self.shift <= 0.5:
             raise ConfigError(f"shift={self.shift} was given; expected 0 to 0.5")
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"share={self.share} was given; expected above 0 and at most 1")
 
     @property
     def images(self) -> int:

@@ -226,6 +226,19 @@ def _keep_best(patience: int) -> Any:
     return KeepBest("val_accuracy", mode="max", patience=patience, restore_best_weights=True)
 
 
+def stop_above(cutoffs: Sequence[float]) -> Any:
+    """A keras callback that ends a training whose validation error after an epoch is above its limit."""
+    import keras
+
+    class StopAbove(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            error = 1.0 - float((logs or {}).get("val_accuracy", 1.0))
+            if epoch < len(cutoffs) and error > cutoffs[epoch]:
+                self.model.stop_training = True
+
+    return StopAbove()
+
+
 def _refuse_nan(history: dict[str, list[float]]) -> None:
     losses = history.get("loss", [])
     if not losses or not all(math.isfinite(loss) for loss in losses):

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from edgenas.errors import StoreError
-from edgenas.store import Store, TrialRecord
+from edgenas.records import TrialRecord
+from edgenas.store import Store
 from tests.conftest import SHORT, command
 
 WORDS = ("search", "--data", "digits", "--ram-kib", "48", *SHORT)

@@ -16,7 +16,8 @@ from edgenas.export.manifest import Artifact, Manifest
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
 from edgenas.export.running import Port
-from edgenas.store import Store, WinnerRecord
+from edgenas.records import WinnerRecord
+from edgenas.store import Store
 
 TRIALS = 30
 RAM_BYTES = 64 * 1024

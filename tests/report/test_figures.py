@@ -9,11 +9,12 @@ import pytest
 
 from edgenas.arch.spec import ArchSpec, Block
 from edgenas.export.manifest import Manifest
+from edgenas.records import WinnerRecord
 from edgenas.report.operations import operation_rows
 from edgenas.report.run import read_run
 from edgenas.report.wording import describe_spec
 from edgenas.search.objective import format_metric
-from edgenas.store import Store, WinnerRecord
+from edgenas.store import Store
 from tests.report.conftest import report_of
 from tests.report.html_tree import Element
 from tests.report.made_up import DESCRIPTION, choose_winners, fill, made_up_cost

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from edgenas.arch.spec import ArchSpec
+from edgenas.records import TrialRecord
 from edgenas.report.axes import Frame, Scale, even_ticks, log_ticks, scale_for
 from edgenas.report.front_chart import draw_front, front_chart
 from edgenas.report.labels import CHARACTER_WIDTH, LINE_HEIGHT, Labels
 from edgenas.report.run import Run, read_run
 from edgenas.search.pareto import front_mask
-from edgenas.store import Store, TrialRecord
+from edgenas.store import Store
 from tests.report.html_tree import Element, read_html
 from tests.report.made_up import DESCRIPTION, choose_winners, fill, within_budget
 

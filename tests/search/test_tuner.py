@@ -17,9 +17,10 @@ import pytest
 from edgenas.data.dataset import Dataset
 from edgenas.data.resize import prepare
 from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError
+from edgenas.records import TrialRecord
 from edgenas.search.objective import Constraint
 from edgenas.search.tuner import EdgeTuner
-from edgenas.store import Store, TrialRecord
+from edgenas.store import Store
 from edgenas.testing.searchers import ExactSource, TinySpace, ToySpace
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import accuracy

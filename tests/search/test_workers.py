@@ -11,11 +11,12 @@ import pytest
 
 from edgenas.data.dataset import Dataset
 from edgenas.errors import StoreError
+from edgenas.records import TrialRecord
 from edgenas.search.objective import Constraint
 from edgenas.search.oracle import ParetoOracle
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.tuner import EdgeTuner
-from edgenas.store import Store, TrialRecord
+from edgenas.store import Store
 from edgenas.testing.searchers import ExactSource, TinySpace, toy_error, toy_problem
 from edgenas.train.recipe import Recipe
 

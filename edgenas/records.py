@@ -1,0 +1,87 @@
+"""What a run remembers of a candidate: its trial, and its place on the short list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.cost.types import Cost
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One candidate that was trained, is being trained, or failed.
+
+    Attributes:
+        trial_id: Its number as text, for example ``0007``.
+        position: Its place in the order of trials, from 0.
+        spec: The architecture.
+        cost: Predicted before training.
+        status: ``running``, ``completed``, ``failed`` or ``stopped`` (its learning curve could not
+            reach the front any more).
+        reason: Why it failed or was stopped, else None.
+        recipe: How it was trained.
+        result: `edgenas.train.TrainResult` as a document, or None.
+        seconds: Wall time from start to end, or None while it runs.
+        fidelity: Share of a full training that it got; see `edgenas.search.fidelity`.
+    """
+
+    trial_id: str
+    position: int
+    spec: ArchSpec
+    cost: Cost
+    status: str
+    reason: str | None = None
+    recipe: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    seconds: float | None = None
+    fidelity: float = 1.0
+
+    @property
+    def val_error(self) -> float | None:
+        """1 - validation accuracy of what was trained, or None without a result."""
+        return None if self.result is None else 1.0 - float(self.result["val_accuracy"])
+
+    @property
+    def told_error(self) -> float | None:
+        """The error that a searcher learns from: of a stopped training, what it would have come to."""
+        expected = (self.result or {}).get("expected_val_error")
+        return self.val_error if expected is None else float(expected)
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of its training; 1 where none was measured."""
+        return float((self.result or {}).get("images_per_second") or 1.0)
+
+
+def comparable(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The completed trials of the highest fidelity that has any, in order.
+
+    Results of different fidelities say nothing about each other, and a stopped training has none.
+    """
+    done = [trial for trial in trials if trial.status == "completed" and trial.val_error is not None]
+    highest = max((trial.fidelity for trial in done), default=1.0)
+    return [trial for trial in done if trial.fidelity == highest]
+
+
+@dataclass(frozen=True)
+class WinnerRecord:
+    """One candidate on the short list: trained again, and exported if it stays on the front.
+
+    Attributes:
+        trial_id: The trial it was.
+        why: Why it was chosen over its neighbours.
+        recipe: How it was trained again, or None so far.
+        result: How that went, or None so far.
+        reason: Why it was dropped afterwards (dominated, failed), or None.
+        manifest: The manifest of its exported artifacts, or None so far.
+    """
+
+    trial_id: str
+    why: str
+    recipe: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    reason: str | None = None
+    manifest: Mapping[str, Any] | None = None

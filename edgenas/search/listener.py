@@ -1,0 +1,37 @@
+"""Who is told how a search goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from edgenas.records import TrialRecord
+from edgenas.search.objective import VAL_ERROR, format_metric
+
+
+class SearchListener(Protocol):
+    """Told what a search does while it goes on."""
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """A candidate is about to be trained."""
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """An epoch of the current training ended."""
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """A training ended; ``refused`` proposals were over budget so far."""
+
+
+class PrintingListener:
+    """One line a trial."""
+
+    def trial_began(self, record: TrialRecord) -> None:
+        """Nothing yet."""
+
+    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
+        """Nothing yet."""
+
+    def trial_ended(self, record: TrialRecord, refused: int) -> None:
+        """Print how it went."""
+        outcome = record.reason or f"validation error {format_metric(VAL_ERROR, record.val_error or 0.0)}"
+        print(f"trial {record.trial_id}: {outcome} ({refused} refused so far)")
