@@ -302,3 +302,13 @@ def test_a_short_list_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError):
             store.save_winners([good, bad])
         assert store.winners() == []
+
+
+def test_a_run_of_the_first_schema_is_brought_up_to_date_and_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(Path(__file__).parent / "golden" / "run_v1", folder)
+    before = Store.read(folder).trials()
+    with Store.open(folder) as store:
+        assert [trial.fidelity for trial in store.trials()] == [1.0] * len(before)
+        store.begin_trial("0900", before[0].spec, before[0].cost, fidelity=0.5)
+    assert Store.read(folder).trial("0900").fidelity == 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from edgenas.search.objective import (
     metric_value,
 )
 
-DESCENTS = 3
+DESCENTS = 12
+"""Starts from which networks are shrunk towards the budgets before these count as impossible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +106,41 @@ def check_budgets(problem: Problem, seed: int = 0) -> Candidate | None:
     if not problem.constraints:
         return None
     rng = np.random.default_rng([seed, 1])
-    tried = [problem.descend(problem.space.sample(rng), rng) for _ in range(DESCENTS)]
-    best = min(tried, key=lambda candidate: problem.excess(candidate.cost))
-    if problem.excess(best.cost) == 0:
-        return best
+    best = None
+    for _ in range(DESCENTS):
+        found = problem.descend(problem.space.sample(rng), rng)
+        if best is None or problem.excess(found.cost) < problem.excess(best.cost):
+            best = found
+        if problem.excess(best.cost) == 0:
+            return best
+    assert best is not None
     for constraint in problem.constraints:
         smallest = _smallest(problem, constraint, rng)
         if smallest > constraint.limit:
             raise BudgetError(
                 f"budget {constraint} was given, but the smallest network of space '{problem.space.name}' "
-                f"needs {format_metric(constraint.metric, smallest)}; raise the budget"
+                f"needs {format_metric(constraint.metric, smallest)}; raise the budget by "
+                f"{_percent(smallest, constraint)}"
             )
-    needs = ", ".join(
-        f"{metric_name(c.metric)} {format_metric(c.metric, metric_value(best.cost, c.metric))} "
-        f"(budget {format_metric(c.metric, c.limit)})"
-        for c in problem.constraints
-    )
+    needs = "; ".join(_standing(constraint, best.cost) for constraint in problem.constraints)
     raise BudgetError(
-        f"no network of space '{problem.space.name}' meets all budgets; the nearest needs {needs}"
+        f"each budget can be met alone, but no network of space '{problem.space.name}' was found that "
+        f"meets all: the nearest has {needs}; raise what it is over"
     )
+
+
+def _standing(constraint: Constraint, cost: Cost) -> str:
+    """What a network needs of a budget, and by how much that is over it."""
+    value = metric_value(cost, constraint.metric)
+    needed = f"{metric_name(constraint.metric)} {format_metric(constraint.metric, value)}"
+    limit = format_metric(constraint.metric, constraint.limit)
+    over = f", over by {_percent(value, constraint)}" if value > constraint.limit else ""
+    return f"{needed} (budget {limit}{over})"
+
+
+def _percent(value: float, constraint: Constraint) -> str:
+    """By how much a value is over a budget, rounded up."""
+    return f"{ceil(100 * (value / constraint.limit - 1)):,} %"
 
 
 def _smallest(problem: Problem, constraint: Constraint, rng: np.random.Generator) -> float:

@@ -62,9 +62,7 @@ def test_budgets_that_fit_apart_but_not_together_show_the_nearest_network() -> N
     macs, params = Constraint("macs", wide.macs), Constraint("params", narrow.params)
     for alone in (macs, params):
         assert check_budgets(toy_problem(alone, space=space)) is not None
-    with pytest.raises(
-        BudgetError, match=r"meets all budgets; the nearest needs MACs .* parameters .*\(budget"
-    ):
+    with pytest.raises(BudgetError, match=r"that meets all: the nearest has .*over by [0-9,]+ %"):
         check_budgets(toy_problem(macs, params, space=space))
 
 
