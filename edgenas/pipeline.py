@@ -151,46 +151,59 @@ def run_stages(
     """Search, short list, final training, artifacts, report; what is done already is skipped."""
     with captured():  # TensorFlow greets on standard error
         from edgenas import winners
-        from edgenas.search.tuner import EdgeTuner
 
     recipe = search_recipe(len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed)
     reporter = Reporter(store, clock, listener)
     if store.meta("status") == "searching":
-        seconds = config.minutes * 60 * SEARCH_SHARE if config.minutes else None
-        listener.stage_began("search", config.trial_limit, seconds)
-        tuner = EdgeTuner(
-            problem.space,
-            cost_source=problem.cost_source,
-            constraints=problem.constraints,
-            objectives=problem.objectives,
-            searcher=config.searcher,
-            seed=config.seed,
-            max_trials=config.trial_limit,
-            seconds_left=(lambda: seconds - clock.elapsed) if seconds else None,
-            store=store,
-            listener=reporter,
-            workers=config.workers or 1,
-            halving=config.halving,
-            stop_curves=bool(config.stop_curves),
-        )
-        tuner.search(dataset, recipe=recipe)
-        stop = tuner.oracle.stop_reason or "all trials are done"
-        store.set_meta(
-            search={"own_seconds": tuner.oracle.own_seconds, "stop_reason": stop}, status="retraining"
-        )
+        search_stage(store, config, dataset, problem, recipe, clock, reporter)
     if store.meta("status") == "retraining":
         chosen = winners.shortlist(store, problem, config.winners)
-        listener.stage_began("final training", len(chosen), None)
+        reporter.stage_began("final training", len(chosen), None)
         recipes = FinalRecipes(config, dataset, recipe, clock)
         winners.retrain(store, dataset, recipes, reporter, config.workers or 1)
         winners.drop_dominated(store, problem)
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":
         kept = sum(winner.reason is None for winner in store.winners())
-        listener.stage_began("export", kept, None)
+        reporter.stage_began("export", kept, None)
         winners.deliver(store, dataset, reporter)
         store.set_meta(status="done", elapsed_seconds=clock.elapsed)
     write_report(store.folder)
+
+
+def search_stage(
+    store: Store,
+    config: RunConfig,
+    dataset: Dataset,
+    problem: Problem,
+    recipe: Recipe,
+    clock: Clock,
+    reporter: Reporter,
+) -> None:
+    """Train candidates until the trials, the time or the space are used up."""
+    with captured():
+        from edgenas.search.tuner import EdgeTuner
+
+    seconds = config.minutes * 60 * SEARCH_SHARE if config.minutes else None
+    reporter.stage_began("search", config.trial_limit, seconds)
+    tuner = EdgeTuner(
+        problem.space,
+        cost_source=problem.cost_source,
+        constraints=problem.constraints,
+        objectives=problem.objectives,
+        searcher=config.searcher,
+        seed=config.seed,
+        max_trials=config.trial_limit,
+        seconds_left=(lambda: seconds - clock.elapsed) if seconds else None,
+        store=store,
+        listener=reporter,
+        workers=config.workers or 1,
+        halving=config.halving,
+        stop_curves=bool(config.stop_curves),
+    )
+    tuner.search(dataset, recipe=recipe)
+    stop = tuner.oracle.stop_reason or "all trials are done"
+    store.set_meta(search={"own_seconds": tuner.oracle.own_seconds, "stop_reason": stop}, status="retraining")
 
 
 class Clock:
@@ -210,6 +223,10 @@ class Reporter:
 
     def __init__(self, store: Store, clock: Clock, listener: RunListener) -> None:
         self._store, self._clock, self._listener = store, clock, listener
+
+    def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
+        """Pass it on."""
+        self._listener.stage_began(name, total, seconds)
 
     def trial_began(self, record: TrialRecord) -> None:
         """Pass it on."""

@@ -56,6 +56,7 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     trials = document["trials"]
     counts = f"{trials['completed']} networks trained, {trials['failed']} failed, {trials['refused']} refused"
+    counts += f", {trials['stopped']} stopped" if trials["stopped"] else ""
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
         console.print(_winners(document["winners"]))
@@ -64,6 +65,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] != "done":
         console.print(f"not finished ({document['status']}): edgenas resume {escape(document['run'])}")
+    for sentence in document["savings"]:
+        console.print(escape(sentence), soft_wrap=True)
     if note := (document["device"] or {}).get("note"):
         console.print(f"note: {escape(note)}", soft_wrap=True)
     run = Path(document["run"])

@@ -6,6 +6,7 @@ from edgenas.report.axes import Frame
 from edgenas.report.front_chart import FrontChart, draw_front, front_chart
 from edgenas.report.markup import UNKNOWN, count, details, figure, paragraph, percent, table, text, two_sizes
 from edgenas.report.run import Run, cost_of, val_accuracy
+from edgenas.report.savings import savings
 from edgenas.search.objective import COST_METRICS, format_metric, metric_name
 
 _HEADINGS = {"latency_ms": "Latency", "peak_ram_bytes": "Peak RAM", "flash_bytes": "Flash",
@@ -18,7 +19,8 @@ def front(run: Run) -> str:
     if not charts:
         return paragraph("No candidate has been trained yet.", "muted") + _tally(run)
     figures = [_figure(chart, Frame(940, 300 if number else 420)) for number, chart in enumerate(charts)]
-    return _explanation(run) + _legend() + "".join(figures) + _tally(run) + _trials_table(run)
+    saved = "".join(paragraph(text(sentence), "note") for sentence in savings(run))
+    return _explanation(run) + _legend() + "".join(figures) + _tally(run) + saved + _trials_table(run)
 
 
 def _explanation(run: Run) -> str:

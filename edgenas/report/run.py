@@ -18,7 +18,7 @@ from edgenas.store import Store
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
-    "elapsed_seconds", "machine", "search",
+    "elapsed_seconds", "machine", "search", "warm_start", "gained",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from edgenas.records import TrialRecord
 from edgenas.report.intervals import wilson
 from edgenas.report.run import Run, Winner, read_run, val_accuracy
+from edgenas.report.savings import savings
 from edgenas.store import Store
 
 
@@ -40,6 +41,7 @@ def summarize(store: Store) -> dict[str, Any]:
             {"trial": winner.trial_id, "why": winner.note.why, "reason": winner.note.reason}
             for winner in run.dropped
         ],
+        "savings": savings(run),
         "refusals": dict(run.refusals),
         "failures": [{"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")],
         "versions": run.meta["versions"],

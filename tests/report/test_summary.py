@@ -13,7 +13,7 @@ from tests.report.made_up import DESCRIPTION
 
 FIELDS = [
     "run", "status", "data", "space", "device", "objectives", "budgets", "trials", "front", "winners",
-    "dropped", "refusals", "failures", "versions", "seed", "seconds",
+    "dropped", "savings", "refusals", "failures", "versions", "seed", "seconds",
 ]  # fmt: skip
 
 WINNER_FIELDS = {
@@ -43,7 +43,9 @@ def test_its_values_are_the_stores(finished: Store) -> None:
     for name in ("data", "space", "device", "versions", "seed", "objectives"):
         assert document[name] == DESCRIPTION[name]
     assert document["budgets"] == [{"metric": "peak_ram_bytes", "limit": 64 * 1024}]
-    assert document["trials"] == {"completed": 28, "failed": 1, "running": 1, "refused": 143}
+    assert document["trials"] == {
+        "completed": 28, "full": 28, "stopped": 0, "failed": 1, "running": 1, "refused": 143
+    }  # fmt: skip
     assert [failure["trial"] for failure in document["failures"]] == ["0004"]
     assert {entry["trial"] for entry in document["dropped"]} == {
         winner.trial_id for winner in finished.winners() if winner.reason
@@ -73,7 +75,9 @@ def test_a_run_of_which_nothing_is_known_has_the_same_fields(new: Store) -> None
     assert list(document) == FIELDS
     assert document["status"] == "unknown"
     assert document["front"] == document["winners"] == document["failures"] == []
-    assert document["trials"] == {"completed": 0, "failed": 0, "running": 0, "refused": 0}
+    assert document["trials"] == dict.fromkeys(
+        ("completed", "full", "stopped", "failed", "running", "refused"), 0
+    )
     assert document["data"] is document["seed"] is document["seconds"] is None
 
 

@@ -1,0 +1,62 @@
+"""What a search saved: an earlier run, short trainings, trainings that were stopped."""
+
+from __future__ import annotations
+
+from edgenas.report.run import Run
+
+CLOSE = 0.7
+"""Rank correlation from which errors of two tasks count as alike."""
+
+
+def savings(run: Run) -> list[str]:
+    """One sentence each for what applies to a run, as plain text."""
+    return [sentence for sentence in (_earlier(run), _short(run), _stopped(run)) if sentence]
+
+
+def _earlier(run: Run) -> str:
+    knowledge, gained = run.document("warm_start"), run.document("gained")
+    if not knowledge:
+        return ""
+    words = f"It learned from {knowledge['run']} ({counted(len(knowledge['trials']), 'trained network')})."
+    if gained.get("seeds"):
+        words += (
+            f" Its first {counted(gained['seeds'], 'training')}, that run's front at this device's costs, "
+            f"reached {100 * gained['share']:.1f} % of the hypervolume of this whole search; that run had "
+            f"needed {counted(gained['needed'], 'training')} for as much of its own."
+        )
+    correlation = gained.get("correlation")
+    if correlation is not None:
+        alike = "alike" if correlation >= CLOSE else "only partly alike" if correlation > 0 else "not alike"
+        words += f" Networks trained in both are ranked {alike} (Spearman {correlation:.2f})."
+    return words
+
+
+def _short(run: Run) -> str:
+    cut = [trial for trial in run.of_status("completed") if trial.fidelity < 1]
+    if not cut:
+        return ""
+    spent = sum(trial.fidelity for trial in run.of_status("completed"))
+    knob = run.document("config").get("halving") or "length"
+    return (
+        f"Successive halving in {knob}: {counted(len(cut), 'shorter training')} chose who got a full one; "
+        f"all together took about as much as {spent:.0f} full trainings. The front holds trainings of the same "
+        "length only."
+    )
+
+
+def _stopped(run: Run) -> str:
+    stopped = run.of_status("stopped")
+    if not stopped:
+        return ""
+    saved = sum(
+        (trial.recipe or {}).get("epochs", 0) - (trial.result or {}).get("epochs", 0) for trial in stopped
+    )
+    return (
+        f"{counted(len(stopped), 'training')} whose learning curve could not reach the front any more "
+        f"{'was' if len(stopped) == 1 else 'were'} stopped, which saved {counted(saved, 'epoch')}."
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in plain text."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
