@@ -39,8 +39,8 @@ def _short(run: Run) -> str:
     knob = run.document("config").get("halving") or "length"
     return (
         f"Successive halving in {knob}: {counted(len(cut), 'shorter training')} chose who got a full one; "
-        f"all together took about as much as {spent:.0f} full trainings. The front holds trainings of the same "
-        "length only."
+        f"all together took about as much as {spent:.0f} full trainings. The front holds trainings of the "
+        "same length only."
     )
 
 
