@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,6 +24,8 @@ class RunConfig:
 
     Attributes:
         data: Name, file or folder of the data set.
+        size: ``HEIGHTxWIDTH`` that a folder of images is resized to, or None for the most common size.
+        drop_duplicates: Whether to drop images that stand in two splits, however many there are.
         space: Name of the search space.
         device: Device id; its memory limits are budgets and its latency table the cost source.
         latency_ms: Budget in milliseconds, or None.
@@ -53,6 +56,8 @@ class RunConfig:
     """
 
     data: str
+    size: str | None = None
+    drop_duplicates: bool | None = None
     space: str = "micro"
     device: str = "host"
     latency_ms: float | None = None
@@ -87,12 +92,22 @@ class RunConfig:
             raise ConfigError(f"--shift {self.shift:g} was given; expected 0 to 0.5")
         if self.winners > MAX_WINNERS:
             raise ConfigError(f"--winners {self.winners} was given; expected at most {MAX_WINNERS}")
+        if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
+            raise ConfigError(f"--size {self.size} was given; expected HEIGHTxWIDTH in pixels, such as 96x96")
         if self.halving is not None and self.halving not in HALVING:
             raise unknown_name("--halving", self.halving, HALVING)
         if self.seed < 0:
             raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
         if self.objectives is not None:
             object.__setattr__(self, "objectives", tuple(self.objectives))
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to, or None."""
+        if self.size is None:
+            return None
+        height, width = self.size.split("x")
+        return int(height), int(width)
 
     @property
     def trial_limit(self) -> int | None:
@@ -114,7 +129,7 @@ class RunConfig:
         lines = [
             f"{name} = {json.dumps(value, ensure_ascii=False)}"
             for name, value in self.to_json().items()
-            if value is not None
+            if value is not None and name != "out"  # so that the file can be run again
         ]
         return "\n".join(["# edgenas search config.toml", *lines, ""])
 

@@ -20,7 +20,7 @@ from edgenas.config import RunConfig, config_from
 from edgenas.cost.table import TableSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
-from edgenas.data.load import load_dataset
+from edgenas.data.load import lasting_name, load_dataset
 from edgenas.environment import machine, versions
 from edgenas.errors import DataError, StoreError
 from edgenas.profile.device import Device, load_device
@@ -75,7 +75,8 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     clock = Clock()
     config = config.changed(workers=config.workers or default_workers())
     SEARCHERS.get(config.searcher)
-    dataset = load_dataset(config.data, seed=config.seed)
+    config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
+    dataset = load_data(config)
     check_training_size(dataset)
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
@@ -122,13 +123,23 @@ def begun_with(store: Store) -> tuple[RunConfig, Dataset]:
             "again, or start a new run"
         )
     config = config_from(document)
-    dataset = load_dataset(config.data, seed=config.seed)
+    dataset = load_data(config)
     if dataset.fingerprint != store.meta("data")["fingerprint"]:
         raise StoreError(
             f"the data '{config.data}' are not those that {store.folder} was begun with; "
             "bring the old ones back or start a new run"
         )
     return config, dataset
+
+
+def load_data(config: RunConfig) -> Dataset:
+    """The data of a configuration, checked and split."""
+    return load_dataset(
+        config.data,
+        seed=config.seed,
+        size=config.image_size,
+        drop_duplicates=bool(config.drop_duplicates),
+    )
 
 
 @contextmanager

@@ -17,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", nargs="?", type=Path, metavar="CONFIG.toml", help="settings; options on the line win")
     add("--data", help="digits, fashion-mnist, cifar10, an .npz file or a folder of images")
+    add("--size", metavar="HxW", help="height and width that a folder of images is resized to")
+    add("--drop-duplicates", action="store_true", default=None, help="drop images that stand in two splits")
     add("--space", help="search space (default: micro)")
     add("--device", help="device the networks are for (default: host; see 'edgenas devices list')")
     add("--latency-ms", type=float, help="budget: milliseconds for one image")

@@ -174,7 +174,7 @@ def _overlaps(dataset: Dataset) -> list[str]:
         if len(seen) > MAX_SHARE * len(hashes[held_out]):
             raise DataError(
                 f"data '{dataset.name}': {message}; at most {MAX_SHARE:.0%} is expected: "
-                "remove them, or use from_arrays with drop_duplicates"
+                "remove them, or use --drop-duplicates (drop_duplicates=True from Python)"
             )
         warnings.append(message)
     return warnings

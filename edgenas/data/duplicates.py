@@ -111,7 +111,7 @@ class Sieve:
                 f"data '{self.name}': {int(seen.sum())} of {len(seen)} {held_out.name} images ({share:.1%}) "
                 f"stand in {lesser.name} too (first: {held_out.name} {first_few(held_out.positions[seen])}); "
                 f"at most {MAX_SHARE:.0%} is expected: remove them, or have them dropped from {lesser.name} "
-                "with drop_duplicates"
+                "with --drop-duplicates (drop_duplicates=True from Python)"
             )
         twice = np.isin(lesser.hashes, held_out.hashes)
         self.dropped[lesser.name] += int(twice.sum())

@@ -84,7 +84,8 @@ def _check_memory(folder: Path, images: int, size: tuple[int, int], channels: in
     if min(size) < 1 or images * size[0] * size[1] * channels > MAX_BYTES:
         raise DataError(
             f"data '{folder}': {images} images of {size[0]}x{size[1]} pixels were asked for; expected at "
-            f"most {MAX_BYTES // 2**30} GiB and at least 1x1: give another size, such as size=(96, 96)"
+            f"most {MAX_BYTES // 2**30} GiB and at least 1x1: give another size, such as "
+            "--size 96x96 (size=(96, 96) from Python)"
         )
 
 

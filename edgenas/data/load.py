@@ -79,6 +79,13 @@ def from_arrays(
     return assemble(source, seed=seed, drop_duplicates=drop_duplicates)
 
 
+def lasting_name(text: str) -> str:
+    """A path made absolute, so that it means the same from another folder; a name as it is."""
+    path = Path(text)
+    is_named = text.partition(":")[0] in DATASETS.names()
+    return text if is_named or not path.exists() else str(path.resolve())
+
+
 def find_source(text: str, size: tuple[int, int] | None) -> Source:
     """Read what a name or path stands for, without checks.
 
