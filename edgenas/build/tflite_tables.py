@@ -146,6 +146,11 @@ class TensorTable:
             )
         return struct.unpack_from(f"<{size // 4}i", self.table.data, start)
 
+    def content(self) -> bytes:
+        """The bytes of a constant; none for a tensor that is computed."""
+        start, size = self._content
+        return self.table.data[start : start + size]
+
     @property
     def type_name(self) -> str:
         """Name of its type."""
