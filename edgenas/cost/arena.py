@@ -112,11 +112,6 @@ def plan_arena(graph: OpGraph) -> Arena:
     return Arena(_head_bytes(graph), _tail_bytes(graph))
 
 
-def has_bias(op: Op) -> bool:
-    """Whether the file holds a bias; the converter gives every convolution one, if need be of zeros."""
-    return op.kind != "dense" or op.bias or op.batch_norm
-
-
 def outputs(graph: OpGraph) -> list[int]:
     """Tensors that no operation reads (ids as in the graph)."""
     read = {tensor for op in graph.ops for tensor in op.inputs}
@@ -183,7 +178,7 @@ def greedy_plan_bytes(buffers: Sequence[tuple[int, int, int]]) -> int:
 def _tail_bytes(graph: OpGraph) -> int:
     """Bytes of the structures, allocated one after the other from the arena's end downwards."""
     ops = graph.ops
-    constants = sum(CONSTANTS.get(op.kind, 0) - (op.kind == "dense" and not has_bias(op)) for op in ops)
+    constants = sum(CONSTANTS.get(op.kind, 0) - (op.kind == "dense" and not op.stores_bias) for op in ops)
     end = FIXED_BYTES + TENSOR_BYTES * (1 + len(ops) + constants) + NODE_BYTES * len(ops)
     for op in ops:
         if op.kind in OPTIONS:
@@ -206,10 +201,12 @@ def _tail_bytes(graph: OpGraph) -> int:
 def _multiplier_bytes(op: Op) -> int:
     """Multiplier and shift of each output channel, two persistent buffers.
 
-    A dense layer of one unit is quantized per tensor and has none.
+    A dense layer of one unit, or of weights with one scale for all units, has none.
     """
     channels = op.out_shape[-1]
-    if op.kind in ("conv2d", "depthwise_conv2d") or (op.kind == "dense" and channels > 1):
+    if op.kind in ("conv2d", "depthwise_conv2d") or (
+        op.kind == "dense" and channels > 1 and not op.per_tensor
+    ):
         return 2 * _aligned(4 * channels)
     return 0
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from math import prod
 
 from edgenas.arch.graph import Op, OpGraph
-from edgenas.cost.arena import CONSTANTS, has_bias, outputs
+from edgenas.cost.arena import CONSTANTS, outputs
 
 DESCRIPTION_CHARACTERS = 7
 """Length of what `edgenas.export.compact` writes as the file's description."""
@@ -115,7 +115,7 @@ def flash_bytes(graph: OpGraph) -> int:
 def weight_bytes(op: Op) -> int:
     """Bytes of an operation's int8 weights and 32-bit biases."""
     shape = op.weight_shape
-    return 0 if shape is None else prod(shape) + 4 * op.out_shape[-1] * has_bias(op)
+    return 0 if shape is None else prod(shape) + 4 * op.out_shape[-1] * op.stores_bias
 
 
 def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
@@ -140,7 +140,7 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
         if shape is None:
             continue
         channels = op.out_shape[-1]
-        if has_bias(op):
+        if op.stores_bias:
             tensor(1, channels, True)
             trained = op.bias or op.batch_norm
             sizes[(op.name, "bias") if trained else channels] = 4 * channels  # biases of zeros are equal
