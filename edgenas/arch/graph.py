@@ -156,7 +156,7 @@ OP_KINDS: dict[str, OpKind] = {
             # one function of each element or row
             "activation", "softmax", "log_softmax", "l2_norm", "local_response_norm", "quantize",
             # moving and copying
-            "pad", "reshape", "transpose", "concat", "slice", "tile", "gather",
+            "pad", "reshape", "transpose", "concat", "slice", "split", "tile", "gather",
             "resize_nearest", "resize_bilinear", "depth_to_space", "space_to_depth",
         ),
         _NO_WEIGHTS,

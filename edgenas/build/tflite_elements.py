@@ -156,11 +156,11 @@ def gather(reader: TfliteReader, operator: OperatorTable) -> int:
 
 
 def pieces(reader: TfliteReader, operator: OperatorTable, place: int) -> None:
-    """One ``slice`` for each output of a split, although the file has one operator for all."""
+    """One ``split`` for each output of a split, although the file has one operator for all."""
     tensor = reader.input(operator, place)
     shape = reader.graph.shape(tensor)
     for position, number in enumerate(operator.outputs):
         out = house_shape(reader.tensor(number))
         if prod(out) > prod(shape):
             raise reader.refusal(operator, f"splits {shape} into {out}; expected parts of it")
-        reader.ids[number] = reader.add(Op("slice", reader.name(operator, position), (tensor,), shape, out))
+        reader.ids[number] = reader.add(Op("split", reader.name(operator, position), (tensor,), shape, out))
