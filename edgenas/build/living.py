@@ -14,22 +14,30 @@ import numpy as np
 import numpy.typing as npt
 
 from edgenas.arch.graph import Op, OpGraph
-from edgenas.build import tflite_operators as code
 from edgenas.build.read_tflite import graph_from_tflite
 from edgenas.build.tflite_tables import FLOAT32, INT8, OperatorTable, TfliteFile
 
 Alive = npt.NDArray[np.bool_]
 
-_FILTERS = {"conv2d": code.CONV_2D, "dense": code.FULLY_CONNECTED}
+_FILTERS = {"conv2d": "CONV_2D", "dense": "FULLY_CONNECTED"}
+_FOLLOWED = frozenset(
+    {*_FILTERS, "depthwise_conv2d", "add", "sub", "mul", "max_pool2d", "avg_pool2d", "global_avg_pool",
+     "pad", "activation", "softmax", "reshape"}
+)  # fmt: skip
+"""Kinds through which constant channels are followed."""
 
 
 def living_graph(model: bytes) -> OpGraph:
     """The graph of a ``.tflite`` file without the channels of filters whose weights are all zero.
 
+    A network with grouped convolutions or other kinds than `_FOLLOWED` is left whole.
+
     Raises:
         UnsupportedError: As `edgenas.build.read_tflite.graph_from_tflite`.
     """
     graph = graph_from_tflite(model)
+    if any(op.kind not in _FOLLOWED or op.groups > 1 or op.constants for op in graph.ops):
+        return graph
     filters = _living_filters(model, graph)
     last = _last_reader(graph)
     alive: list[Alive] = [np.ones(graph.input_shape[-1], dtype=bool)]
@@ -51,9 +59,9 @@ def _living_filters(model: bytes, graph: OpGraph) -> dict[int, Alive]:
     """Which filters have a weight other than zero, by the place of their operation in the graph."""
     file = TfliteFile(model)
     found = {}
-    for kind, operator_code in _FILTERS.items():
+    for kind, operator_kind in _FILTERS.items():
         places = [place for place, op in enumerate(graph.ops) if op.kind == kind]
-        operators = [operator for operator in file.operators if operator.code == operator_code]
+        operators = [operator for operator in file.operators if operator.kind == operator_kind]
         if len(places) == len(operators):
             for place, operator in zip(places, operators, strict=True):
                 living = _nonzero(file, operator)

@@ -57,26 +57,29 @@ FEATURES = (
     Feature("elementwise", 10, 0.6, "elements of additions and other elementwise operations"),
     Feature("pooled", 3, 0.7, "elements read by poolings"),
     Feature("moved", 1.5, 0.8, "elements written by padding and other data movement"),
-    Feature("looked_up", 5, 0.8, "elements of nonlinear functions; a softmax counts twenty times"),
+    Feature("looked_up", 5, 0.8, "elements of nonlinear functions; those of a softmax twenty times"),
     Feature("operation", 1500, 1.0, "operations"),
     Feature("network", 3000, 1.0, "one a network"),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
 _PLACE = {name: place for place, name in enumerate(NAMES)}
-_SOFTMAX = 20
+_NORM_STEPS = 20
 
-_CONVOLUTIONS = frozenset({"conv2d", "transpose_conv2d", "conv_transpose2d", "grouped_conv2d"})
+_CONVOLUTIONS = frozenset({"conv2d", "transpose_conv2d"})
+_DENSE = frozenset({"dense", "matmul", "lstm", "gru"})  # a recurrent cell is a dense layer, step after step
 _ELEMENTWISE = frozenset(
-    {"add", "sub", "mul", "div", "maximum", "minimum", "activation", "quantize", "dequantize"}
+    {"add", "sub", "mul", "div", "maximum", "minimum", "squared_difference", "power", "quantize"}
 )
 _POOLS = frozenset({"max_pool2d", "avg_pool2d"})
-_GLOBAL_POOLS = frozenset({"global_avg_pool", "global_max_pool", "mean", "reduce_max"})
+_REDUCTIONS = frozenset(
+    {"global_avg_pool", "global_max_pool", "mean", "sum", "reduce_max", "reduce_min", "argmax"}
+)
 _MOVES = frozenset(
-    {"pad", "concat", "resize", "resize_nearest", "resize_bilinear", "slice", "strided_slice", "split",
-     "transpose", "pack", "unpack", "gather", "tile", "space_to_depth", "depth_to_space", "mirror_pad"}
+    {"pad", "transpose", "concat", "slice", "split", "tile", "gather", "resize_nearest", "resize_bilinear",
+     "depth_to_space", "space_to_depth"}
 )  # fmt: skip
-_LOOKUPS = frozenset({"sigmoid", "logistic", "tanh", "hard_swish", "hard_sigmoid", "swish", "gelu", "elu"})
-_CURVED = _LOOKUPS | {"leaky_relu", "prelu"}
+_NORMS = frozenset({"softmax", "log_softmax", "l2_norm", "local_response_norm"})
+_CLIPS = frozenset({"linear", "relu", "relu6"})
 
 
 @lru_cache(maxsize=65_536)
@@ -87,9 +90,7 @@ def op_features(op: Op) -> tuple[tuple[int, float], ...]:
         UnsupportedError: The kind of operation has no features.
     """
     counts = _counts(op)
-    if op.activation in _CURVED and op.kind not in _CURVED:  # not fused by int8 runtimes: an operation more
-        counts["looked_up"] = counts.get("looked_up", 0.0) + prod(op.out_shape)
-    if op.kind not in ("reshape", "flatten", "squeeze", "expand_dims"):
+    if counts:  # a reshape costs nothing
         counts["operation"] = 1.0
     return tuple((_PLACE[name], float(count)) for name, count in counts.items() if count)
 
@@ -100,23 +101,23 @@ def _counts(op: Op) -> dict[str, float]:
         return _convolution(op)
     if op.kind == "depthwise_conv2d":
         return {"depthwise_mac": op.macs, "depthwise_out": out}
-    if op.kind in _ELEMENTWISE:
+    if op.kind in _DENSE:
+        return {"dense_mac": op.macs, "dense_out": out}
+    if op.kind in _ELEMENTWISE or (op.kind == "activation" and op.activation in _CLIPS):
         return {"elementwise": out}
     if op.kind in _POOLS:
         return {"pooled": out * prod(op.kernel)}
-    if op.kind in _GLOBAL_POOLS:
+    if op.kind in _REDUCTIONS:
         return {"pooled": prod(op.in_shape)}
     if op.kind in _MOVES:
         return {"moved": out}
-    if op.kind in _LOOKUPS or op.kind == "softmax":
-        return {"looked_up": out * (_SOFTMAX if op.kind == "softmax" else 1)}
-    if op.kind in ("reshape", "flatten", "squeeze", "expand_dims"):
+    if op.kind in _NORMS or op.kind == "activation":
+        return {"looked_up": out * (_NORM_STEPS if op.kind in _NORMS else 1)}
+    if op.kind == "reshape":
         return {}
-    if op.kind == "dense" or op.macs:  # recurrent cells are fully connected layers, step after step
-        return {"dense_mac": op.macs, "dense_out": out}
     raise UnsupportedError(
         f"operation '{op.name}' of kind '{op.kind}' has no features to predict its latency from; expected "
-        "another kind, or measure it: edgenas profile"
+        "another kind, or measure the network: edgenas profile"
     )
 
 

@@ -93,16 +93,6 @@ def device_ids() -> list[str]:
     return sorted(path.stem for path in shipped("devices").glob("*.toml"))
 
 
-def core_id(core: str) -> str:
-    """Id of a core, under which predictors of a whole family of boards are filed.
-
-    Returns:
-        Lower case with dashes, without the mark of a floating point unit: ``cortex-m4`` of ``Cortex-M4F``.
-    """
-    name = "-".join(core.lower().replace("_", " ").split())
-    return name.removesuffix("f") if name.startswith("cortex-m") else name
-
-
 def load_device(name: str | Path) -> Device:
     """A device by its id, or from a TOML file of your own, whose stem is then its id.
 
