@@ -11,7 +11,7 @@ from typing import Any
 from edgenas.arch.graph import OP_KINDS, Op
 from edgenas.arch.space import SearchSpace
 from edgenas.errors import ConfigError, UnsupportedError
-from edgenas.profile.device_fields import integer, number, table, text, texts
+from edgenas.profile.device_fields import integer, is_line, number, shown, table, text, texts
 from edgenas.profile.runtimes import RUNTIMES
 from edgenas.profile.vela_target import VelaTarget
 from edgenas.registry import unknown_name
@@ -56,7 +56,7 @@ class Device:
     def __post_init__(self) -> None:
         if self.runtime not in self.runtimes:
             raise ConfigError(
-                f"device '{self.id}' has the default runtime '{self.runtime}'; expected one of its "
+                f"device '{self.id}' has the default runtime '{shown(self.runtime)}'; expected one of its "
                 f"runtimes: {', '.join(self.runtimes) or 'none are listed'}"
             )
         for name in ("clock_mhz", "ram_bytes", "flash_bytes"):
@@ -134,9 +134,11 @@ class Device:
         Raises:
             ConfigError: A field is missing, unknown or of the wrong kind.
         """
+        if not is_line(device_id):
+            raise ConfigError(f"device file {shown(device_id)}.toml was given; expected a name of one line")
         known = {field.name for field in fields(cls)} - {"id"}
         for name in sorted(document.keys() - known):
-            raise ConfigError(f"device '{device_id}': {unknown_name('field', name, known)}")
+            raise ConfigError(f"device '{device_id}': {unknown_name('field', shown(name), known)}")
         for name in ("name", "core", "runtimes", "runtime"):
             if name not in document:
                 raise ConfigError(f"device '{device_id}' lacks the field '{name}'")
@@ -160,7 +162,7 @@ class Device:
 def _runtimes(device_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in RUNTIMES.names():
-            raise ConfigError(f"device '{device_id}': {unknown_name('runtime', name, RUNTIMES.names())}")
+            raise ConfigError(f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}")
     return names
 
 
@@ -170,12 +172,12 @@ def _unsupported(device_id: str, document: Mapping[str, Any]) -> dict[str, tuple
     for name in entries:
         if name not in document["runtimes"]:
             raise ConfigError(
-                f"device '{device_id}' lists unsupported operations of runtime '{name}'; expected one of its "
+                f"device '{device_id}' lists unsupported operations of runtime '{shown(name)}'; expected one of its "
                 f"runtimes: {', '.join(document['runtimes'])}"
             )
         for kind in texts(what, entries, name):
             if kind not in OP_KINDS:
-                raise ConfigError(f"device '{device_id}': {unknown_name('operation', kind, OP_KINDS)}")
+                raise ConfigError(f"device '{device_id}': {unknown_name('operation', shown(kind), OP_KINDS)}")
     return {name: texts(what, entries, name) for name in entries}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.errors import ConfigError
-from edgenas.profile.device_fields import text
+from edgenas.profile.device_fields import shown, text
 from edgenas.registry import unknown_name
 
 _FIELDS = ("accelerator", "system_config", "memory_mode")
@@ -52,12 +52,12 @@ class VelaTarget:
         what = f"device '{device_id}' has vela."
         known = {*_FIELDS, "config"}
         for name in sorted(document.keys() - known):
-            raise ConfigError(f"device '{device_id}': {unknown_name('field of vela', name, known)}")
+            raise ConfigError(f"device '{device_id}': {unknown_name('field of vela', shown(name), known)}")
         words = {name: text(what, document, name) for name in _FIELDS}
         for name, word in words.items():
             if not _WORD.fullmatch(word):
                 raise ConfigError(
-                    f"{what}{name} = {word!r}; expected letters, digits, dots, dashes and underscores"
+                    f"{what}{name} = {shown(word)}; expected letters, digits, dots, dashes and underscores"
                 )
         config = folder / text(what, document, "config") if "config" in document else None
         return cls(**words, config=config)
