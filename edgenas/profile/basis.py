@@ -65,11 +65,8 @@ def latency_basis(device: Device, runtime: str) -> Basis:
 
 def _places(device: Device, runtime: str) -> list[Path]:
     """Where a table or predictor may lie: the device's own, else of all boards of its core."""
-    own = [
-        path.with_name(f"{path.stem}{precision}.json")
-        for path in filed_places(device, runtime)
-        for precision in PRECISIONS
-    ]
+    filed = [table_path(device.id, runtime)] if device.folder is None else filed_places(device, runtime)
+    own = [path.with_name(f"{path.stem}{precision}.json") for path in filed for precision in PRECISIONS]
     family = [table_path(core_id(device.core), runtime)] if device.clock_mhz is not None else []
     return own + family
 
