@@ -162,7 +162,9 @@ class Device:
 def _runtimes(device_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in RUNTIMES.names():
-            raise ConfigError(f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}")
+            raise ConfigError(
+                f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}"
+            )
     return names
 
 
@@ -172,8 +174,8 @@ def _unsupported(device_id: str, document: Mapping[str, Any]) -> dict[str, tuple
     for name in entries:
         if name not in document["runtimes"]:
             raise ConfigError(
-                f"device '{device_id}' lists unsupported operations of runtime '{shown(name)}'; expected one of its "
-                f"runtimes: {', '.join(document['runtimes'])}"
+                f"device '{device_id}' lists unsupported operations of runtime '{shown(name)}'; expected one "
+                f"of its runtimes: {', '.join(document['runtimes'])}"
             )
         for kind in texts(what, entries, name):
             if kind not in OP_KINDS:
