@@ -77,7 +77,8 @@ def test_at_least_25_targets_of_all_kinds_are_shipped() -> None:
     ids = set(device_ids())
     assert len(ids) >= 25
     asked = """nucleo-l4r5zi nucleo-h7a3zi-q nucleo-u575zi-q stm32h747i-disco stm32f746g-disco
-        stm32f769i-disco nucleo-h743zi nrf5340-dk esp32 esp32-s3 raspberry-pi-pico raspberry-pi-pico-2 teensy-4.0
+        stm32f769i-disco nucleo-h743zi nrf5340-dk esp32 esp32-s3 raspberry-pi-pico raspberry-pi-pico-2
+        teensy-4.0
         arduino-nano-33-ble ethos-u55-64 ethos-u55-128 ethos-u55-256 ethos-u65-256 ethos-u65-512 ethos-u85-512
         pixel-2 pixel-3 galaxy-a50 galaxy-s7 raspberry-pi-3 raspberry-pi-4 raspberry-pi-5 firefly-rk3399
         odroid-n2-plus stm32mp157f-dk2 host"""
