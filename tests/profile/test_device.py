@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgenas.arch.graph import GraphBuilder
+from edgenas.arch.graph import OP_KINDS, GraphBuilder
 from edgenas.arch.space import SPACES
 from edgenas.cli import devices, estimate
 from edgenas.cli.main import main
@@ -325,6 +326,15 @@ def test_the_basis_is_read_off_the_table_file(
     assert latency_basis(device, "x-cube-ai").kind == kind
     assert note in latency_basis(device, "x-cube-ai").note
     assert latency_basis(device, "tflite-micro").kind == "static"
+
+
+def test_the_files_in_the_guide_are_read() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        assert Device.from_document("mine", tomllib.loads(block)).runtime in block
+    assert all(f"`{name}`" in guide for name in (*RUNTIMES.names(), *OP_KINDS, *WORDS))
 
 
 def test_every_runtime_of_a_device_is_known() -> None:
