@@ -75,11 +75,8 @@ def _of_document(document: dict[str, Any]) -> Basis:
     if "ops_us" in document:
         machine = document.get("machine")
         cpu = machine.get("cpu") if isinstance(machine, dict) else None
-        return Basis(
-            "measured",
-            f"{len(document['ops_us'])} operations swept on {document.get('date')}, "
-            f"{cpu or 'unknown machine'}",
-        )
+        count, day = len(document["ops_us"]), document.get("date")
+        return Basis("measured", f"{count} operations swept on {day}, {cpu or 'unknown machine'}")
     if document.get("basis") == MINE:
         return Basis("measured", str(document.get("how")))
     return Basis("public", "; ".join(_lines(document)) or "its file names no source")
