@@ -11,18 +11,23 @@ from edgenas.cost.types import CostSource
 from edgenas.errors import UnsupportedError
 from edgenas.profile.device import Device
 from edgenas.profile.runner import runner_for
+from edgenas.profile.vela import RUNTIME as ETHOS_U
+from edgenas.profile.vela import VelaSource
 
 
 def cost_source(device: Device) -> CostSource:
     """What predicts costs on a device with its default runtime.
 
     Returns:
-        Latencies from the table of device and runtime and static RAM and flash; static figures
-        alone, which have no latency, where there is no table.
+        Latencies from the table of device and runtime and static RAM and flash; all figures from the
+        Vela compiler for an Ethos-U; static figures alone, which have no latency, where there is
+        neither.
 
     Raises:
         ConfigError: The table cannot be read.
     """
+    if device.runtime == ETHOS_U:
+        return VelaSource(device)
     static = StaticSource(device.id, device.runtime)
     path = table_path(device.id, device.runtime)
     return TableSource(LatencyTable.load(path), static) if path.exists() else static
@@ -63,3 +68,15 @@ def table_state(device: Device) -> TableState:
         f"{about} is of {table.machine.get('cpu')} with {table.machine.get('version')}, here runs "
         f"{here['cpu']} with {here['version']}; measure it with: edgenas sweep --device {device.id}",
     )
+
+
+def caveat(source: CostSource, device: Device) -> str | None:
+    """Why the latencies of a source may be wrong, in words; None if nothing speaks against them.
+
+    Raises:
+        ConfigError: The table cannot be read.
+    """
+    if isinstance(source, VelaSource):
+        return source.note
+    state = table_state(device) if isinstance(source, TableSource) else None
+    return state.note if state and not state.fits else None
