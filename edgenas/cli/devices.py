@@ -91,9 +91,7 @@ def _show_one(devices: list[dict[str, Any]]) -> None:
         console.print(f"[bold]{key:>12}[/bold]  " + escape("\n              ".join(lines)), soft_wrap=True)
     for name, facts in details.items():
         cannot = f"; cannot run {', '.join(facts['unsupported'])}" if facts["unsupported"] else ""
-        line = (
-            f"{facts['name']}: {', '.join(facts['precisions'])}, up to {facts['threads']} thread(s){cannot}"
-        )
+        line = f"{facts['name']}: {', '.join(facts['precisions'])}, up to {facts['threads']} thread(s){cannot}"
         console.print(f"[bold]{escape(name)}[/bold]  {escape(line)}", soft_wrap=True)
         console.print(f"{'latency':>12}  {facts['latency']}: {escape(facts['latency_note'])}", soft_wrap=True)
 

@@ -67,12 +67,15 @@ def fit_kernels(
     values, vectors = np.linalg.eigh(known.covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     weights, variance = np.ones(len(cost)), noise**2
+
+    def thetas(step: Floats) -> Floats:
+        return np.tile(known.log_cycles + root @ step, (len(cost), 1))
+
     for _ in range(ROUNDS):
         noises = np.diag(variance / weights)
         step, shares = most_probable(
-            counts, np.log(cost), noises, lambda w: known.log_cycles + (root @ w)[None, :].repeat(len(cost), 0),
-            lambda share: share @ root, root.shape[1],
-        )  # fmt: skip
+            counts, np.log(cost), noises, thetas, lambda share: share @ root, root.shape[1]
+        )
         log_cycles, seen = known.log_cycles + root @ step, shares @ root
         inner = np.eye(root.shape[1]) - seen.T @ np.linalg.solve(seen @ seen.T + noises, seen)
         residual = np.log(cost) - np.log(counts @ np.exp(log_cycles))

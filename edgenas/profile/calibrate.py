@@ -14,16 +14,7 @@ import numpy as np
 from edgenas.arch.graph import OpGraph
 from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
-from edgenas.cost.adapting import (
-    Measurements,
-    adapted,
-    errors,
-    evidence,
-    half_widths,
-    left_out,
-    planner,
-    widened,
-)
+from edgenas.cost.adapting import Measurements, adapted, errors, evidence, half_widths, left_out, planner, widened
 from edgenas.cost.kernel_features import Floats, network_features
 from edgenas.cost.predictor import Predictor
 from edgenas.errors import ConfigError

@@ -162,9 +162,7 @@ class Device:
 def _runtimes(device_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in RUNTIMES.names():
-            raise ConfigError(
-                f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}"
-            )
+            raise ConfigError(f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}")
     return names
 
 
