@@ -68,11 +68,13 @@ def mlperf_rows(path: Path) -> list[Row]:
         if target is None or entry["benchmark"] not in models:
             continue
         graph, living = models[entry["benchmark"]]
-        energy = float(entry["energy"]) / 1e3 if entry["energy"] and entry["energy_unit"] == "uJ/inf" else None
+        energy = (
+            float(entry["energy"]) / 1e3 if entry["energy"] and entry["energy_unit"] == "uJ/inf" else None
+        )
         rows.append(
             Row(
                 f"mlperf-{entry['benchmark']}", entry["benchmark"],
-                living if _drops_constants(target) else graph,
+                living if drops_constants(target) else graph,
                 float(entry["latency_ms"]), float(entry["freq_mhz"]), target, energy,
                 f"MLPerf Tiny {entry['round']}, {entry['path']}",
             )
@@ -86,7 +88,7 @@ def _mlperf_models(folder: Path) -> dict[str, tuple[OpGraph, OpGraph]]:
     return {key: (graph_from_tflite(model), living_graph(model)) for key, model in files.items()}
 
 
-def _drops_constants(target: Target) -> bool:
+def drops_constants(target: Target) -> bool:
     """Whether a runtime leaves constant channels out.
 
     X-CUBE-AI 8.0 and Plumerai's engine of v1.0 take 1.8 and 1.9 times as long for the person detector as
@@ -148,7 +150,7 @@ def st_rows(path: Path, reference: Path) -> list[Row]:
             Row(
                 name, family, graph, float(entry["inference_ms"]), float(entry["core_mhz"]),
                 Target("x-cube-ai", version, core_id(entry["core"]), entry["board"].lower()), None,
-                f"stm32ai-modelzoo {entry['zoo_release']}, {entry['readme']}: {entry['model']} {entry['input']}",
+                f"stm32ai-modelzoo {entry['zoo_release']}, {entry['readme']}: {name}",
             )
         )  # fmt: skip
     return rows
@@ -220,7 +222,7 @@ DENSE_BOARDS = {
     "Feather M4 Express {opt=fastest,speed=200}": ("cortex-m4", "feather-m4-express", 200.0),
     "NUCLEO H743ZI2 {opt=o3}": ("cortex-m7", "nucleo-h743zi2", 480.0),
     "Raspberry Pi Pico": ("cortex-m0+", "raspberry-pi-pico", 125.0),
-    "Teensy 4.0": ("cortex-m7", "teensy-4-0", 600.0),
+    "Teensy 4.0": ("cortex-m7", "teensy-4.0", 600.0),
 }
 """Core, device id and clock: the highest of the chip, of the Pico the clock its SDK sets."""
 

@@ -77,8 +77,7 @@ def _nonzero(file: TfliteFile, operator: OperatorTable) -> Alive | None:
     if not size or len(content) != size:
         return None
     rows = np.frombuffer(content, dtype=np.uint8).reshape(tensor.shape[0], -1)
-    alive: Alive = rows.any(axis=1)
-    return alive
+    return np.asarray(rows.any(axis=1), dtype=np.bool_)
 
 
 def _alive(op: Op, alive: list[Alive], filters: Alive | None) -> Alive:
@@ -91,7 +90,7 @@ def _alive(op: Op, alive: list[Alive], filters: Alive | None) -> Alive:
         return np.ones(channels, dtype=bool)
     if len(op.inputs) > 1:
         if all(len(alive[tensor]) == channels for tensor in op.inputs):
-            return np.logical_or.reduce([alive[tensor] for tensor in op.inputs])
+            return np.asarray(np.any([alive[tensor] for tensor in op.inputs], axis=0), dtype=np.bool_)
     elif channels == len(read):
         return read
     elif op.kind == "reshape" and channels % len(read) == 0 and len(op.out_shape) == 1:

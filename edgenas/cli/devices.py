@@ -1,17 +1,20 @@
-"""``edgenas devices``: which devices are known, and which can be measured on."""
+"""``edgenas devices``: which devices are known, which can be measured on, and calibrating one."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-HELP = "list known devices, show one, or check what can be measured on"
+from edgenas.cli import calibrate
+
+HELP = "list known devices, show one, check what can be measured on, or calibrate one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The action and a device."""
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "show", "check"))
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "show", "check", "calibrate"))
     parser.add_argument("id", nargs="?", help="device id or TOML file (default for check: all)")
+    calibrate.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -24,6 +27,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from edgenas.errors import ConfigError
     from edgenas.profile.device import device_ids, load_device
 
+    if args.action == "calibrate":
+        return calibrate.run(args)
     if args.action == "show" and args.id is None:
         raise ConfigError(f"edgenas devices show needs a device; known: {', '.join(device_ids())}")
     devices = [load_device(name) for name in ([args.id] if args.id else device_ids())]
@@ -70,7 +75,10 @@ def _check(device: Any) -> dict[str, Any]:
 
 
 def show(document: dict[str, Any]) -> None:
-    """Print a table of devices, one device, or the results of the checks."""
+    """Print a table of devices, one device, or the results of the checks or of a calibration."""
+    if document["action"] == "calibrate":
+        calibrate.show(document)
+        return
     {"show": _show_one, "check": _show_checks}.get(document["action"], _show_list)(document["devices"])
 
 
@@ -91,7 +99,9 @@ def _show_one(devices: list[dict[str, Any]]) -> None:
         console.print(f"[bold]{key:>12}[/bold]  " + escape("\n              ".join(lines)), soft_wrap=True)
     for name, facts in details.items():
         cannot = f"; cannot run {', '.join(facts['unsupported'])}" if facts["unsupported"] else ""
-        line = f"{facts['name']}: {', '.join(facts['precisions'])}, up to {facts['threads']} thread(s){cannot}"
+        line = (
+            f"{facts['name']}: {', '.join(facts['precisions'])}, up to {facts['threads']} thread(s){cannot}"
+        )
         console.print(f"[bold]{escape(name)}[/bold]  {escape(line)}", soft_wrap=True)
         console.print(f"{'latency':>12}  {facts['latency']}: {escape(facts['latency_note'])}", soft_wrap=True)
 

@@ -39,13 +39,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _cost(source: Any, graph: Any, path: Path, file_bytes: int | None) -> Any:
     """The cost of a graph, or of the int8 file that it was read from."""
+    from edgenas.build.living import living_graph
+    from edgenas.cost.predictor import PredictorSource
     from edgenas.profile.vela import VelaSource
 
     if file_bytes is None:
         return source.estimate(graph, per_op=True)
     if isinstance(source, VelaSource):
         return source.estimate_file(path.read_bytes(), graph)
-    return replace(source.estimate(graph, per_op=True), flash_bytes=file_bytes)
+    cost = replace(source.estimate(graph, per_op=True), flash_bytes=file_bytes)
+    if isinstance(source, PredictorSource) and source.predictor.drops_constants:
+        return source.timed(cost, living_graph(path.read_bytes()))
+    return cost
 
 
 def read_model(path: Path) -> tuple[Any, int | None]:

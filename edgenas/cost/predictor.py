@@ -26,7 +26,10 @@ KIND = "predictor"
 EXTRAPOLATION = 0.1
 """Added to the standard deviation of the log latency for each factor e beyond the fitted range of MACs."""
 
-_FACTS = ("device", "core", "runtime", "release", "precision", "how")
+PUBLIC, MINE = "public measurements", "the user's measurements"
+"""What a predictor may rest on."""
+
+_FACTS = ("device", "core", "runtime", "release", "precision", "basis", "how", "provenance")
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,15 @@ class Predictor:
         runtime: Runtime id.
         release: Version of the runtime.
         precision: ``int8`` or ``float32``.
+        basis: `PUBLIC` or `MINE`.
         how: How it was fitted, in words.
+        provenance: The collections of measurements behind it, one line each.
         clock_mhz: Clock of the core, or None for all boards of a core.
         kernels: Cycles of each kernel and how surely they are known.
         noise: Standard deviation, in logarithms, of what the features miss of a network.
         interval: Standard deviations that hold nine of ten networks that were left out.
+        drops_constants: Whether the runtime leaves out channels that can only be constant
+            (`edgenas.build.living`); the latency of a file is then that of what is left.
         macs: Smallest and largest network it was fitted on.
         validation: Errors of networks that were left out, in words and numbers.
         energy: What energy is predicted from, where the device has data.
@@ -70,11 +77,14 @@ class Predictor:
     runtime: str
     release: str
     precision: str
+    basis: str
     how: str
+    provenance: tuple[str, ...]
     clock_mhz: float | None
     kernels: KernelCycles
     noise: float
     interval: float
+    drops_constants: bool
     macs: tuple[int, int]
     validation: Mapping[str, Any]
     energy: Energy | None
@@ -110,10 +120,12 @@ class Predictor:
         return {
             "schema": SCHEMA_VERSION,
             "kind": KIND,
-            **{name: getattr(self, name) for name in _FACTS},
+            **{name: getattr(self, name) for name in _FACTS[:-1]},
+            "provenance": list(self.provenance),
             "clock_mhz": self.clock_mhz,
             "noise": _rounded(self.noise),
             "interval": _rounded(self.interval),
+            "drops_constants": self.drops_constants,
             "macs": list(self.macs),
             "validation": dict(self.validation),
             "energy": None if self.energy is None else {
@@ -141,11 +153,13 @@ class Predictor:
             )
         try:
             return cls(
-                **{name: document[name] for name in _FACTS},
+                **{name: document[name] for name in _FACTS[:-1]},
+                provenance=tuple(document["provenance"]),
                 clock_mhz=document["clock_mhz"],
                 kernels=_kernels(document),
                 noise=float(document["noise"]),
                 interval=float(document["interval"]),
+                drops_constants=bool(document["drops_constants"]),
                 macs=(int(document["macs"][0]), int(document["macs"][1])),
                 validation=dict(document["validation"]),
                 energy=None if document["energy"] is None else Energy(**document["energy"]),
@@ -201,8 +215,17 @@ class PredictorSource(CostSource):
         Raises:
             UnsupportedError: The graph holds an operation without a known cost.
         """
-        cost = self.static.estimate(graph, per_op=per_op)
-        found, spreads = self.predictor.latency_ms(network_features(graph), np.array([cost.macs]))
+        return self.timed(self.static.estimate(graph, per_op=per_op), graph)
+
+    def timed(self, cost: Cost, graph: OpGraph) -> Cost:
+        """A cost with the latency and energy of a graph, which may be what a runtime leaves of it.
+
+        Args:
+            cost: Of the whole network; its `Cost.per_op` is filled in where there is one.
+            graph: The network as it runs, with the same operations.
+        """
+        macs = np.array([graph.macs])
+        found, spreads = self.predictor.latency_ms(network_features(graph), macs)
         latency_ms, width = float(found[0]), self.predictor.interval * float(spreads[0])
         energy = self.predictor.energy
         return replace(
@@ -216,7 +239,7 @@ class PredictorSource(CostSource):
             per_op=tuple(
                 replace(entry, latency_ms=latency)
                 for entry, latency in zip(cost.per_op, self.op_latencies_ms(graph), strict=True)
-            ) if per_op else (),
+            ) if cost.per_op else (),
         )  # fmt: skip
 
     def op_latencies_ms(self, graph: OpGraph) -> list[float]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgenas.cost.latency_table import table_path
-from edgenas.profile.device import Device
+from edgenas.cost.predictor import MINE
+from edgenas.profile.device import Device, core_id
+from edgenas.profile.sources import filed_places
 from edgenas.profile.vela import RUNTIME as ETHOS_U
 
 WORDS = {
@@ -47,9 +50,7 @@ def latency_basis(device: Device, runtime: str) -> Basis:
             f"Arm's Vela compiler for {device.vela.accelerator}, {device.vela.system_config}, "
             f"{device.vela.memory_mode}; needs edgenas[npu]",
         )
-    folder = table_path(device.id, runtime).parent
-    paths = [folder / f"{runtime}{precision}.json" for precision in PRECISIONS]
-    for path in paths:
+    for path in _places(device, runtime):
         if not path.is_file():
             continue
         try:
@@ -62,14 +63,28 @@ def latency_basis(device: Device, runtime: str) -> Basis:
     return Basis("static", "no measurements: RAM, flash and MACs only")
 
 
+def _places(device: Device, runtime: str) -> list[Path]:
+    """Where a table or predictor may lie: the device's own, else of all boards of its core."""
+    own = [
+        path.with_name(f"{path.stem}{precision}.json")
+        for path in filed_places(device, runtime)
+        for precision in PRECISIONS
+    ]
+    family = [table_path(core_id(device.core), runtime)] if device.clock_mhz is not None else []
+    return own + family
+
+
 def _of_document(document: dict[str, Any]) -> Basis:
     if "ops_us" in document:
         machine = document.get("machine")
         cpu = machine.get("cpu") if isinstance(machine, dict) else None
         return Basis(
             "measured",
-            f"{len(document['ops_us'])} operations swept on {document.get('date')}, {cpu or 'unknown machine'}",
+            f"{len(document['ops_us'])} operations swept on {document.get('date')}, "
+            f"{cpu or 'unknown machine'}",
         )
+    if document.get("basis") == MINE:
+        return Basis("measured", str(document.get("how")))
     return Basis("public", "; ".join(_lines(document)) or "its file names no source")
 
 

@@ -14,9 +14,18 @@ import numpy as np
 from edgenas.arch.graph import OpGraph
 from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
-from edgenas.cost.adapting import Measurements, adapted, errors, evidence, half_widths, left_out, planner, widened
+from edgenas.cost.adapting import (
+    Measurements,
+    adapted,
+    errors,
+    evidence,
+    half_widths,
+    left_out,
+    planner,
+    widened,
+)
 from edgenas.cost.kernel_features import Floats, network_features
-from edgenas.cost.predictor import Predictor
+from edgenas.cost.predictor import MINE, Predictor
 from edgenas.errors import ConfigError
 from edgenas.profile.device import Device, core_id
 from edgenas.profile.sources import read_filed
@@ -121,6 +130,11 @@ def known_predictors(runtime: str) -> list[Predictor]:
     return [one for one in found if one.runtime == runtime] or found
 
 
+def drops_constants(runtime: str) -> bool:
+    """Whether a runtime leaves out constant channels, as far as a shipped predictor of it says."""
+    return any(one.drops_constants for one in known_predictors(runtime) if one.runtime == runtime)
+
+
 def candidates(space: SearchSpace, seed: int = 0) -> list[ArchSpec]:
     """Different networks of a space to choose measurements from."""
     rng = np.random.default_rng(seed)
@@ -174,6 +188,7 @@ def _described(
     mean_error = float(np.mean(np.abs(after)))
     return replace(
         predictor,
+        basis=MINE,
         how=f"{nearest} adapted to {count} networks measured by the user, {date.today().isoformat()}",
         validation={"left out": "one network of the user's", "networks": count, "mean_error": mean_error},
         measurements=tuple(

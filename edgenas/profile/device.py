@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Device:
         threads: Cores that a runtime can use at most.
         unsupported: Kinds of operations that it cannot run, by runtime, beyond those of the runtime.
         vela: How the Vela compiler knows it, where ``ethos-u`` is among its runtimes.
+        folder: Folder of a device file of your own, where its predictor may lie; None for shipped ones.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Device:
     threads: int = 1
     unsupported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     vela: VelaTarget | None = None
+    folder: str | None = None
 
     def __post_init__(self) -> None:
         if self.runtime not in self.runtimes:
@@ -116,7 +119,7 @@ class Device:
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "folder"}
         document = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         document["unsupported"] = {name: list(kinds) for name, kinds in self.unsupported.items()}
         document["vela"] = None if self.vela is None else self.vela.to_json()
@@ -136,7 +139,7 @@ class Device:
         """
         if not is_line(device_id):
             raise ConfigError(f"device file {shown(device_id)}.toml was given; expected a name of one line")
-        known = {field.name for field in fields(cls)} - {"id"}
+        known = {field.name for field in fields(cls)} - {"id", "folder"}
         for name in sorted(document.keys() - known):
             raise ConfigError(f"device '{device_id}': {unknown_name('field', shown(name), known)}")
         for name in ("name", "core", "runtimes", "runtime"):
@@ -162,7 +165,9 @@ class Device:
 def _runtimes(device_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in RUNTIMES.names():
-            raise ConfigError(f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}")
+            raise ConfigError(
+                f"device '{device_id}': {unknown_name('runtime', shown(name), RUNTIMES.names())}"
+            )
     return names
 
 
@@ -186,6 +191,32 @@ def device_ids() -> list[str]:
     return sorted(path.stem for path in shipped("devices").glob("*.toml"))
 
 
+def core_id(core: str) -> str:
+    """Id of a core, under which predictors of all its boards are filed.
+
+    Returns:
+        The core that runs networks, in lower case with dashes and without the mark of a floating point
+        unit: ``cortex-m4`` of ``Cortex-M4F + M0+``.
+    """
+    first = re.split(r" \+ | x\d|, ", core.lower())[0]
+    name = re.sub(r"[^a-z0-9+]+", "-", first).strip("-")
+    return name.removesuffix("f") if name.startswith("cortex-m") else name
+
+
+def device_path(name: str | Path) -> Path:
+    """The TOML file of a device id, or the file that was given.
+
+    Raises:
+        UnknownNameError: No shipped device has that id.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        return path
+    if str(name) not in device_ids():
+        raise unknown_name("device", str(name), device_ids())
+    return shipped("devices") / f"{name}.toml"
+
+
 def load_device(name: str | Path) -> Device:
     """A device by its id, or from a TOML file of your own, whose stem is then its id.
 
@@ -193,11 +224,7 @@ def load_device(name: str | Path) -> Device:
         UnknownNameError: No shipped device has that id.
         ConfigError: The file is missing, not TOML, or lacks a field.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        if str(name) not in device_ids():
-            raise unknown_name("device", str(name), device_ids())
-        path = shipped("devices") / f"{name}.toml"
+    path = device_path(name)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
@@ -213,4 +240,5 @@ def load_device(name: str | Path) -> Device:
         document = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number of thousands of digits
         raise ConfigError(f"device file {path} is not TOML: {error}") from None
-    return Device.from_document(path.stem, document, path.parent)
+    device = Device.from_document(path.stem, document, path.parent)
+    return device if path.parent == shipped("devices") else replace(device, folder=str(path.parent))
