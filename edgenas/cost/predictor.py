@@ -17,7 +17,8 @@ import numpy as np
 
 from edgenas.arch.graph import OpGraph
 from edgenas.cost.fitting import KernelCycles
-from edgenas.cost.kernel_features import NAMES, Floats, network_features, op_features
+from edgenas.cost.kernel_features import Floats
+from edgenas.cost.kernel_sets import MICROCONTROLLER, KernelSet, kernel_set
 from edgenas.cost.types import Cost, CostSource
 from edgenas.errors import ConfigError
 
@@ -70,6 +71,8 @@ class Predictor:
         validation: Errors of networks that were left out, in words and numbers.
         energy: What energy is predicted from, where the device has data.
         measurements: Each measurement of this device, core or runtime, with its source.
+        kernel_set: What is counted of a network (`edgenas.cost.kernel_sets`).
+        threads: Threads that the runtime used.
     """
 
     device: str
@@ -89,6 +92,13 @@ class Predictor:
     validation: Mapping[str, Any]
     energy: Energy | None
     measurements: tuple[Mapping[str, Any], ...]
+    kernel_set: str = MICROCONTROLLER
+    threads: int = 1
+
+    @property
+    def counted(self) -> KernelSet:
+        """What its features count."""
+        return kernel_set(self.kernel_set, self.precision)
 
     def latency_ms(self, counts: Floats, macs: Floats) -> tuple[Floats, Floats]:
         """Milliseconds of networks, and the standard deviation of their logarithm.
@@ -123,6 +133,8 @@ class Predictor:
             **{name: getattr(self, name) for name in _FACTS[:-1]},
             "provenance": list(self.provenance),
             "clock_mhz": self.clock_mhz,
+            "threads": self.threads,
+            "kernel_set": self.kernel_set,
             "noise": _rounded(self.noise),
             "interval": _rounded(self.interval),
             "drops_constants": self.drops_constants,
@@ -132,7 +144,7 @@ class Predictor:
                 "power_mw": _rounded(self.energy.power_mw), "mean_error": _rounded(self.energy.mean_error),
                 "measurements": self.energy.measurements,
             },
-            "features": list(NAMES),
+            "features": list(self.counted.names),
             "log_cycles": [_rounded(value) for value in self.kernels.log_cycles],
             "covariance": [[_rounded(value) for value in row] for row in self.kernels.covariance],
             "measurements": [dict(row) for row in self.measurements],
@@ -164,6 +176,8 @@ class Predictor:
                 validation=dict(document["validation"]),
                 energy=None if document["energy"] is None else Energy(**document["energy"]),
                 measurements=tuple(document["measurements"]),
+                kernel_set=document.get("kernel_set", MICROCONTROLLER),
+                threads=int(document.get("threads", 1)),
             )
         except KeyError as missing:
             raise ConfigError(f"predictor lacks the field {missing}; calibrate anew") from None
@@ -208,6 +222,7 @@ class PredictorSource(CostSource):
         self.static = static
         self.device = predictor.device
         self.runtime = predictor.runtime
+        self.counted = predictor.counted
 
     def estimate(self, graph: OpGraph, *, per_op: bool = False) -> Cost:
         """The cost of a network deployed in the predictor's precision.
@@ -225,13 +240,14 @@ class PredictorSource(CostSource):
             graph: The network as it runs, with the same operations.
         """
         macs = np.array([graph.macs])
-        found, spreads = self.predictor.latency_ms(network_features(graph), macs)
+        found, spreads = self.predictor.latency_ms(self.counted.of_network(graph), macs)
         latency_ms, width = float(found[0]), self.predictor.interval * float(spreads[0])
         energy = self.predictor.energy
         return replace(
             cost,
             precision=self.predictor.precision,
             source="predictor",
+            threads=self.predictor.threads,
             latency_ms=latency_ms,
             latency_low_ms=latency_ms * float(np.exp(-width)),
             latency_high_ms=latency_ms * float(np.exp(width)),
@@ -247,16 +263,18 @@ class PredictorSource(CostSource):
         cycles = np.exp(self.predictor.kernels.log_cycles)
         clock = (self.predictor.clock_mhz or 0.0) * 1e3
         return [
-            float(sum(count * cycles[place] for place, count in op_features(op)) / clock) for op in graph.ops
+            float(sum(count * cycles[place] for place, count in self.counted.of_op(op)) / clock)
+            for op in graph.ops
         ]
 
 
 def _kernels(document: Mapping[str, Any]) -> KernelCycles:
-    if list(document["features"]) != list(NAMES):
+    names = kernel_set(document.get("kernel_set", MICROCONTROLLER), document["precision"]).names
+    if list(document["features"]) != list(names):
         raise ConfigError("the predictor was fitted on other features than this version of edgenas counts")
     log_cycles = np.array(document["log_cycles"], dtype=float)
     covariance = np.array(document["covariance"], dtype=float)
-    size = len(NAMES)
+    size = len(names)
     if log_cycles.shape != (size,) or covariance.shape != (size, size):
         raise ConfigError(f"the predictor has {log_cycles.shape} log_cycles; expected {size} and a square")
     if not (np.isfinite(log_cycles).all() and np.isfinite(covariance).all()):

@@ -16,8 +16,8 @@ FEWEST_DEVICES = 3
 """With fewer known devices there is nothing left to compare when one is left out."""
 MEASURED = 6
 ROUNDS = 3
-GRID = {"neighbour": (0.3, 1.0), "own": (0.01, 0.03, 0.1), "structure": (0.02, 0.1)}
-"""Settings tried; those that do not matter (no structure) are not varied."""
+GRID = {"neighbour": (0.3, 1.0), "own": (0.01, 0.03, 0.1)}
+"""Settings tried, each with each."""
 
 
 def learn_weights(
@@ -42,9 +42,8 @@ def learn_weights(
     """
     if len(names) < FEWEST_DEVICES:
         return PriorWeights()
-    grid = GRID if structure is not None else {name: GRID[name] for name in ("neighbour", "own")}
     tried = [
-        replace(PriorWeights(), **dict(zip(grid, values, strict=True))) for values in product(*grid.values())
+        replace(PriorWeights(), **dict(zip(GRID, values, strict=True))) for values in product(*GRID.values())
     ]
 
     def score(weights: PriorWeights) -> float:
