@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgenas.arch.graph import Shape
 from edgenas.build.onnx_file import Constant, Node
-from edgenas.build.onnx_reader import UNIT, OnnxReader, Value
+from edgenas.build.onnx_reader import UNIT, OnnxReader, Value, in_order
 from edgenas.build.onnx_weighted import LINEAR, Handler, pooled
 from edgenas.build.reading import broadcast
 
@@ -46,8 +46,7 @@ def _with_constant(reader: OnnxReader, node: Node, kind: str, name: str, constan
         shape = reader.graph.shape(value.tensor)
         return reader.append(node, kind, [value], shape, value.axes, constants=constant.elements)
     whole = reader.ordered(node, value, range(1, len(value.shape)))
-    house = out[1:] if out[0] == 1 else out
-    axes = (UNIT, *range(len(house))) if out[0] == 1 else tuple(range(len(house)))
+    house, axes = in_order(out)
     return reader.append(node, kind, [whole], house or (1,), axes, constants=constant.elements)
 
 
@@ -70,8 +69,7 @@ def _of_two(reader: OnnxReader, node: Node, kind: str, left: Value, right: Value
         house, axes = reader.graph.shape(main.tensor), main.axes
     else:
         main, other = (reader.ordered(node, value, range(1, len(value.shape))) for value in (main, other))
-        house = out[1:] if out[0] == 1 else out
-        axes = (UNIT, *range(len(house))) if out[0] == 1 else tuple(range(len(house)))
+        house, axes = in_order(out)
     pair = (main, other) if main is left or other is right else (other, main)
     return reader.append(node, kind, pair, house, axes)
 

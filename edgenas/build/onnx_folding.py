@@ -154,7 +154,7 @@ def _arithmetic(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fol
 
 def _divide(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     whole = first.dtype.kind in "iu" and second.dtype.kind in "iu"
-    return first // second if whole else first / second
+    return np.asarray(first // second if whole else first / second)
 
 
 _PASS_THROUGH = frozenset({"QuantizeLinear", "DequantizeLinear", "Identity", "Cast"})

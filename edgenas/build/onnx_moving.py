@@ -8,7 +8,7 @@ from edgenas.arch.graph import Shape
 from edgenas.build.onnx_elements import aligned, axes_of
 from edgenas.build.onnx_file import MOST_AXES, Node, checked_shape
 from edgenas.build.onnx_folding import resized
-from edgenas.build.onnx_reader import UNIT, OnnxReader, Value, channels_last
+from edgenas.build.onnx_reader import UNIT, OnnxReader, Value, channels_last, in_order
 from edgenas.build.onnx_weighted import Handler
 
 
@@ -89,14 +89,8 @@ def reshaped(reader: OnnxReader, node: Node, value: Value, shape: Shape) -> Valu
         wanted = True
     elif not (is_image and len([size for size in shape if size != 1]) < 2):
         source = reader.ordered(node, value, range(1, len(value.shape)))
-    house, axes = channels_last(shape) if wanted else _in_order(shape)
+    house, axes = channels_last(shape) if wanted else in_order(shape)
     return reader.append(node, "reshape", [source], house, axes)
-
-
-def _in_order(shape: Shape) -> tuple[Shape, tuple[int, ...]]:
-    if len(shape) > 1 and shape[0] == 1:
-        return shape[1:], (UNIT, *range(len(shape) - 1))
-    return shape, tuple(range(len(shape)))
 
 
 def concat(reader: OnnxReader, node: Node) -> Value:
@@ -117,7 +111,7 @@ def concat(reader: OnnxReader, node: Node) -> Value:
     out = (*main.shape[:axis], sum(shape[axis] for shape in shapes), *main.shape[axis + 1 :])
     if main.axes[axis] == UNIT:
         values = [reader.ordered(node, value, range(1, rank)) for value in values]
-        house, axes = _in_order(out)
+        house, axes = in_order(out)
     else:
         values = [main, *(aligned(reader, node, value, main) for value in values[1:])]
         house = _with_sizes(reader, main, {axis: out[axis]})
@@ -140,7 +134,7 @@ def resized_along(reader: OnnxReader, node: Node, kind: str, value: Value, shape
     changed = {axis: size for axis, size in enumerate(shape) if size != value.shape[axis]}
     if any(value.axes[axis] == UNIT for axis in changed):
         whole = reader.ordered(node, value, range(1, len(value.shape)))
-        house, axes = _in_order(shape)
+        house, axes = in_order(shape)
         return reader.append(node, kind, [whole], house, axes)
     return reader.append(node, kind, [value], _with_sizes(reader, value, changed), value.axes)
 
@@ -253,7 +247,7 @@ def gather(reader: OnnxReader, node: Node) -> Value:
             raise reader.refusal(node, f"gathers along axis {axis} of a constant; expected rows")
         rows = reader.ordered(node, value, range(1, len(value.shape)))
         out = (*value.shape, *table.shape[1:])
-        house, axes = _in_order(out)
+        house, axes = in_order(out)
         return reader.append(node, "gather", [rows], house, axes, constants=table.elements)
     value, indices = reader.value(node, 0), reader.constant(node, 1)
     rank = len(value.shape)

@@ -212,6 +212,13 @@ def channels_last(shape: Shape) -> tuple[Shape, tuple[int, ...]]:
     return (*shape[2:], shape[1]), (UNIT, spatial, *range(spatial))
 
 
+def in_order(shape: Shape) -> tuple[Shape, tuple[int, ...]]:
+    """The house's shape and axes of a tensor whose axes keep ONNX's order; a batch of 1 is left out."""
+    if len(shape) > 1 and shape[0] == 1:
+        return shape[1:], (UNIT, *range(len(shape) - 1))
+    return shape, tuple(range(len(shape)))
+
+
 def _follows(value: Value, order: Iterable[int]) -> bool:
     """Whether the elements lie in the order of the given ONNX axes already."""
     places = [value.axes[axis] for axis in order if value.shape[axis] != 1]

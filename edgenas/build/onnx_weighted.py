@@ -8,7 +8,7 @@ from math import prod
 
 from edgenas.arch.graph import Shape, window_output
 from edgenas.build.onnx_file import Node
-from edgenas.build.onnx_reader import UNIT, OnnxReader, Value, channels_last
+from edgenas.build.onnx_reader import UNIT, OnnxReader, Value, channels_last, in_order
 
 Handler = Callable[[OnnxReader, Node], Value]
 LINEAR = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "dense"})
@@ -229,11 +229,9 @@ def product(reader: OnnxReader, node: Node, first: int, second: int) -> Value:
         raise reader.refusal(node, f"multiplies {left} and {shape}; expected matrices that match")
     batch = left[:-2] if len(left) >= len(shape) else shape[:-2]
     out = (*batch, left[-2], shape[-1])
-    house = out[1:] if out[0] == 1 else out
-    written = reader.append(
-        node, "matmul", values, house,
-        (UNIT, *range(len(house))) if out[0] == 1 else tuple(range(len(house))), constants=sum(prod(size) for size in known),
-    )  # fmt: skip
+    house, axes = in_order(out)
+    constants = sum(prod(size) for size in known)
+    written = reader.append(node, "matmul", values, house, axes, constants=constants)
     reader.change(written, in_shape=left[1:] if left[0] == 1 and len(left) > 1 else left)
     return written
 
