@@ -129,7 +129,8 @@ def _show_list(devices: list[dict[str, Any]]) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("id", "core", "MHz", "RAM", "flash", "runtime", "latency"):
         right = heading in ("MHz", "RAM", "flash")
-        table.add_column(heading, no_wrap=heading != "core", justify="right" if right else "left")
+        justify: Any = "right" if right else "left"
+        table.add_column(heading, no_wrap=heading != "core", justify=justify, overflow="fold")
     for entry in devices:
         clock = "" if entry["clock_mhz"] is None else f"{entry['clock_mhz']:g}"
         facts = [escape(entry["id"]), escape(entry["core"]), clock]

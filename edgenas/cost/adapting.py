@@ -7,6 +7,7 @@ is planned by `edgenas.cost.transfer.Posterior`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,11 @@ from edgenas.cost.kernel_features import Floats
 from edgenas.cost.predictor import Predictor
 from edgenas.cost.transfer import COVERAGE, Posterior
 from edgenas.cost.transfer_linear import NOISE_ROWS, Conditioned, Gaussian
+
+MOST = 50
+"""Further measurements beyond which none are planned."""
+FEWEST_RESIDUALS = 3
+"""Networks left out below which the noise is taken from known devices alone."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,12 @@ def adapted(prior: Predictor, measured: Measurements) -> Predictor:
     kernels = conditioned(prior.kernels, measured.counts, _cycles(prior, measured), NOISE)
     count = len(measured.names)
     squares = sum(residual**2 for residual in left_out(prior, measured)[1])
-    noise = NOISE * float(np.sqrt((NOISE_ROWS + squares) / (NOISE_ROWS + count)))
     low, high = int(measured.macs.min()), int(measured.macs.max())
     return replace(
         prior,
         kernels=kernels,
-        noise=noise,
-        interval=float(student_t.ppf((1 + COVERAGE) / 2, NOISE_ROWS + count)),
+        noise=_noise(squares, count),
+        interval=prior.interval * _reach(count) / _reach(np.inf),
         macs=(min(low, prior.macs[0]), max(high, prior.macs[1])),
     )
 
@@ -124,17 +129,57 @@ def half_widths(predictor: Predictor, counts: Floats, macs: Floats) -> Floats:
     return widths
 
 
-def planner(predictor: Predictor, measured: int) -> Posterior:
+def planner(predictor: Predictor, measured: int, noise: float | None = None) -> Posterior:
     """What `edgenas.cost.transfer` plans measurements with: the kernels, linear around what is expected.
 
     Args:
         measured: How many networks the predictor has learned from on its device.
+        noise: What to take for the predictor's noise.
     """
     mean = np.exp(predictor.kernels.log_cycles)
-    covariance = predictor.kernels.covariance * np.outer(mean, mean)
-    belief = Conditioned(Gaussian.of(mean, covariance), predictor.noise, np.ones(measured), 0.0)
+    scale = predictor.interval / _reach(measured)  # its intervals shall be those of the predictor
+    covariance = scale**2 * predictor.kernels.covariance * np.outer(mean, mean)
+    spread = scale * (predictor.noise if noise is None else noise)
+    belief = Conditioned(Gaussian.of(mean, covariance), spread, np.ones(measured), 0.0)
     scale_ms = 1 / ((predictor.clock_mhz or 1.0) * 1e3)
     return Posterior((predictor.device,), (belief,), np.ones(1), scale_ms, measured)
+
+
+def measurements_needed(
+    predictor: Predictor, residuals: Sequence[float], counts: Floats, width: float
+) -> int | None:
+    """How many more measurements bring nine in ten intervals of some networks under a width.
+
+    They are planned as `planner` does, and are taken to leave residuals like those so far: where the
+    features tell networks apart better than on the devices known before, the noise shrinks.
+
+    Args:
+        residuals: Of the networks measured so far, each left out, in standard deviations.
+        counts: Features of the networks whose latency is wanted, one a row.
+        width: Half of the interval as a share of the latency.
+
+    Returns:
+        The number, or None when `MOST` are not enough.
+    """
+    count = len(residuals)
+    mean_square = float(np.mean(np.square(residuals))) if count >= FEWEST_RESIDUALS else 1.0
+    like_these = np.tile(counts, (-(-MOST // len(counts)), 1))
+    for more in range(MOST + 1):
+        plan = planner(predictor, count, _noise(mean_square * (count + more), count + more))
+        found = plan.measurements_needed(like_these, counts, width, more)
+        if found is not None:
+            return more
+    return None
+
+
+def _noise(squares: float, count: int) -> float:
+    """Noise of a device from squared residuals in standard deviations, and what was known before."""
+    return NOISE * float(np.sqrt((NOISE_ROWS + squares) / (NOISE_ROWS + count)))
+
+
+def _reach(count: float) -> float:
+    """Standard deviations that hold nine in ten where the noise is known from so many measurements."""
+    return float(student_t.ppf((1 + COVERAGE) / 2, NOISE_ROWS + count))
 
 
 def _cycles(predictor: Predictor, measured: Measurements) -> Floats:

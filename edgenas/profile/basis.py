@@ -65,11 +65,8 @@ def latency_basis(device: Device, runtime: str) -> Basis:
 
 def _places(device: Device, runtime: str) -> list[Path]:
     """Where a table or predictor may lie: the device's own, else of all boards of its core."""
-    own = [
-        path.with_name(f"{path.stem}{precision}.json")
-        for path in filed_places(device, runtime)
-        for precision in PRECISIONS
-    ]
+    filed = [table_path(device.id, runtime)] if device.folder is None else filed_places(device, runtime)
+    own = [path.with_name(f"{path.stem}{precision}.json") for path in filed for precision in PRECISIONS]
     family = [table_path(core_id(device.core), runtime)] if device.clock_mhz is not None else []
     return own + family
 
@@ -78,11 +75,8 @@ def _of_document(document: dict[str, Any]) -> Basis:
     if "ops_us" in document:
         machine = document.get("machine")
         cpu = machine.get("cpu") if isinstance(machine, dict) else None
-        return Basis(
-            "measured",
-            f"{len(document['ops_us'])} operations swept on {document.get('date')}, "
-            f"{cpu or 'unknown machine'}",
-        )
+        count, day = len(document["ops_us"]), document.get("date")
+        return Basis("measured", f"{count} operations swept on {day}, {cpu or 'unknown machine'}")
     if document.get("basis") == MINE:
         return Basis("measured", str(document.get("how")))
     return Basis("public", "; ".join(_lines(document)) or "its file names no source")

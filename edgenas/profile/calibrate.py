@@ -21,6 +21,7 @@ from edgenas.cost.adapting import (
     evidence,
     half_widths,
     left_out,
+    measurements_needed,
     planner,
     widened,
 )
@@ -99,7 +100,7 @@ def calibrate(
     best = max(range(len(known)), key=lambda place: evidence(priors[place], measured))
     nearest = f"{known[best].device}/{known[best].runtime}"
     start = replace(known[best], clock_mhz=known[best].clock_mhz or device.clock_mhz)
-    after = left_out(priors[best], measured)[0]
+    after, residuals = left_out(priors[best], measured)
     predictor = _described(adapted(priors[best], measured), nearest, measured, after)
     counts, macs = _counted(pool) if pool else (measured.counts, measured.macs)
     count = len(measured.names)
@@ -109,7 +110,7 @@ def calibrate(
         tuple(errors(replace(start, clock_mhz=device.clock_mhz), measured)),
         tuple(after),
         float(np.median(half_widths(predictor, counts, macs))),
-        planner(predictor, count).measurements_needed(_often(counts), counts, WANTED),
+        measurements_needed(predictor, residuals, counts, WANTED),
         count,
     )
 
@@ -203,11 +204,6 @@ def _counted(graphs: Sequence[OpGraph]) -> tuple[Floats, Floats]:
         np.array([network_features(graph) for graph in graphs]),
         np.array([graph.macs for graph in graphs], dtype=float),
     )
-
-
-def _often(counts: Floats) -> Floats:
-    """Candidates enough for 50 measurements: further networks like those of the pool."""
-    return np.tile(counts, (-(-50 // len(counts)), 1))
 
 
 def _write(path: Path, text: str) -> None:

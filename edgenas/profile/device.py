@@ -177,8 +177,8 @@ def _unsupported(device_id: str, document: Mapping[str, Any]) -> dict[str, tuple
     for name in entries:
         if name not in document["runtimes"]:
             raise ConfigError(
-                f"device '{device_id}' lists unsupported operations of runtime '{shown(name)}'; expected one of its "
-                f"runtimes: {', '.join(document['runtimes'])}"
+                f"device '{device_id}' lists unsupported operations of runtime '{shown(name)}'; expected one "
+                f"of its runtimes: {', '.join(document['runtimes'])}"
             )
         for kind in texts(what, entries, name):
             if kind not in OP_KINDS:

@@ -7,7 +7,6 @@ from typing import Any
 
 from edgenas.errors import ConfigError
 
-
 LONGEST_SHOWN = 80
 
 

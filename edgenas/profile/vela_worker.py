@@ -26,18 +26,18 @@ class Compiler:
     """
 
     def __init__(self, target: dict[str, Any]) -> None:
-        from ethosu import regor
-        from ethosu.vela.architecture_features import CONFIG_FILES_PATH, ArchitectureFeatures
+        from ethosu import regor  # type: ignore[import-untyped]
+        from ethosu.vela import architecture_features as known  # type: ignore[import-untyped]
 
-        config = target["config"] or str(Path(CONFIG_FILES_PATH) / "Arm" / "vela.ini")
+        config = target["config"] or str(Path(known.CONFIG_FILES_PATH) / "Arm" / "vela.ini")
         if not Path(config).is_file():
             raise FileNotFoundError(f"there is no Vela configuration {config}")
-        features = ArchitectureFeatures(
+        features = known.ArchitectureFeatures(
             vela_config_files=[config],
             system_config=target["system_config"],
             accelerator_config=target["accelerator"],
             memory_mode=target["memory_mode"],
-            max_blockdep=ArchitectureFeatures.MAX_BLOCKDEP,
+            max_blockdep=known.ArchitectureFeatures.MAX_BLOCKDEP,
             verbose_config=False,
             arena_cache_size=None,
         )
@@ -52,7 +52,7 @@ class Compiler:
         self.scheduler = f"optimize=Performance\narena_size_limit={features.arena_cache_size}\n"
 
     def compile(self, model: bytes, details: bool) -> dict[str, Any]:
-        """What Vela says of a model: cycles, bytes, operations left to the CPU; with details, by operation."""
+        """What Vela says of a model: seconds, bytes, and by operation if asked or if one stays on the CPU."""
         database = "enable_db=true\n" if details else ""
         options = (
             f"\n[compiler]\n{database}output_format=TFLite\ncop_format=COP1\n\n"
@@ -75,14 +75,17 @@ class Compiler:
 
 def _operators(database: Any, clock_hz: float) -> list[tuple[int, str, float, bool]]:
     """(position in the file, Vela's name, seconds, whether it stays on the CPU) of each operator."""
-    found = {
-        row["id"]: [int(row["ext_key"]), row["operator"], 0.0, False] for row in _rows(database, "source")
-    }
+    seconds: dict[str, float] = {}
+    on_cpu = set()
     for row in _rows(database, "perf"):
-        if operator := found.get(row["source_id"]):
-            operator[2] += float(row["op_cycles"]) / clock_hz
-            operator[3] = operator[3] or row["operator"] == "Passthrough"
-    return [(int(place), str(name), float(s), bool(cpu)) for place, name, s, cpu in found.values()]
+        key = row["source_id"]
+        seconds[key] = seconds.get(key, 0.0) + float(row["op_cycles"]) / clock_hz
+        if row["operator"] == "Passthrough":
+            on_cpu.add(key)
+    return [
+        (int(row["ext_key"]), row["operator"], seconds.get(row["id"], 0.0), row["id"] in on_cpu)
+        for row in _rows(database, "source")
+    ]
 
 
 def _rows(database: Any, name: str) -> list[dict[str, str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgenas.arch.graph import GraphBuilder
+from edgenas.arch.graph import OP_KINDS, GraphBuilder
 from edgenas.arch.space import SPACES
 from edgenas.cli import devices, estimate
 from edgenas.cli.main import main
@@ -62,7 +63,11 @@ def test_every_shipped_device_states_a_source_for_every_figure(device_id: str) -
     device = load_device(device_id)
     assert device.id == device_id == device_id.lower()
     said = " ".join(device.sources).lower()
-    for figure, word in ((device.ram_bytes, "ram"), (device.flash_bytes, "flash"), (device.clock_mhz, "clock")):
+    for figure, word in (
+        (device.ram_bytes, "ram"),
+        (device.flash_bytes, "flash"),
+        (device.clock_mhz, "clock"),
+    ):
         assert (figure is None) or word in said
     if set(device.runtimes) & {"tflite-micro", "tflite-micro-cmsis-nn"}:
         assert device.ram_bytes and device.clock_mhz
@@ -72,8 +77,9 @@ def test_every_shipped_device_states_a_source_for_every_figure(device_id: str) -
 def test_at_least_25_targets_of_all_kinds_are_shipped() -> None:
     ids = set(device_ids())
     assert len(ids) >= 25
-    asked = """nucleo-l4r5zi nucleo-h7a3zi-q nucleo-u575zi-q stm32h747i-disco stm32f746g-disco stm32f769i-disco
-        nucleo-h743zi nrf5340-dk esp32 esp32-s3 raspberry-pi-pico raspberry-pi-pico-2 teensy-4.0
+    asked = """nucleo-l4r5zi nucleo-h7a3zi-q nucleo-u575zi-q stm32h747i-disco stm32f746g-disco
+        stm32f769i-disco nucleo-h743zi nrf5340-dk esp32 esp32-s3 raspberry-pi-pico raspberry-pi-pico-2
+        teensy-4.0
         arduino-nano-33-ble ethos-u55-64 ethos-u55-128 ethos-u55-256 ethos-u65-256 ethos-u65-512 ethos-u85-512
         pixel-2 pixel-3 galaxy-a50 galaxy-s7 raspberry-pi-3 raspberry-pi-4 raspberry-pi-5 firefly-rk3399
         odroid-n2-plus stm32mp157f-dk2 host"""
@@ -166,7 +172,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load_device(tmp_path / "folder.toml")
 
 
-@pytest.mark.parametrize("name", ["my board.toml", "it's.toml", '"quoted".toml', "a;touch b.toml", "$(id).toml"])
+@pytest.mark.parametrize(
+    "name", ["my board.toml", "it's.toml", '"quoted".toml', "a;touch b.toml", "$(id).toml"]
+)
 def test_names_with_spaces_quotes_and_semicolons_are_only_names(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,7 +190,19 @@ def test_names_with_spaces_quotes_and_semicolons_are_only_names(
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     """A device file with one to four changes: bytes, lines, values, halves."""
-    values = [b"3", b"-1", b"nan", b"true", b"[]", b"{}", b'""', b"[[1]]", b"1979-05-27", b'"\\u0000"', b"'x'"]
+    values = [
+        b"3",
+        b"-1",
+        b"nan",
+        b"true",
+        b"[]",
+        b"{}",
+        b'""',
+        b"[[1]]",
+        b"1979-05-27",
+        b'"\\u0000"',
+        b"'x'",
+    ]
     for _ in range(rng.integers(1, 5)):
         place = int(rng.integers(len(content) + 1))
         change = rng.integers(6)
@@ -239,7 +259,7 @@ def test_a_device_file_may_take_operations_away(tmp_path: Path, capsys: pytest.C
     path = written(tmp_path, GOOD + '\n[unsupported]\ntflite-micro = ["depthwise_conv2d"]\n')
     device = load_device(path)
     space = SPACES.get("micro")((16, 16, 1), 4)
-    with pytest.raises(UnsupportedError, match="depthwise_conv2d.*another device"):
+    with pytest.raises(UnsupportedError, match=r"depthwise_conv2d.*another device"):
         device.check_space(space)
     spec = next(spec for spec in space.enumerate() if "depthwise" in str(spec.graph().ops))
     (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
@@ -297,13 +317,24 @@ def test_one_device_is_shown_with_everything(capsys: pytest.CaptureFixture[str])
 def test_the_basis_is_read_off_the_table_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, kind: str, note: str
 ) -> None:
-    monkeypatch.setattr("edgenas.profile.basis.table_path", lambda device, runtime: tmp_path / f"{runtime}.json")
+    monkeypatch.setattr(
+        "edgenas.profile.basis.table_path", lambda device, runtime: tmp_path / f"{runtime}.json"
+    )
     device = load_device("nucleo-h743zi")
     assert latency_basis(device, "x-cube-ai").kind == "static"
     written(tmp_path, content, "x-cube-ai.json")
     assert latency_basis(device, "x-cube-ai").kind == kind
     assert note in latency_basis(device, "x-cube-ai").note
     assert latency_basis(device, "tflite-micro").kind == "static"
+
+
+def test_the_files_in_the_guide_are_read() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        assert Device.from_document("mine", tomllib.loads(block)).runtime in block
+    assert all(f"`{name}`" in guide for name in (*RUNTIMES.names(), *OP_KINDS, *WORDS))
 
 
 def test_every_runtime_of_a_device_is_known() -> None:
