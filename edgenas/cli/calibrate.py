@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     device = load_device(name)
     runtime = checked_runtime(device, args.runtime)
     living = stage.drops_constants(runtime)
-    measured = stage.measurements(read_measurements(args.measurements, living))
+    measured = stage.measurements(read_measurements(args.measurements, living), stage.kernels_of(runtime))
     specs = stage.candidates(_space(args)) if args.space else []
     graphs = [spec.graph() for spec in specs]
     found = stage.calibrate(device, runtime, measured, graphs)

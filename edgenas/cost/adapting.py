@@ -58,7 +58,9 @@ def widened(known: Predictor, device: str, core: str, runtime: str, clock_mhz: f
         levels += ["core", "core and runtime"]
     if known.runtime != runtime:
         levels += ["runtime", "release"]
-    covariance = known.kernels.covariance + (spread_covariance(levels) if levels else 0.0)
+    covariance = known.kernels.covariance + (
+        spread_covariance(levels, len(known.kernels.log_cycles)) if levels else 0.0
+    )
     return replace(
         known,
         device=device,

@@ -133,7 +133,7 @@ class HierarchicalFit:
         place = self._map(target)
         cross = place @ self._known.T
         unseen = [level[0] for level in target.levels() if level not in self._places]
-        known = place @ place.T + spread_covariance(unseen)
+        known = place @ place.T + spread_covariance(unseen, len(self.mean))
         covariance = known - cross @ np.linalg.solve(self._gram, cross.T)
         return KernelCycles(self.mean + place @ self._weights, covariance)
 
@@ -179,9 +179,8 @@ class HierarchicalFit:
         return design
 
 
-def spread_covariance(levels: Sequence[str]) -> Floats:
-    """Covariance that a deviation of each of some `LEVELS` adds to the log cycles of the kernels."""
-    kernels = len(prior()[0])
+def spread_covariance(levels: Sequence[str], kernels: int) -> Floats:
+    """Covariance that a deviation of each of some `LEVELS` adds to the log cycles of so many kernels."""
     total = np.zeros((kernels, kernels))
     for level in levels:
         shared, own = _SPREADS[level]

@@ -25,13 +25,16 @@ from edgenas.cost.adapting import (
     planner,
     widened,
 )
-from edgenas.cost.kernel_features import Floats, network_features
+from edgenas.cost.kernel_features import Floats
+from edgenas.cost.kernel_sets import APPLICATION, MICROCONTROLLER, KernelSet, kernel_set
 from edgenas.cost.predictor import MINE, Predictor
 from edgenas.errors import ConfigError
 from edgenas.profile.device import Device, core_id
+from edgenas.profile.runtimes import RUNTIMES
 from edgenas.profile.sources import read_filed
 from edgenas.resources import shipped
 
+PRECISION = "int8"
 WANTED = 0.10
 """Half of the interval that a calibration works towards, as a share of the latency."""
 POOL = 200
@@ -62,12 +65,23 @@ class Calibration:
     measured: int
 
 
-def measurements(networks: Sequence[tuple[str, OpGraph, float]]) -> Measurements:
+def kernels_of(runtime: str) -> KernelSet:
+    """What is counted of int8 networks that run with a runtime: runtimes with threads are of large cores."""
+    return kernel_set(_set_of(runtime), PRECISION)
+
+
+def measurements(
+    networks: Sequence[tuple[str, OpGraph, float]], kernels: KernelSet | None = None
+) -> Measurements:
     """From (name, graph, milliseconds) to what a calibration learns from.
+
+    Args:
+        kernels: What is counted, see `kernels_of`; None counts as for microcontrollers.
 
     Raises:
         ConfigError: There is none, or a latency is not above 0.
     """
+    kernels = kernels or kernel_set(MICROCONTROLLER, PRECISION)
     if not networks:
         raise ConfigError("no measurement was given; expected one row for each measured network")
     for name, _, latency_ms in networks:
@@ -75,7 +89,7 @@ def measurements(networks: Sequence[tuple[str, OpGraph, float]]) -> Measurements
             raise ConfigError(f"network '{name}' has {latency_ms} milliseconds; expected a number above 0")
     return Measurements(
         tuple(name for name, _, _ in networks),
-        *_counted([graph for _, graph, _ in networks]),
+        *_counted([graph for _, graph, _ in networks], kernels),
         np.array([latency_ms for _, _, latency_ms in networks]),
     )
 
@@ -102,7 +116,7 @@ def calibrate(
     start = replace(known[best], clock_mhz=known[best].clock_mhz or device.clock_mhz)
     after, residuals = left_out(priors[best], measured)
     predictor = _described(adapted(priors[best], measured), nearest, measured, after)
-    counts, macs = _counted(pool) if pool else (measured.counts, measured.macs)
+    counts, macs = _counted(pool, predictor.counted) if pool else (measured.counts, measured.macs)
     count = len(measured.names)
     return Calibration(
         predictor,
@@ -116,15 +130,15 @@ def calibrate(
 
 
 def known_predictors(runtime: str) -> list[Predictor]:
-    """Shipped predictors with the runtime; all of them where none has it.
+    """Shipped int8 predictors with the runtime; all of the same kind of core where none has it.
 
     Raises:
-        ConfigError: None is shipped at all.
+        ConfigError: None of that kind is shipped.
     """
-    found = []
+    kind, found = _set_of(runtime), []
     for path in sorted(shipped("latency_tables").glob("*/*.json")):
         filed = read_filed(path)
-        if isinstance(filed, Predictor):
+        if isinstance(filed, Predictor) and (filed.kernel_set, filed.precision) == (kind, PRECISION):
             found.append(filed)
     if not found:
         raise ConfigError("no predictor is installed to start from; install edgenas with its latency_tables")
@@ -145,7 +159,7 @@ def candidates(space: SearchSpace, seed: int = 0) -> list[ArchSpec]:
 
 def propose(calibration: Calibration, graphs: Sequence[OpGraph], count: int) -> list[int]:
     """Places of the networks whose measurement narrows the others' intervals most, best first."""
-    counts, _ = _counted(graphs)
+    counts, _ = _counted(graphs, calibration.predictor.counted)
     return planner(calibration.predictor, calibration.measured).next_measurements(counts, count)
 
 
@@ -199,9 +213,13 @@ def _described(
     )
 
 
-def _counted(graphs: Sequence[OpGraph]) -> tuple[Floats, Floats]:
+def _set_of(runtime: str) -> str:
+    return APPLICATION if RUNTIMES.get(runtime).threaded else MICROCONTROLLER
+
+
+def _counted(graphs: Sequence[OpGraph], kernels: KernelSet) -> tuple[Floats, Floats]:
     return (
-        np.array([network_features(graph) for graph in graphs]),
+        np.array([kernels.of_network(graph) for graph in graphs]),
         np.array([graph.macs for graph in graphs], dtype=float),
     )
 
