@@ -118,6 +118,7 @@ def families_section(rows: Sequence[Row], unknown: int) -> dict[str, Any]:
         if group:
             print(f"{name}: {pooled(group)}")
     pools = {name: pooled(group) for name, group in summary.items()}
+    found = [{name: value for name, value in row.items() if name != "errors"} for row in found]
     return {"settings": found, "unknown_networks": unknown, "pooled": pools}
 
 
