@@ -22,6 +22,7 @@ import numpy as np
 from phones_boards import family_out, settings
 from phones_data import Row, hosted, single_board, xnnpack
 from phones_fbnet import FIT, MEASURED, fit_rows, read_devices, transfer_rows
+from phones_ncnn import read_rows as ncnn
 
 from edgenas.environment import machine, versions
 
@@ -49,6 +50,7 @@ def main() -> None:
             xnnpack(args.reference / "xnnpack_mobilenet.csv"),
         ):
             rows, unknown = rows + found, unknown + missed
+        rows += ncnn(args.reference / "ncnn_bench")[0]
     document = {
         "benchmark": "phones",
         "date": date.today().isoformat(),
@@ -95,18 +97,29 @@ def families_section(rows: Sequence[Row], unknown: int) -> dict[str, Any]:
         print(f"\nFamilies left out ({len(rows)} rows; {unknown} of networks that are not rebuilt)")
         print(f"{'within 10 %':>12} {'per MAC':>8} {'error':>7} {'worst':>7} {'networks':>9}  setting")
     for row in judged:
+        if ", ncnn, " in row["setting"]:
+            continue
         print(
             f"{row['within_10_percent']:>12.1%} {row['constant_per_mac_within_10_percent']:>8.1%} "
             f"{row['mean_error']:>7.1%} {row['worst_error']:>7.0%} {row['networks']:>9}  "
             f"{row['setting']}, {row['precision']}"
         )
     for row in found:
-        if "too_few" in row:
+        if "too_few" in row and ", ncnn, " not in row["setting"]:
             print(f"{'too few':>12} {row['networks']:>35}  {row['setting']}, {row['precision']}")
-    summary = {"raspberry_pi_4": pooled([row for row in judged if "Raspberry Pi 4" in row["setting"]])}
-    if summary["raspberry_pi_4"]:
-        print(f"Raspberry Pi 4, all settings: {summary['raspberry_pi_4']}")
-    return {"settings": found, "unknown_networks": unknown, **summary}
+    summary = {
+        "Raspberry Pi 4, LiteRT and Arm NN": [
+            r for r in judged if "Raspberry Pi 4" in r["setting"] and ", ncnn, " not in r["setting"]
+        ],
+        "all settings with LiteRT and Arm NN": [r for r in judged if ", ncnn, " not in r["setting"]],
+        "all settings with ncnn": [r for r in judged if ", ncnn, " in r["setting"]],
+    }
+    for name, group in summary.items():
+        if group:
+            print(f"{name}: {pooled(group)}")
+    pools = {name: pooled(group) for name, group in summary.items()}
+    found = [{name: value for name, value in row.items() if name != "errors"} for row in found]
+    return {"settings": found, "unknown_networks": unknown, "pooled": pools}
 
 
 def pooled(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

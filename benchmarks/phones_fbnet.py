@@ -26,7 +26,7 @@ STAGES = ((16, 1, 1), (24, 4, 1), (32, 4, 2), (64, 4, 2), (112, 4, 1), (184, 4, 
 """(channels, positions, stride of the first) of each stage."""
 POSITIONS = sum(count for _, count, _ in STAGES)
 FIT, MEASURED, POOL, TYPICAL, KNOWN = 500, 10, 1000, 300, 2000
-SMALLEST_NOISE = 0.01
+SMALLEST_NOISE = 0.02
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ python benchmarks/phones_files.py --reference DIR --out latency_tables
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from phones_data import Row, hosted, single_board, xnnpack
+from phones_ncnn import read_rows
 
 from edgenas.cost.kernel_sets import APPLICATION, kernel_set
 from edgenas.cost.predictor import PUBLIC, Predictor
@@ -28,7 +30,8 @@ FEWEST_FOR_FAMILIES = 3
 MANY = 8
 
 KRAI = "MLPerf Inference v1.0 to v2.0, edge, single stream, submissions of Krai"
-P50, MIN, PUBLISHED = "p50_ms", "min_ms", "as published"
+P50, MIN, PUBLISHED, LOOP = "p50_ms", "min_ms", "as published", "shortest of its loops"
+NCNN = "github.com/Tencent/ncnn, benchmark/README.md @a4d2ea1d, BSD-3-Clause, sent in by users"
 HOSTED = "TensorFlow Lite hosted models, Pixel 3, CPU with 4 threads"
 XNNPACK = "github.com/google/XNNPACK, README, latencies of MobileNets"
 
@@ -38,12 +41,12 @@ class Setting:
     """Rows that become one file.
 
     Attributes:
-        starts: How the rows' setting starts.
+        starts: How the rows' setting starts, a regular expression where it is ncnn's.
         device: Device id.
         runtime: Runtime id.
         release: The runtime's version and kernels.
         clock_mhz: Clock while it was measured, as its collection has it or else the device file.
-        threads: Cores that the runtime could use; the collections do not state its threads, but for one.
+        threads: Threads, where the collection states none the cores that the runtime could use.
         statistic: What the latencies are.
         source: The collection.
     """
@@ -58,16 +61,32 @@ class Setting:
     source: str
 
 
+_GOOGLE, _PI_3 = "XNNPACK of 2020-03-27", "XNNPACK of 2022-02-08"
+_ANDROID_10 = "TensorFlow Lite, Android 10"
+_NCNN = "ncnn, version not stated"
 SETTINGS = (
     Setting("rpi4-tflite-v2.7.1", "raspberry-pi-4", "litert", "TFLite 2.7.1, ruy", 1800, 4, P50, KRAI),
     Setting("rpi4-armnn-v21.11", "raspberry-pi-4", "armnn", "21.11, Neon", 1800, 4, P50, KRAI),
     Setting("firefly-tflite-v2.5.0", "firefly-rk3399", "litert", "TFLite 2.5.0, ruy", 1800, 6, MIN, KRAI),
     Setting("firefly-armnn-v21.02-neon", "firefly-rk3399", "armnn", "21.02, Neon", 1800, 6, MIN, KRAI),
-    Setting("Pixel 3 (Android 10)", "pixel-3", "litert", "TensorFlow Lite, Android 10", None, 4, PUBLISHED, HOSTED),
-    Setting("Pixel, XNNPACK, 1 ", "pixel", "litert", "XNNPACK of 2020-03-27", None, 1, PUBLISHED, XNNPACK),
-    Setting("Pixel 2, XNNPACK, 1 ", "pixel-2", "litert", "XNNPACK of 2020-03-27", None, 1, PUBLISHED, XNNPACK),
-    Setting("Pixel 3a, XNNPACK, 1 ", "pixel-3a", "litert", "XNNPACK of 2020-03-27", None, 1, PUBLISHED, XNNPACK),
-    Setting("RPi 3+ (", "raspberry-pi-3", "litert", "XNNPACK of 2022-02-08", None, 4, PUBLISHED, XNNPACK),
+    Setting("Pixel 3 (Android 10)", "pixel-3", "litert", _ANDROID_10, None, 4, PUBLISHED, HOSTED),
+    Setting("Pixel, XNNPACK, 1 ", "pixel", "litert", _GOOGLE, None, 1, PUBLISHED, XNNPACK),
+    Setting("Pixel 2, XNNPACK, 1 ", "pixel-2", "litert", _GOOGLE, None, 1, PUBLISHED, XNNPACK),
+    Setting("Pixel 3a, XNNPACK, 1 ", "pixel-3a", "litert", _GOOGLE, None, 1, PUBLISHED, XNNPACK),
+    Setting("RPi 3+ (", "raspberry-pi-3", "litert", _PI_3, None, 4, PUBLISHED, XNNPACK),
+    *(
+        Setting(starts, device, "ncnn", _NCNN, clock, threads, LOOP, NCNN)
+        for starts, device, clock, threads in (
+            (r"Raspberry Pi 3 Model B\+ .* 4 threads on all", "raspberry-pi-3", 1400, 4),
+            ("Raspberry Pi 4 Model B .* 4 threads on all", "raspberry-pi-4", 1800, 4),
+            ("Raspberry Pi 5 Broadcom BCM2712, Cortex-A76.* 4 threads on all", "raspberry-pi-5", 2400, 4),
+            ("Raspberry Pi Zero 2 W .* 4 threads on all", "raspberry-pi-zero-2-w", 1000, 4),
+            ("Khadas VIM3.* 4 threads on big", "khadas-vim3", 2200, 4),
+            ("OrangePi4 LTS.* 2 threads on big", "orange-pi-4-lts", 1800, 2),
+            ("OrangePi5, .* 4 threads on big", "orange-pi-5", 2400, 4),
+            ("NVIDIA Jetson Nano, .* 4 threads on all", "jetson-nano", None, 4),
+        )
+    ),
 )  # fmt: skip
 
 
@@ -82,10 +101,12 @@ def main() -> None:
     }
     others = hosted(args.reference / "pixel3_hosted_models.csv")[0]
     others += xnnpack(args.reference / "xnnpack_mobilenet.csv")[0]
+    others += read_rows(args.reference / "ncnn_bench")[0]
     for setting in SETTINGS:
         rows = boards.get(setting.statistic, others)
+        starts = setting.starts if setting.source == NCNN else re.escape(setting.starts)
         for precision in ("int8", "float32"):
-            mine = [r for r in rows if r.setting.startswith(setting.starts) and r.precision == precision]
+            mine = [r for r in rows if re.match(starts, r.setting) and r.precision == precision]
             if mine:
                 write(setting, mine, args.out)
 
@@ -122,8 +143,8 @@ def predictor(setting: Setting, rows: Sequence[Row], left_out: LeftOut, what: st
     return Predictor(
         setting.device, core_id(device.core), setting.runtime, setting.release, precision, PUBLIC,
         f"fitted on {len(rows)} networks of {len({row.family for row in rows})} families, on up to "
-        f"{setting.threads} cores, {setting.statistic}", (setting.source,), float(clock), fit.kernels, fit.noise,
-        left_out.interval, False, (min(macs), max(macs)), validation(left_out, what), None,
+        f"{setting.threads} cores, {setting.statistic}", (setting.source,), float(clock), fit.kernels,
+        fit.noise, left_out.interval, False, (min(macs), max(macs)), validation(left_out, what), None,
         tuple(map(described, rows)), APPLICATION, setting.threads,
     )  # fmt: skip
 

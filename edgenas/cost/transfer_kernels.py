@@ -2,9 +2,9 @@
 
 The features follow how ruy, XNNPACK and Arm NN run an operation on a Cortex-A: a convolution is a matrix
 product in tiles of 8x8 outputs, whose sides and depth are padded; a convolution of a larger window first
-gathers its windows; weights are packed or streamed, at a higher price where they do not fit the cache; a
-fully connected layer is bound by reading its weights; depthwise convolutions and elementwise operations by
-the elements they touch; every operation pays for waking the threads.
+gathers its windows, or transforms them (Winograd); weights are packed or streamed, at a higher price where
+they do not fit the cache; a fully connected layer is bound by reading its weights; depthwise convolutions and
+elementwise operations by the elements they touch; every operation pays for waking the threads.
 
 The prior costs are rough figures for four Cortex-A72 cores at 1.5 GHz, from counting the instructions of such
 loops (four float or eight int8 MACs a cycle and core, about 4 GB/s of memory) and from how the first networks
@@ -65,6 +65,7 @@ CORE_FEATURES = (
     CoreFeature(
         "window_mac", 0.1, 0.04, 0.5, "MACs of convolutions of larger windows, padded to whole tiles"
     ),
+    CoreFeature("unit_window_mac", 0.05, 0.03, 0.5, "MACs of 3x3 convolutions of stride 1, padded"),
     CoreFeature("gathered", 6, 1, 0.7, "elements gathered from windows"),
     CoreFeature("window_out", 1, 0.5, 0.7, "outputs of convolutions of larger windows"),
     CoreFeature("depthwise_mac", 0.4, 0.15, 0.4, "MACs of depthwise convolutions of up to 3x3"),
@@ -172,8 +173,12 @@ def _product(op: Op, precision: str) -> dict[str, float]:
     tiles = _up(positions, TILE) * _up(channels // groups, TILE) * groups
     macs = tiles * _up(depth, DEPTH_STEP[precision])
     if prod(op.kernel) > 1:
-        gathered = positions * prod(op.kernel) * op.in_shape[-1]
-        return {"window_mac": macs, "gathered": gathered, "window_out": prod(op.out_shape)}
+        unit = op.kernel == (3, 3) and op.stride == (1, 1) and op.kind == "conv2d"
+        return {
+            "unit_window_mac" if unit else "window_mac": macs,
+            "gathered": positions * prod(op.kernel) * op.in_shape[-1],
+            "window_out": prod(op.out_shape),
+        }
     return {
         "product_mac": macs,
         "product_out": prod(op.out_shape),

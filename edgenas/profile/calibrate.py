@@ -26,10 +26,11 @@ from edgenas.cost.adapting import (
     widened,
 )
 from edgenas.cost.kernel_features import Floats
-from edgenas.cost.kernel_sets import KernelSet
+from edgenas.cost.kernel_sets import APPLICATION, MICROCONTROLLER, KernelSet
 from edgenas.cost.predictor import MINE, Predictor
 from edgenas.errors import ConfigError
 from edgenas.profile.device import Device, core_id
+from edgenas.profile.runtimes import RUNTIMES
 from edgenas.profile.sources import read_filed
 from edgenas.resources import shipped
 
@@ -126,15 +127,16 @@ def calibrate(
 
 
 def known_predictors(runtime: str) -> list[Predictor]:
-    """Shipped predictors of int8 networks with the runtime; with any runtime where none has it.
+    """Shipped predictors of int8 networks with the runtime; all of the same kind of core where none has it.
 
     Raises:
-        ConfigError: None is shipped at all.
+        ConfigError: None of that kind is shipped.
     """
+    kind = APPLICATION if RUNTIMES.get(runtime).threaded else MICROCONTROLLER
     found = []
     for path in sorted(shipped("latency_tables").glob("*/*.json")):
         filed = read_filed(path)
-        if isinstance(filed, Predictor) and filed.precision == INT8:
+        if isinstance(filed, Predictor) and (filed.kernel_set, filed.precision) == (kind, INT8):
             found.append(filed)
     if not found:
         raise ConfigError("no predictor is installed to start from; install edgenas with its latency_tables")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgenas.arch import SPACES, OpGraph
+from edgenas.arch.reference_networks import mobilenet_v1, mobilenet_v2
 from edgenas.arch.spec import ArchSpec
 from edgenas.cli import devices, estimate
 from edgenas.cost.adapting import measurements_needed
@@ -191,3 +192,17 @@ def test_arguments_that_do_not_go_together(csv_file: Path, tmp_path: Path) -> No
     (tmp_path / "taken").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         call(devices, *words, "--measurements", csv_file, "--out", tmp_path / "taken")
+
+
+def test_a_board_with_a_large_core_starts_from_boards_like_it() -> None:
+    kernels = read_filed(table_path("firefly-rk3399", "litert"))
+    assert isinstance(kernels, Predictor)
+    graphs = [mobilenet_v1(0.25, 128), mobilenet_v1(0.5, 192), mobilenet_v1(1.0, 224), mobilenet_v2(0.35, 96),
+              mobilenet_v2(0.75, 160), mobilenet_v2(1.0, 224)]  # fmt: skip
+    counts, macs = kernels.counted.of_networks(graphs), np.array([graph.macs for graph in graphs])
+    latency_ms = 1.6 * kernels.latency_ms(counts, macs)[0]
+    rows = [(str(k), graph, float(ms)) for k, (graph, ms) in enumerate(zip(graphs, latency_ms, strict=True))]
+    found = calibrate(load_device("raspberry-pi-5"), "litert", rows)
+    assert found.nearest.endswith("/litert")
+    assert (found.predictor.kernel_set, found.predictor.precision) == ("application", "int8")
+    assert np.abs(found.after).mean() < 0.1 < np.abs(found.before).mean()
