@@ -73,7 +73,9 @@ def main() -> None:
     }  # fmt: skip
     if args.test:
         known = {(row.source, row.latency_ms) for row in rows}
-        unseen = [row for row in read_all(args.test) if (row.source, row.latency_ms) not in known]
+        unseen = [
+            row for row in read_all(args.test, args.reference) if (row.source, row.latency_ms) not in known
+        ]
         unseen = [row for row in unseen if FLOAT not in row.target.runtime]
         table(document, "rows of the test folder", predict(rows, unseen), each=runtime_of)
         return save(document, args.json)

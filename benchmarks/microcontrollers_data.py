@@ -20,6 +20,9 @@ from edgenas.cost.fitting import Target
 from edgenas.errors import EdgenasError
 from edgenas.profile.device import core_id
 
+Roots = tuple[Path, ...]
+"""Folders in which model files are looked for, the first first."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -46,24 +49,30 @@ class Row:
     source: str
 
 
-def read_all(reference: Path) -> list[Row]:
-    """Every row whose network and runtime are known, in the order of the files."""
+def read_all(reference: Path, *models: Path) -> list[Row]:
+    """Every row whose network and runtime are known, in the order of the files.
+
+    Args:
+        reference: Folder of the measurements.
+        models: Further folders in which model files are looked for.
+    """
+    roots = (reference, *models)
     rows: list[Row] = []
     for path in sorted(reference.rglob("mlperf_tiny_results*.csv")):
-        rows += mlperf_rows(path)
+        rows += mlperf_rows(path, roots)
     for path in sorted(reference.rglob("stm32_x_cube_ai*.csv")):
-        rows += st_rows(path, reference)
+        rows += st_rows(path, roots)
     for path in sorted(reference.rglob("tinyengine_table*.csv")):
-        rows += tinyengine_rows(path)
+        rows += tinyengine_rows(path, roots)
     for path in sorted(reference.rglob("B1-B7_benchmark_results*.csv")):
-        rows += dense_rows(path)
+        rows += dense_rows(path, roots)
     return rows
 
 
-def mlperf_rows(path: Path) -> list[Row]:
+def mlperf_rows(path: Path, roots: Roots) -> list[Row]:
     """MLPerf Tiny's closed division on Cortex-M cores, int8, default optimization."""
     rows = []
-    models = _mlperf_models(path.parent / "models")
+    models = _mlperf_models(roots)
     for entry in _entries(path):
         target = _mlperf_target(entry)
         if target is None or entry["benchmark"] not in models:
@@ -83,9 +92,10 @@ def mlperf_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _mlperf_models(folder: Path) -> dict[str, tuple[OpGraph, OpGraph]]:
+def _mlperf_models(roots: Roots) -> dict[str, tuple[OpGraph, OpGraph]]:
     names = {"ad": "ad01_int8", "ic": "pretrainedResnet_quant", "kws": "kws_ref_model", "vww": "vww_96_int8"}
-    files = {key: (folder / f"{name}.tflite").read_bytes() for key, name in names.items()}
+    paths = {key: _found(f"{name}.tflite", roots) for key, name in names.items()}
+    files = {key: path.read_bytes() for key, path in paths.items() if path is not None}
     return {key: (graph_from_tflite(model), living_graph(model)) for key, model in files.items()}
 
 
@@ -133,7 +143,7 @@ def _mlperf_runtime(entry: dict[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def st_rows(path: Path, reference: Path) -> list[Row]:
+def st_rows(path: Path, roots: Roots) -> list[Row]:
     """STMicroelectronics' model zoo on Cortex-M boards, int8."""
     rows = []
     for entry in _entries(path):
@@ -141,7 +151,7 @@ def st_rows(path: Path, reference: Path) -> list[Row]:
             continue
         version = ".".join(re.findall(r"\d+", entry["tool_version"])[:2])
         target = Target("x-cube-ai", version, core_id(entry["core"]), entry["board"].lower())
-        graph = _st_graph(entry, reference, drops_constants(target))
+        graph = _st_graph(entry, roots, drops_constants(target))
         if graph is None:
             print(f"left out, its graph is not known: {entry['model']} {entry['input']}")
             continue
@@ -159,9 +169,10 @@ def st_rows(path: Path, reference: Path) -> list[Row]:
     return rows
 
 
-def _st_graph(entry: dict[str, str], reference: Path, living: bool) -> OpGraph | None:
+def _st_graph(entry: dict[str, str], roots: Roots, living: bool) -> OpGraph | None:
     """Graph of the row's file if it is there, else of the known architecture."""
-    for path in sorted(reference.rglob(entry.get("local_file") or "none")):
+    path = _found(entry.get("local_file") or "none", roots)
+    if path is not None:
         try:
             return (living_graph if living else graph_from_tflite)(path.read_bytes())
         except EdgenasError as error:
@@ -172,9 +183,14 @@ def _st_graph(entry: dict[str, str], reference: Path, living: bool) -> OpGraph |
         build = {"1": mobilenet_v1, "2": mobilenet_v2}[found[1]]
         return _of_channels(build(float(found[2]), size, FLOWERS), channels)
     if entry["model"].startswith("ResNet v1 8"):
-        for path in sorted(reference.rglob("pretrainedResnet_quant.tflite")):
-            return graph_from_tflite(path.read_bytes())
+        path = _found("pretrainedResnet_quant.tflite", roots)
+        return None if path is None else graph_from_tflite(path.read_bytes())
     return None
+
+
+def _found(name: str, roots: Roots) -> Path | None:
+    """A model file of that name below the first folder that has one."""
+    return next((path for root in roots for path in sorted(root.rglob(name))), None)
 
 
 def _of_channels(graph: OpGraph, channels: int) -> OpGraph:
@@ -194,12 +210,12 @@ TINYENGINE_RUNTIMES = {
 STM32H743_MHZ = 480.0
 
 
-def tinyengine_rows(path: Path) -> list[Row]:
+def tinyengine_rows(path: Path, roots: Roots) -> list[Row]:
     """TinyEngine's comparison on an STM32H743, taken to run at its highest clock."""
     rows = []
     for entry in _entries(path):
-        model = path.parent / TINYENGINE_FILES.get(entry["net_id"], "none")
-        if not entry["latency_ms"] or not model.is_file():
+        model = _found(TINYENGINE_FILES.get(entry["net_id"], "none"), roots)
+        if not entry["latency_ms"] or model is None:
             continue
         runtime, release = TINYENGINE_RUNTIMES[entry["engine"]]
         target = Target(runtime, release, "cortex-m7", "nucleo-h743zi")
@@ -225,14 +241,14 @@ DENSE_BOARDS = {
 """Core, device id and clock: the highest of the chip, of the Pico the clock its SDK sets."""
 
 
-def dense_rows(path: Path) -> list[Row]:
+def dense_rows(path: Path, roots: Roots) -> list[Row]:
     """Small fully connected float networks with TFLite-Micro."""
     rows = []
     for entry in _entries(path):
         known = DENSE_BOARDS.get(entry["MCU Board Name"])
         name = f"{entry['Network Architecture']} {entry['Dataset Name']}".replace(" ", "_")
-        model = path.parent / f"{name}.tflite"
-        if known is None or not model.is_file():
+        model = _found(f"{name}.tflite", roots)
+        if known is None or model is None:
             continue
         core, board, clock_mhz = known
         rows.append(
