@@ -27,11 +27,11 @@ WRONG = {
     "tiny flash": ((*DIGITS, "--flash-kib", "1"), "budget flash of at most 1.0 KiB"),
     "tiny latency": ((*DIGITS, "--latency-ms", "0.0001"), "budget latency of at most"),
     "no latency there": (
-        (*DIGITS, "--device", "nucleo-l4r5zi", "--latency-ms", "5"),
+        (*DIGITS, "--device", "raspberry-pi-pico", "--latency-ms", "5"),
         "no latency source",
     ),
     "no latency objective there": (
-        (*DIGITS, "--device", "nucleo-l4r5zi", "--objectives", "val_error,latency_ms"),
+        (*DIGITS, "--device", "raspberry-pi-pico", "--objectives", "val_error,latency_ms"),
         "no latency source; drop latency from budgets and objectives",
     ),
     "no folder": (("search", "--data", "./no/such/folder"), "there is no such folder or file"),
