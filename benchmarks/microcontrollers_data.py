@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgenas.arch.graph import GraphBuilder, OpGraph
+from edgenas.arch.graph import OpGraph
+from edgenas.arch.reference_networks import mobilenet_v1, mobilenet_v2
 from edgenas.build.living import living_graph
 from edgenas.build.read_tflite import graph_from_tflite
 from edgenas.cost.fitting import Target
@@ -133,61 +134,58 @@ def _mlperf_runtime(entry: dict[str, str]) -> tuple[str, str] | None:
 
 
 def st_rows(path: Path, reference: Path) -> list[Row]:
-    """STMicroelectronics' model zoo on Cortex-M boards."""
+    """STMicroelectronics' model zoo on Cortex-M boards, int8."""
     rows = []
     for entry in _entries(path):
-        graph = _st_graph(entry, reference)
-        if graph is None or not entry["core"].startswith("Cortex-M"):
+        if not entry["core"].startswith("Cortex-M") or entry["format"].lower() != "int8":
+            continue
+        version = ".".join(re.findall(r"\d+", entry["tool_version"])[:2])
+        target = Target("x-cube-ai", version, core_id(entry["core"]), entry["board"].lower())
+        graph = _st_graph(entry, reference, drops_constants(target))
+        if graph is None:
+            print(f"left out, its graph is not known: {entry['model']} {entry['input']}")
             continue
         size, channels = entry["input"].split("x")[0], entry["input"].split("x")[-1]
         model = re.sub(r" (tfs|fft)$", "", entry["model"])
-        name = f"{model} {size}x{channels}"
-        version = ".".join(re.findall(r"\d+", entry["tool_version"])[:2])
-        family = " ".join(re.sub(r"[\d.]+$", "", model).split()).lower()
+        name, family = f"{model} {size}x{channels}", " ".join(re.sub(r"[\d.]+$", "", model).split()).lower()
         if model.startswith("ResNet v1 8"):  # the network of MLPerf Tiny
             name, family = "mlperf-ic", "ic"
         rows.append(
             Row(
-                name, family, graph, float(entry["inference_ms"]), float(entry["core_mhz"]),
-                Target("x-cube-ai", version, core_id(entry["core"]), entry["board"].lower()), None,
+                name, family, graph, float(entry["inference_ms"]), float(entry["core_mhz"]), target, None,
                 f"stm32ai-modelzoo {entry['zoo_release']}, {entry['readme']}: {name}",
             )
         )  # fmt: skip
     return rows
 
 
-def _st_graph(entry: dict[str, str], reference: Path) -> OpGraph | None:
+def _st_graph(entry: dict[str, str], reference: Path, living: bool) -> OpGraph | None:
     """Graph of the row's file if it is there, else of the known architecture."""
     for path in sorted(reference.rglob(entry.get("local_file") or "none")):
         try:
-            return living_graph(path.read_bytes())
-        except EdgenasError:
+            return (living_graph if living else graph_from_tflite)(path.read_bytes())
+        except EdgenasError as error:
+            print(f"{path.name}: {error}")
             return None
-    size = int(entry["input"].split("x")[0])
-    channels = int(entry["input"].split("x")[-1])
-    if found := re.match(r"MobileNet v1 ([\d.]+)", entry["model"]):
-        return mobilenet_v1(float(found[1]), size, channels, classes=5)
+    size, channels = (int(entry["input"].split("x")[place]) for place in (0, -1))
+    if found := re.match(r"MobileNet v([12]) ([\d.]+)", entry["model"]):
+        build = {"1": mobilenet_v1, "2": mobilenet_v2}[found[1]]
+        return _of_channels(build(float(found[2]), size, FLOWERS), channels)
     if entry["model"].startswith("ResNet v1 8"):
         for path in sorted(reference.rglob("pretrainedResnet_quant.tflite")):
             return graph_from_tflite(path.read_bytes())
     return None
 
 
-def mobilenet_v1(alpha: float, size: int, channels: int, classes: int) -> OpGraph:
-    """MobileNet v1 as `keras.applications` builds it (Howard et al. 2017)."""
-    build = GraphBuilder((size, size, channels))
-    fused = {"batch_norm": True, "activation": "relu6"}
-    tensor = build.window("conv2d", "conv1", 0, filters=int(32 * alpha), kernel=3, stride=2, **fused)
-    widths = [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
-    for place, width in enumerate(widths):
-        stride = 2 if place in (1, 3, 5, 11) else 1
-        tensor = build.window("depthwise_conv2d", f"dw{place}", tensor, kernel=3, stride=stride, **fused)
-        tensor = build.window("conv2d", f"pw{place}", tensor, filters=int(width * alpha), **fused)
-    tensor = build.simple("global_avg_pool", "pool", tensor, out_shape=(build.shape(tensor)[-1],))
-    build.simple("softmax", "softmax", build.dense("logits", tensor, classes))
-    return build.finish()
+def _of_channels(graph: OpGraph, channels: int) -> OpGraph:
+    """The network for images of another number of channels."""
+    first = graph.ops[0]
+    first = replace(first, in_shape=(*first.in_shape[:-1], channels))
+    return OpGraph(first.in_shape, (first, *graph.ops[1:]))
 
 
+FLOWERS = 5
+"""Classes of the data set that the zoo's reference times are of."""
 TINYENGINE_FILES = {"mcunet-in3": "mcunet-320kb-1mb_imagenet.tflite"}
 TINYENGINE_RUNTIMES = {
     "TFLite-Micro": ("tflite-micro", "unstated"), "CMSIS-NN": ("tflite-micro-cmsis-nn", "unstated"),

@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     device = load_device(name)
     runtime = checked_runtime(device, args.runtime)
     living = stage.drops_constants(runtime)
-    measured = stage.measurements(read_measurements(args.measurements, living), stage.kernels_of(runtime))
+    networks = read_measurements(args.measurements, living)
     specs = stage.candidates(_space(args)) if args.space else []
     graphs = [spec.graph() for spec in specs]
-    found = stage.calibrate(device, runtime, measured, graphs)
+    found = stage.calibrate(device, runtime, networks, graphs)
     document = _document(found, args.space)
     if args.out is not None:
         document["device_file"] = str(stage.write_device(found, device_path(name), args.out))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t as student_t
 
-from edgenas.cost.fitting import NOISE, KernelCycles, conditioned, spread_covariance
+from edgenas.cost.fitting import KernelCycles, conditioned, spread_covariance
 from edgenas.cost.kernel_features import Floats
 from edgenas.cost.predictor import Predictor
 from edgenas.cost.transfer import COVERAGE, Posterior
@@ -58,9 +58,7 @@ def widened(known: Predictor, device: str, core: str, runtime: str, clock_mhz: f
         levels += ["core", "core and runtime"]
     if known.runtime != runtime:
         levels += ["runtime", "release"]
-    covariance = known.kernels.covariance + (
-        spread_covariance(levels, len(known.kernels.log_cycles)) if levels else 0.0
-    )
+    covariance = known.kernels.covariance + spread_covariance(levels, len(known.kernels.log_cycles))
     return replace(
         known,
         device=device,
@@ -77,21 +75,21 @@ def evidence(prior: Predictor, measured: Measurements) -> float:
     parts = np.exp(prior.kernels.log_cycles) * measured.counts
     total = parts.sum(axis=1)
     shares = parts / total[:, None]
-    spread = shares @ prior.kernels.covariance @ shares.T + NOISE**2 * np.eye(len(total))
+    spread = shares @ prior.kernels.covariance @ shares.T + prior.noise**2 * np.eye(len(total))
     residual = np.log(_cycles(prior, measured)) - np.log(total)
     return float(-0.5 * residual @ np.linalg.solve(spread, residual) - 0.5 * np.linalg.slogdet(spread)[1])
 
 
 def adapted(prior: Predictor, measured: Measurements) -> Predictor:
     """The prior once it has learned from measurements; its noise too follows what they show."""
-    kernels = conditioned(prior.kernels, measured.counts, _cycles(prior, measured), NOISE)
+    kernels = conditioned(prior.kernels, measured.counts, _cycles(prior, measured), prior.noise)
     count = len(measured.names)
     squares = sum(residual**2 for residual in left_out(prior, measured)[1])
     low, high = int(measured.macs.min()), int(measured.macs.max())
     return replace(
         prior,
         kernels=kernels,
-        noise=_noise(squares, count),
+        noise=prior.noise * _shrunk(squares, count),
         interval=prior.interval * _reach(count) / _reach(np.inf),
         macs=(min(low, prior.macs[0]), max(high, prior.macs[1])),
     )
@@ -110,11 +108,11 @@ def left_out(prior: Predictor, measured: Measurements) -> tuple[list[float], lis
         others = measured.without(place)
         kernels = prior.kernels
         if len(others.names):
-            kernels = conditioned(kernels, others.counts, _cycles(prior, others), NOISE)
+            kernels = conditioned(kernels, others.counts, _cycles(prior, others), prior.noise)
         log_cycles, spread = kernels.predict(measured.counts[place])
         residual = float(log_cycles[0] - np.log(cycles[place]))
         errors.append(float(np.expm1(residual)))
-        residuals.append(residual / float(np.hypot(spread[0], NOISE)))
+        residuals.append(residual / float(np.hypot(spread[0], prior.noise)))
     return errors, residuals
 
 
@@ -165,18 +163,19 @@ def measurements_needed(
     """
     count = len(residuals)
     mean_square = float(np.mean(np.square(residuals))) if count >= FEWEST_RESIDUALS else 1.0
+    base = predictor.noise / _shrunk(float(np.sum(np.square(residuals))), count)
     like_these = np.tile(counts, (-(-MOST // len(counts)), 1))
     for more in range(MOST + 1):
-        plan = planner(predictor, count, _noise(mean_square * (count + more), count + more))
+        plan = planner(predictor, count, base * _shrunk(mean_square * (count + more), count + more))
         found = plan.measurements_needed(like_these, counts, width, more)
         if found is not None:
             return more
     return None
 
 
-def _noise(squares: float, count: int) -> float:
-    """Noise of a device from squared residuals in standard deviations, and what was known before."""
-    return NOISE * float(np.sqrt((NOISE_ROWS + squares) / (NOISE_ROWS + count)))
+def _shrunk(squares: float, count: int) -> float:
+    """Factor on the noise known before, from squared residuals in standard deviations."""
+    return float(np.sqrt((NOISE_ROWS + squares) / (NOISE_ROWS + count)))
 
 
 def _reach(count: float) -> float:

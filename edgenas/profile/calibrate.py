@@ -26,15 +26,17 @@ from edgenas.cost.adapting import (
     widened,
 )
 from edgenas.cost.kernel_features import Floats
-from edgenas.cost.kernel_sets import APPLICATION, MICROCONTROLLER, KernelSet, kernel_set
+from edgenas.cost.kernel_sets import KernelSet
 from edgenas.cost.predictor import MINE, Predictor
 from edgenas.errors import ConfigError
 from edgenas.profile.device import Device, core_id
-from edgenas.profile.runtimes import RUNTIMES
 from edgenas.profile.sources import read_filed
 from edgenas.resources import shipped
 
-PRECISION = "int8"
+Network = tuple[str, OpGraph, float]
+"""Name, graph and measured milliseconds."""
+
+INT8 = "int8"
 WANTED = 0.10
 """Half of the interval that a calibration works towards, as a share of the latency."""
 POOL = 200
@@ -65,80 +67,74 @@ class Calibration:
     measured: int
 
 
-def kernels_of(runtime: str) -> KernelSet:
-    """What is counted of int8 networks that run with a runtime: runtimes with threads are of large cores."""
-    return kernel_set(_set_of(runtime), PRECISION)
-
-
-def measurements(
-    networks: Sequence[tuple[str, OpGraph, float]], kernels: KernelSet | None = None
-) -> Measurements:
-    """From (name, graph, milliseconds) to what a calibration learns from.
-
-    Args:
-        kernels: What is counted, see `kernels_of`; None counts as for microcontrollers.
+def measurements(networks: Sequence[Network], counted: KernelSet) -> Measurements:
+    """From networks to what a calibration learns from.
 
     Raises:
         ConfigError: There is none, or a latency is not above 0.
     """
-    kernels = kernels or kernel_set(MICROCONTROLLER, PRECISION)
     if not networks:
         raise ConfigError("no measurement was given; expected one row for each measured network")
     for name, _, latency_ms in networks:
         if not 0 < latency_ms < float("inf"):
             raise ConfigError(f"network '{name}' has {latency_ms} milliseconds; expected a number above 0")
+    graphs = [graph for _, graph, _ in networks]
     return Measurements(
         tuple(name for name, _, _ in networks),
-        *_counted([graph for _, graph, _ in networks], kernels),
+        counted.of_networks(graphs),
+        _macs(graphs),
         np.array([latency_ms for _, _, latency_ms in networks]),
     )
 
 
 def calibrate(
-    device: Device, runtime: str, measured: Measurements, pool: Sequence[OpGraph] = ()
+    device: Device, runtime: str, networks: Sequence[Network], pool: Sequence[OpGraph] = ()
 ) -> Calibration:
     """Adapt the known device that foretells the measurements best.
 
     Args:
         device: Must state its clock.
+        networks: What was measured on it.
         pool: Networks whose latency is wanted; none takes the measured ones.
 
     Raises:
-        ConfigError: The device has no clock, or no predictor is known.
+        ConfigError: The device has no clock, a latency is not above 0, or no predictor is known.
     """
     if device.clock_mhz is None:
         raise ConfigError(f"device '{device.id}' has no clock_mhz; add it to its file, with its source")
-    known = known_predictors(runtime)
-    core = core_id(device.core)
-    priors = [widened(one, device.id, core, runtime, device.clock_mhz) for one in known]
-    best = max(range(len(known)), key=lambda place: evidence(priors[place], measured))
-    nearest = f"{known[best].device}/{known[best].runtime}"
-    start = replace(known[best], clock_mhz=known[best].clock_mhz or device.clock_mhz)
-    after, residuals = left_out(priors[best], measured)
-    predictor = _described(adapted(priors[best], measured), nearest, measured, after)
-    counts, macs = _counted(pool, predictor.counted) if pool else (measured.counts, measured.macs)
-    count = len(measured.names)
+    core, found = core_id(device.core), []
+    for known in known_predictors(runtime):
+        prior = widened(known, device.id, core, runtime, device.clock_mhz)
+        measured = measurements(networks, known.counted)
+        found.append((evidence(prior, measured), known, prior, measured))
+    _, known, prior, measured = max(found, key=lambda entry: entry[0])
+    nearest = f"{known.device}/{known.runtime}"
+    before = errors(replace(known, clock_mhz=device.clock_mhz), measured)
+    after, residuals = left_out(prior, measured)
+    predictor = _described(adapted(prior, measured), nearest, measured, after)
+    graphs = list(pool) or [graph for _, graph, _ in networks]
+    counts = predictor.counted.of_networks(graphs)
     return Calibration(
         predictor,
         nearest,
-        tuple(errors(replace(start, clock_mhz=device.clock_mhz), measured)),
+        tuple(before),
         tuple(after),
-        float(np.median(half_widths(predictor, counts, macs))),
+        float(np.median(half_widths(predictor, counts, _macs(graphs)))),
         measurements_needed(predictor, residuals, counts, WANTED),
-        count,
+        len(networks),
     )
 
 
 def known_predictors(runtime: str) -> list[Predictor]:
-    """Shipped int8 predictors with the runtime; all of the same kind of core where none has it.
+    """Shipped predictors of int8 networks with the runtime; with any runtime where none has it.
 
     Raises:
-        ConfigError: None of that kind is shipped.
+        ConfigError: None is shipped at all.
     """
-    kind, found = _set_of(runtime), []
+    found = []
     for path in sorted(shipped("latency_tables").glob("*/*.json")):
         filed = read_filed(path)
-        if isinstance(filed, Predictor) and (filed.kernel_set, filed.precision) == (kind, PRECISION):
+        if isinstance(filed, Predictor) and filed.precision == INT8:
             found.append(filed)
     if not found:
         raise ConfigError("no predictor is installed to start from; install edgenas with its latency_tables")
@@ -159,7 +155,7 @@ def candidates(space: SearchSpace, seed: int = 0) -> list[ArchSpec]:
 
 def propose(calibration: Calibration, graphs: Sequence[OpGraph], count: int) -> list[int]:
     """Places of the networks whose measurement narrows the others' intervals most, best first."""
-    counts, _ = _counted(graphs, calibration.predictor.counted)
+    counts = calibration.predictor.counted.of_networks(list(graphs))
     return planner(calibration.predictor, calibration.measured).next_measurements(counts, count)
 
 
@@ -213,15 +209,8 @@ def _described(
     )
 
 
-def _set_of(runtime: str) -> str:
-    return APPLICATION if RUNTIMES.get(runtime).threaded else MICROCONTROLLER
-
-
-def _counted(graphs: Sequence[OpGraph], kernels: KernelSet) -> tuple[Floats, Floats]:
-    return (
-        np.array([kernels.of_network(graph) for graph in graphs]),
-        np.array([graph.macs for graph in graphs], dtype=float),
-    )
+def _macs(graphs: Sequence[OpGraph]) -> Floats:
+    return np.array([graph.macs for graph in graphs], dtype=float)
 
 
 def _write(path: Path, text: str) -> None:

@@ -20,7 +20,7 @@ from edgenas.cost.kernel_features import NAMES, Floats, network_features
 from edgenas.cost.predictor import Predictor
 from edgenas.cost.table import table_path
 from edgenas.errors import ConfigError, UnsupportedError
-from edgenas.profile.calibrate import calibrate, candidates, kernels_of, measurements, propose
+from edgenas.profile.calibrate import calibrate, candidates, propose
 from edgenas.profile.device import load_device
 from edgenas.profile.sources import read_filed
 from edgenas.profile.synthesize import synthesize
@@ -58,7 +58,7 @@ def errors_on_unseen(predictor: Predictor) -> Floats:
 def test_measurements_make_a_better_and_surer_predictor() -> None:
     device = load_device(BOARD)
     pool = [spec.graph() for spec in specs(30, seed=5)]
-    few, many = (calibrate(device, RUNTIME, measurements(measured(n)), pool) for n in (3, 12))
+    few, many = (calibrate(device, RUNTIME, measured(n), pool) for n in (3, 12))
     assert np.mean(np.abs(few.before)) > 0.1 > np.mean(np.abs(few.after))
     assert errors_on_unseen(many.predictor).mean() < 0.05 and errors_on_unseen(few.predictor).mean() < 0.1
     assert many.half_width < few.half_width
@@ -67,7 +67,7 @@ def test_measurements_make_a_better_and_surer_predictor() -> None:
 
 
 def test_how_many_more_falls_with_what_is_measured_and_ends_at_none() -> None:
-    found = calibrate(load_device(BOARD), RUNTIME, measurements(measured(6)))
+    found = calibrate(load_device(BOARD), RUNTIME, measured(6))
     counts = np.array([network_features(spec.graph()) for spec in specs(10, seed=6)])
     wide, narrow = (measurements_needed(found.predictor, [0.3] * 6, counts, width) for width in (0.3, 0.12))
     assert wide == 0 and narrow is not None and 0 < narrow <= 50
@@ -75,14 +75,14 @@ def test_how_many_more_falls_with_what_is_measured_and_ends_at_none() -> None:
 
 
 def test_what_to_measure_next_is_chosen_for_the_interval() -> None:
-    found = calibrate(load_device(BOARD), RUNTIME, measurements(measured(2)))
+    found = calibrate(load_device(BOARD), RUNTIME, measured(2))
     graphs = [spec.graph() for spec in candidates(SPACE)]
     chosen = propose(found, graphs, 4)
     assert len(set(chosen)) == 4 and chosen == propose(found, graphs, 4)
 
     def width(places: list[int]) -> float:
         rows = measured(2) + [(f"c{place}", graphs[place], truth_ms(graphs[place])) for place in places]
-        kernels = calibrate(load_device(BOARD), RUNTIME, measurements(rows)).predictor.kernels
+        kernels = calibrate(load_device(BOARD), RUNTIME, rows).predictor.kernels
         spread = kernels.predict(np.array([network_features(graph) for graph in graphs]))[1]
         return float(spread.mean())
 
@@ -94,10 +94,10 @@ def test_what_to_measure_next_is_chosen_for_the_interval() -> None:
 def test_a_runtime_nobody_measured_starts_from_another_and_says_so() -> None:
     device = load_device(BOARD)
     rows = [(name, graph, 20 * ms) for name, graph, ms in measured(5)]
-    found = calibrate(device, "tflite-micro-cmsis-nn", measurements(rows))
+    found = calibrate(device, "tflite-micro-cmsis-nn", rows)
     assert not found.nearest.endswith("cmsis-nn")
     assert np.mean(np.abs(found.after)) < 0.5 * np.mean(np.abs(found.before))
-    known = calibrate(device, RUNTIME, measurements(measured(5)))
+    known = calibrate(device, RUNTIME, measured(5))
     assert found.half_width > known.half_width
 
 
@@ -105,14 +105,14 @@ def test_latencies_must_be_positive_and_a_device_needs_a_clock(tmp_path: Path) -
     graph = specs(1)[0].graph()
     for wrong in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="expected a number above 0"):
-            measurements([("n", graph, wrong)])
+            calibrate(load_device(BOARD), RUNTIME, [("n", graph, wrong)])
     with pytest.raises(ConfigError, match="no measurement"):
-        measurements([])
+        calibrate(load_device(BOARD), RUNTIME, [])
     (tmp_path / "b.toml").write_text(
         'name = "B"\ncore = "Cortex-M7"\nruntimes = ["x-cube-ai"]\nruntime = "x-cube-ai"\n'
     )
     with pytest.raises(ConfigError, match="clock_mhz"):
-        calibrate(load_device(tmp_path / "b.toml"), RUNTIME, measurements(measured(1)))
+        calibrate(load_device(tmp_path / "b.toml"), RUNTIME, measured(1))
 
 
 def call(verb: Any, *words: object) -> dict[str, Any]:
@@ -195,14 +195,14 @@ def test_arguments_that_do_not_go_together(csv_file: Path, tmp_path: Path) -> No
 
 
 def test_a_board_with_a_large_core_starts_from_boards_like_it() -> None:
-    kernels = read_filed(table_path("firefly-rk3399", "litert"))
-    assert isinstance(kernels, Predictor)
+    known = read_filed(table_path("firefly-rk3399", "litert"))
+    assert isinstance(known, Predictor)
     graphs = [mobilenet_v1(0.25, 128), mobilenet_v1(0.5, 192), mobilenet_v1(1.0, 224), mobilenet_v2(0.35, 96),
               mobilenet_v2(0.75, 160), mobilenet_v2(1.0, 224)]  # fmt: skip
-    counts, macs = kernels.counted.of_networks(graphs), np.array([graph.macs for graph in graphs])
-    latency_ms = 1.6 * kernels.latency_ms(counts, macs)[0]
+    counts, macs = known.counted.of_networks(graphs), np.array([graph.macs for graph in graphs])
+    latency_ms = 1.6 * known.latency_ms(counts, macs)[0]
     rows = [(str(k), graph, float(ms)) for k, (graph, ms) in enumerate(zip(graphs, latency_ms, strict=True))]
-    found = calibrate(load_device("raspberry-pi-5"), "litert", measurements(rows, kernels_of("litert")))
+    found = calibrate(load_device("raspberry-pi-5"), "litert", rows)
     assert found.nearest.endswith("/litert")
     assert (found.predictor.kernel_set, found.predictor.precision) == ("application", "int8")
     assert np.abs(found.after).mean() < 0.1 < np.abs(found.before).mean()
