@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_a_configuration_survives_json_and_toml(
     assert config_from(config.to_json()) == config
     path = tmp_path_factory.getbasetemp() / "config.toml"
     path.write_text(config.to_toml(), encoding="utf-8")
-    assert config_from(read_config(path)) == config
+    assert config_from(read_config(path)) == replace(config, out=None)  # a folder takes one run
 
 
 def test_a_toml_file_reads_as_people_write_it(tmp_path: Path) -> None:

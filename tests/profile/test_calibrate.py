@@ -195,12 +195,12 @@ def test_arguments_that_do_not_go_together(csv_file: Path, tmp_path: Path) -> No
 
 
 def test_a_board_with_a_large_core_starts_from_boards_like_it() -> None:
-    kernels = read_filed(table_path("firefly-rk3399", "litert"))
-    assert isinstance(kernels, Predictor)
+    known = read_filed(table_path("firefly-rk3399", "litert"))
+    assert isinstance(known, Predictor)
     graphs = [mobilenet_v1(0.25, 128), mobilenet_v1(0.5, 192), mobilenet_v1(1.0, 224), mobilenet_v2(0.35, 96),
               mobilenet_v2(0.75, 160), mobilenet_v2(1.0, 224)]  # fmt: skip
-    counts, macs = kernels.counted.of_networks(graphs), np.array([graph.macs for graph in graphs])
-    latency_ms = 1.6 * kernels.latency_ms(counts, macs)[0]
+    counts, macs = known.counted.of_networks(graphs), np.array([graph.macs for graph in graphs])
+    latency_ms = 1.6 * known.latency_ms(counts, macs)[0]
     rows = [(str(k), graph, float(ms)) for k, (graph, ms) in enumerate(zip(graphs, latency_ms, strict=True))]
     found = calibrate(load_device("raspberry-pi-5"), "litert", rows)
     assert found.nearest.endswith("/litert")
