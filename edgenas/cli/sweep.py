@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas.cli.reach import add_reach_arguments, runner_of
+
 if TYPE_CHECKING:
     from edgenas.arch.space import SearchSpace
 
@@ -18,15 +20,24 @@ SHIPPED_CLASSES = (2, 10, 100)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, on what, and where the table goes."""
-    parser.add_argument("--device", default="host", help="device id or TOML file (default: host)")
+    add_reach_arguments(parser)
+    parser.add_argument("--precision", choices=("int8", "float32"), default="int8", help="default: int8")
     parser.add_argument("--space", default="micro", help="search space (default: micro)")
     parser.add_argument(
         "--input", metavar="HxWxC", help=f"input shape (default: {', '.join(SHIPPED_INPUTS)} in turn)"
     )
     parser.add_argument("--classes", type=int, help="number of classes (default: 2, 10 and 100 in turn)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="table (default: the one estimates read)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="table (default: where estimates look: beside a device's own TOML file, else with edgenas)",
+    )
     parser.add_argument(
         "--all", action="store_true", help="measure everything anew, not only what the table lacks"
+    )
+    parser.add_argument(
+        "--no-thinning", action="store_true", help="measure also what other operations predict within 5 %%"
     )
 
 
@@ -39,32 +50,46 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ConfigError: An input shape that cannot be read, or a file that is not a table.
         MeasurementError: The machine was too busy; the table keeps what was measured.
     """
-    from edgenas.cost.table import LatencyTable, table_path
+    from edgenas.cost.table import LatencyTable
     from edgenas.errors import ConfigError
-    from edgenas.profile.device import load_device
-    from edgenas.profile.runner import runner_for
+    from edgenas.profile.sources import table_file
     from edgenas.profile.sweep import sweep
 
-    device = load_device(args.device)
-    runner = runner_for(device)
+    runner = runner_of(args)
     spaces = make_spaces(args.space, args.input, args.classes)
-    path = args.out or table_path(device.id, runner.runtime)
+    path = args.out or table_file(args.device, runner.runtime, args.precision)
     before = LatencyTable.load(path) if path.exists() and not args.all else None
     if before is not None and dict(before.machine) != runner.machine():
         raise ConfigError(
             f"latency table {path} is of another machine ({before.machine.get('cpu')}, "
-            f"{before.machine.get('version')}), and a sweep here replaces all of it: run 'edgenas sweep "
-            f"--device {device.id} --all' for the usual inputs first, then this command again, or give --out"
+            f"{before.machine.get('version')}), and a sweep here replaces all of it: run the same command with "
+            "--all and without --space, --input and --classes first, then this command again, or give --out"
         )
-    table = sweep(spaces, runner, table=before, progress=_say, save=lambda partial: partial.save(path))
+    try:
+        table = sweep(
+            spaces,
+            runner,
+            precision=args.precision,
+            table=before,
+            thinned=not args.no_thinning,
+            progress=_say,
+            save=lambda partial: partial.save(path),
+        )
+    finally:
+        runner.close()
     fit = table.calibration
     return {
         "device": table.device,
         "runtime": table.runtime,
+        "precision": table.precision,
+        "threads": table.threads,
         "table": str(path),
         "date": table.date,
         "operations": len(table.ops_us),
         "added": len(table.ops_us) - (len(before.ops_us) if before else 0),
+        "predicted": len(table.predicted),
+        "held_out": table.held_out,
+        "held_out_error": table.held_out_error,
         "invoke_us": table.invoke_us,
         "calibration": {
             "networks": fit.networks,
@@ -114,8 +139,13 @@ def show(document: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(
         f"[bold]{document['table']}[/bold]: {document['operations']} operations on "
-        f"{document['device']}/{document['runtime']}, {document['added']} of them new"
+        f"{document['device']}/{document['runtime']} {document['precision']}, {document['added']} of them new"
     )
+    if document["predicted"]:
+        console.print(
+            f"{document['predicted']} of them not measured but predicted by the others: 95 % of "
+            f"{document['held_out']} held-out operations within {document['held_out_error']:.1%}"
+        )
     fit = document["calibration"]
     if fit["interval_low"] is not None:
         console.print(

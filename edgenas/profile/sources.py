@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from edgenas.cost.latency_table import LatencyTable, table_path
+from edgenas.cost.latency_table import LatencyTable, table_name, table_path
 from edgenas.cost.static import StaticSource
 from edgenas.cost.table import TableSource
 from edgenas.cost.types import CostSource
@@ -26,6 +27,18 @@ def cost_source(device: Device) -> CostSource:
     static = StaticSource(device.id, device.runtime)
     path = table_path(device.id, device.runtime)
     return TableSource(LatencyTable.load(path), static) if path.exists() else static
+
+
+def table_file(device: str, runtime: str, precision: str = "int8") -> Path:
+    """Where the latency table of a device lies, as the command line names the device.
+
+    The tables of a device of your own lie beside its TOML file ``my-board.toml``, in the folder
+    ``my-board``; those of devices that ship with edgenas lie with edgenas.
+    """
+    own = Path(device)
+    if own.suffix == ".toml":
+        return own.with_suffix("") / table_name(runtime, precision)
+    return table_path(device, runtime, precision)
 
 
 @dataclass(frozen=True, slots=True)
