@@ -20,6 +20,9 @@ from edgenas.errors import UnsupportedError
 Shape = tuple[int, ...]
 """Shape without the batch axis: (height, width, channels) or (features,)."""
 
+FUSED_ACTIVATIONS = frozenset({"linear", "relu", "relu6"})
+"""What runtimes fuse into other operations; any other function is an operation of kind ``activation``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Op:
@@ -36,7 +39,13 @@ class Op:
         padding: ``same`` or ``valid``.
         bias: Whether Keras trains a bias of its own (a batch normalization leaves one behind anyway).
         batch_norm: Whether a batch normalization was fused in.
-        activation: ``linear``, ``relu`` or ``relu6``.
+        activation: ``linear``, ``relu`` or ``relu6``; of kind ``activation`` any function by its
+            name, for example ``hard_swish``.
+        dilation: (vertical, horizontal) distance of the window's elements.
+        groups: Groups of channels of a convolution, each of which sees only its own.
+        constants: Elements of a constant that it reads besides weights and bias, for example the
+            factor of each channel of a ``mul`` with one input.
+        per_tensor: Whether its int8 weights share one scale (files of older converters).
     """
 
     kind: str
@@ -50,6 +59,10 @@ class Op:
     bias: bool = False
     batch_norm: bool = False
     activation: str = "linear"
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    constants: int = 0
+    per_tensor: bool = False
 
     @property
     def macs(self) -> int:
@@ -66,8 +79,23 @@ class Op:
         """Parameters as Keras counts them (a batch normalization has four per channel)."""
         shape = self.weight_shape
         channels = self.out_shape[-1]
-        weights = prod(shape) if shape else 0
-        return weights + channels * (int(self.bias) + 4 * int(self.batch_norm))
+        if shape is None:  # a batch normalization of its own is a `mul` and an `add` of two constants
+            return self.constants + 2 * channels * self.batch_norm
+        return prod(shape) + self.constants + channels * (int(self.bias) + 4 * int(self.batch_norm))
+
+    @property
+    def stores_bias(self) -> bool:
+        """Whether a ``.tflite`` file holds a bias: converters give convolutions one, if need be of zeros."""
+        if self.weight_shape is None or self.kind in RECURRENT:
+            return False
+        return self.kind != "dense" or self.bias or self.batch_norm
+
+    @property
+    def stored_params(self) -> int:
+        """Parameters as a ``.tflite`` file holds them, batch normalizations folded into weights and bias."""
+        shape = self.weight_shape
+        weights = 0 if shape is None else prod(shape) + self.out_shape[-1] * self.stores_bias
+        return weights + self.constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +110,62 @@ def _window(op: Op) -> int:
     return op.kernel[0] * op.kernel[1]
 
 
+def _steps(op: Op) -> int:
+    return prod(op.in_shape[:-1])
+
+
+def _gates(gates: int) -> OpKind:
+    """A recurrent layer over (time, features): ``gates`` dense layers of input and state in each step."""
+
+    def weight_shape(op: Op) -> Shape:
+        units = op.out_shape[-1]
+        return (gates * units, op.in_shape[-1] + units)
+
+    return OpKind(macs=lambda op: _steps(op) * prod(weight_shape(op)), weight_shape=weight_shape)
+
+
 _NO_WEIGHTS = OpKind(macs=lambda op: 0, weight_shape=lambda op: None)
 
 OP_KINDS: dict[str, OpKind] = {
     "conv2d": OpKind(
-        macs=lambda op: prod(op.out_shape) * _window(op) * op.in_shape[-1],
-        weight_shape=lambda op: (op.out_shape[-1], *op.kernel, op.in_shape[-1]),
+        macs=lambda op: prod(op.out_shape) * _window(op) * (op.in_shape[-1] // op.groups),
+        weight_shape=lambda op: (op.out_shape[-1], *op.kernel, op.in_shape[-1] // op.groups),
     ),
     "depthwise_conv2d": OpKind(
         macs=lambda op: prod(op.out_shape) * _window(op),
         weight_shape=lambda op: (1, *op.kernel, op.out_shape[-1]),
     ),
+    "transpose_conv2d": OpKind(
+        macs=lambda op: prod(op.in_shape) * _window(op) * (op.out_shape[-1] // op.groups),
+        weight_shape=lambda op: (op.out_shape[-1], *op.kernel, op.in_shape[-1] // op.groups),
+    ),
     "dense": OpKind(
         macs=lambda op: prod(op.out_shape) * op.in_shape[-1],
         weight_shape=lambda op: (op.out_shape[-1], op.in_shape[-1]),
     ),
-    "add": _NO_WEIGHTS,
-    "max_pool2d": _NO_WEIGHTS,
-    "avg_pool2d": _NO_WEIGHTS,
-    "global_avg_pool": _NO_WEIGHTS,
-    "activation": _NO_WEIGHTS,
-    "pad": _NO_WEIGHTS,
-    "reshape": _NO_WEIGHTS,
-    "softmax": _NO_WEIGHTS,
-}
-"""Every kind of operation that can be built and costed; others are refused by name."""
+    "matmul": OpKind(macs=lambda op: prod(op.out_shape) * op.in_shape[-1], weight_shape=lambda op: None),
+    "lstm": _gates(4),
+    "gru": _gates(3),
+    **dict.fromkeys(
+        (
+            # elementwise, of two tensors or of one and a constant
+            "add", "sub", "mul", "div", "maximum", "minimum", "squared_difference", "power",
+            # over windows and axes
+            "max_pool2d", "avg_pool2d", "global_avg_pool", "global_max_pool",
+            "mean", "sum", "reduce_max", "reduce_min", "argmax",
+            # one function of each element or row
+            "activation", "softmax", "log_softmax", "l2_norm", "local_response_norm", "quantize",
+            # moving and copying
+            "pad", "reshape", "transpose", "concat", "slice", "split", "tile", "gather",
+            "resize_nearest", "resize_bilinear", "depth_to_space", "space_to_depth",
+        ),
+        _NO_WEIGHTS,
+    ),
+}  # fmt: skip
+"""Every kind of operation that has a cost; others are refused by name."""
+
+RECURRENT = frozenset({"lstm", "gru"})
+"""Kinds whose biases, of all gates, stand in `Op.constants`."""
 
 
 def kind_of(kind: str) -> OpKind:
@@ -145,13 +204,22 @@ class OpGraph:
         """Parameters as Keras counts them, batch normalization statistics included."""
         return sum(op.params for op in self.ops)
 
+    @property
+    def stored_params(self) -> int:
+        """Parameters as a ``.tflite`` file holds them, see `Op.stored_params`."""
+        return sum(op.stored_params for op in self.ops)
+
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor by its id, batch axis left out."""
         return self.input_shape if tensor == 0 else self.ops[tensor - 1].out_shape
 
 
 def window_output(size: int, kernel: int, stride: int, padding: str) -> int:
-    """Output length of a sliding window over ``size`` elements (TensorFlow's rule)."""
+    """Output length of a sliding window over ``size`` elements (TensorFlow's rule).
+
+    Args:
+        kernel: Elements from the window's first to its last, gaps of a dilation included.
+    """
     return -(-size // stride) if padding == "same" else (size - kernel) // stride + 1
 
 
@@ -188,6 +256,8 @@ class GraphBuilder:
         bias: bool = False,
         batch_norm: bool = False,
         activation: str = "linear",
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
     ) -> int:
         """Append a convolution or pooling over a (height, width, channels) tensor.
 
@@ -198,13 +268,16 @@ class GraphBuilder:
         window = (kernel, kernel) if isinstance(kernel, int) else kernel
         step = (stride, stride) if isinstance(stride, int) else stride
         out = (
-            window_output(height, window[0], step[0], padding),
-            window_output(width, window[1], step[1], padding),
+            window_output(height, (window[0] - 1) * dilation[0] + 1, step[0], padding),
+            window_output(width, (window[1] - 1) * dilation[1] + 1, step[1], padding),
             filters or channels,
         )
         return self.add_op(
-            Op(kind, name, (tensor,), shape, out, window, step, padding, bias, batch_norm, activation)
-        )
+            Op(
+                kind, name, (tensor,), shape, out, window, step, padding, bias, batch_norm, activation,
+                dilation, groups,
+            )
+        )  # fmt: skip
 
     def simple(
         self, kind: str, name: str, *tensors: int, out_shape: Shape | None = None, activation: str = "linear"

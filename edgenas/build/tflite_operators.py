@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE = 0, 1, 3, 4, 6
-FULLY_CONNECTED, MAX_POOL_2D, RELU, RELU6, RESHAPE, SOFTMAX = 9, 17, 19, 21, 22, 25
-PAD, MEAN, QUANTIZE = 34, 40, 114
+CUSTOM = 32
 
 
 @cache

@@ -11,20 +11,23 @@ from __future__ import annotations
 import struct
 from functools import cached_property
 
-from edgenas.build.tflite_operators import operator_name
+from edgenas.build.tflite_operators import CUSTOM, operator_name
 from edgenas.errors import UnsupportedError
 
 IDENTIFIER = b"TFL3"
 LARGEST_FILE_BYTES = 2**31 - 1
-MOST_TABLES = 100_000  # in one list; real files have thousands at most
+MOST_TABLES = 50_000  # in one list; real files have thousands at most
+MOST_OPERATORS = 5_000  # planning memory takes a second for so many
 MOST_NUMBERS = 4_096  # in a shape, or of an operator's inputs
 MOST_CHARACTERS = 1_000  # of a name that are read
 
 FLOAT32, INT32, INT8 = 0, 2, 9
 FLOATS = frozenset({0, 1, 10})
+NUMBERS = frozenset({0, 1, 2, 3, 4, 6, 7, 9, 10, 12, 15, 16, 17})
 TYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 5: "string", 6: "bool", 7: "int16",
-    8: "complex64", 9: "int8", 10: "float64", 17: "int4",
+    8: "complex64", 9: "int8", 10: "float64", 11: "complex128", 12: "uint64", 13: "resource",
+    14: "variant", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
 
 
@@ -87,10 +90,10 @@ class Table:
             raise damaged(f"a shape or list of tensors with {count} entries at byte {start}")
         return struct.unpack_from(f"<{count}{code}", self.data, start) if count else ()
 
-    def tables(self, field: int) -> list[Table]:
+    def tables(self, field: int, most: int = MOST_TABLES) -> list[Table]:
         """A vector of tables."""
         start, count = self.vector(field, 4)
-        if count > MOST_TABLES:
+        if count > most:
             raise damaged(f"a list of {count} tables at byte {start}")
         offsets = range(start, start + 4 * count, 4)
         return [Table(self.data, at + _number(self.data, "<I", at)) for at in offsets]
@@ -147,6 +150,12 @@ class TensorTable:
         return struct.unpack_from(f"<{size // 4}i", self.table.data, start)
 
     @property
+    def scales(self) -> int:
+        """How many scales its quantization has: none, one for all values or one for each channel."""
+        quantization = self.table.table(4)
+        return 0 if quantization is None else quantization.vector(2, 4)[1]
+
+    @property
     def type_name(self) -> str:
         """Name of its type."""
         return TYPES.get(self.kind, f"type {self.kind}")
@@ -157,17 +166,18 @@ class OperatorTable:
 
     Attributes:
         code: Number of the builtin operator.
+        kind: Its name, for example ``CONV_2D``.
         inputs: Tensor numbers; -1 where an optional input is left out.
         outputs: Tensor numbers.
         options: Table of its options, or None.
         label: Kind and name for messages.
     """
 
-    def __init__(self, table: Table, codes: list[int], tensors: list[TensorTable]) -> None:
+    def __init__(self, table: Table, codes: list[tuple[int, str]], tensors: list[TensorTable]) -> None:
         index = table.number(0, "I")
         if index >= len(codes):
             raise damaged(f"an operator refers to operator code {index} of {len(codes)}")
-        self.code = codes[index]
+        self.code, self.kind = codes[index]
         self.inputs = tuple(table.numbers(1, "i"))
         self.outputs = tuple(table.numbers(2, "i"))
         self.options = table.table(4)
@@ -176,7 +186,7 @@ class OperatorTable:
             raise damaged(f"an operator refers to a tensor beyond the {count} of the file")
         if not self.outputs:
             raise damaged("an operator writes no tensor")
-        self.label = f"{operator_name(self.code)} '{tensors[self.outputs[0]].name}'"
+        self.label = f"{self.kind} '{tensors[self.outputs[0]].name}'"
 
 
 class TfliteFile:
@@ -221,8 +231,19 @@ class TfliteFile:
     @cached_property
     def operators(self) -> list[OperatorTable]:
         """All operators in running order."""
-        codes = [max(table.number(0, "b"), table.number(3, "i")) for table in self._model.tables(1)]
-        return [OperatorTable(table, codes, self.tensors) for table in self._subgraph.tables(3)]
+        codes = [_code(table) for table in self._model.tables(1)]
+        found, numbers = [], 0
+        for table in self._subgraph.tables(3, MOST_OPERATORS):
+            found.append(operator := OperatorTable(table, codes, self.tensors))
+            numbers += len(operator.inputs) + len(operator.outputs)
+            if numbers > len(self._model.data):
+                raise damaged("more inputs of operators are listed than the file has bytes")
+        return found
+
+
+def _code(table: Table) -> tuple[int, str]:
+    code = max(table.number(0, "b"), table.number(3, "i"))
+    return code, f"CUSTOM {table.text(1)}" if code == CUSTOM else operator_name(code)
 
 
 def check_model(data: bytes) -> None:

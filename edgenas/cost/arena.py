@@ -10,7 +10,8 @@ Sources: tensorflow/lite/micro of https://github.com/tensorflow/tflite-micro, na
 `micro_allocator.cc` (order of the tail's allocations) and `kernels/*.cc` (scratch and persistent
 buffers). The sizes were read off `print_allocations()` of the reference kernels (wheel tflite-micro
 0.dev20261023, x86-64) with models of one operation each, channel counts 1 to 24, and chains of up to
-five; networks of space `micro` then agree to the byte (benchmarks/static_costs.py).
+five; networks of space `micro` then agree to the byte (benchmarks/static_costs.py). Sizes of the kinds
+that only files of others hold come from one converted model each, to 16 bytes.
 """
 
 from __future__ import annotations
@@ -37,11 +38,20 @@ NODE_BYTES = 64
 SCRATCH_HANDLE_BYTES = 8
 """`ScratchBufferHandle` of each scratch buffer."""
 
-MEAN_HANDLES = 3
-"""Scratch buffers of the mean: sums, index and axes."""
+SCRATCH_BUFFERS: dict[str, int] = {
+    "global_avg_pool": 3, "mean": 3, "sum": 3, "global_max_pool": 2, "reduce_max": 2, "reduce_min": 2,
+    "transpose_conv2d": 1,
+}  # fmt: skip
+"""How many a kernel asks for; of the mean: sums, index and axes."""
 
-END_TENSOR_BYTES = 64 + 24 + 8
-"""Of each input and output: `TfLiteTensor`, `TfLiteAffineQuantization` and its zero point."""
+SUMS = frozenset({"global_avg_pool", "mean", "sum"})
+"""Reductions of int8 that add up in 32 bits, in a scratch buffer."""
+
+END_TENSOR_BYTES = {"int8": 64 + 24 + 8, "float32": 64}
+"""Of each input and output: `TfLiteTensor`; if quantized, `TfLiteAffineQuantization` and its zero point."""
+
+ELEMENT_BYTES = {"int8": 1, "float32": 4}
+"""Of activations."""
 
 POINTER_BYTES = 8
 """One pointer to each input (an array), and one to each output (an array)."""
@@ -56,6 +66,20 @@ OPTIONS: dict[str, tuple[int, int]] = {
     "global_avg_pool": (1, 1),
     "softmax": (4, 4),
     "reshape": (36, 4),
+    "transpose_conv2d": (16, 4),
+    "sub": (8, 4),
+    "mul": (4, 4),
+    "div": (4, 4),
+    "concat": (8, 4),
+    "slice": (24, 4),
+    "mean": (1, 1),
+    "sum": (1, 1),
+    "global_max_pool": (1, 1),
+    "reduce_max": (1, 1),
+    "reduce_min": (1, 1),
+    "depth_to_space": (4, 4),
+    "space_to_depth": (4, 4),
+    "leaky_relu": (4, 4),
 }
 """Parsed options (`TfLiteConvParams` ...): bytes and alignment; kinds without an entry have none."""
 
@@ -71,6 +95,32 @@ KERNEL_BYTES: dict[str, int] = {
     "pad": 56,
     "relu": 28,
     "relu6": 8,
+    "transpose_conv2d": 80,
+    "sub": 48,
+    "mul": 36,
+    "div": 24,
+    "squared_difference": 112,
+    "concat": 80,
+    "slice": 88,
+    "mean": 44,
+    "sum": 44,
+    "global_max_pool": 44,
+    "reduce_max": 44,
+    "reduce_min": 44,
+    "log_softmax": 32,
+    "depth_to_space": 20,
+    "space_to_depth": 20,
+    "l2_norm": 4,
+    "matmul": 80,
+    "quantize": 56,
+    "sigmoid": 20,
+    "tanh": 20,
+    "hard_swish": 24,
+    "leaky_relu": 36,
+    "prelu": 44,
+    "abs": 32,
+    "elu": 272,
+    "rsqrt": 16,
 }
 """What a kernel keeps (`OpDataConv`, `OpDataReduce` ...), by kind or, of a lone activation, by function."""
 
@@ -81,8 +131,19 @@ CONSTANTS: dict[str, int] = {
     "global_avg_pool": 1,
     "reshape": 1,
     "pad": 1,
+    "transpose_conv2d": 3,
+    "mean": 1,
+    "sum": 1,
+    "global_max_pool": 1,
+    "reduce_max": 1,
+    "reduce_min": 1,
+    "argmax": 1,
+    "transpose": 1,
+    "slice": 3,
+    "resize_bilinear": 1,
+    "resize_nearest": 1,
 }
-"""Constant tensors: weights and bias, axes of the mean, the new shape, amounts of padding."""
+"""Constant tensors: weights and bias, axes of the mean, the new shape, amounts of padding ..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +164,14 @@ class Arena:
         return self.head_bytes + self.tail_bytes
 
 
-def plan_arena(graph: OpGraph) -> Arena:
-    """The arena of an int8 network with batch 1.
+def plan_arena(graph: OpGraph, precision: str = "int8") -> Arena:
+    """The arena of a network with batch 1.
 
     Args:
         graph: Operations as they stand in the file, see `edgenas.cost.deployed.deployed_graph`.
+        precision: Of activations, ``int8`` or ``float32``.
     """
-    return Arena(_head_bytes(graph), _tail_bytes(graph))
-
-
-def has_bias(op: Op) -> bool:
-    """Whether the file holds a bias; the converter gives every convolution one, if need be of zeros."""
-    return op.kind != "dense" or op.bias or op.batch_norm
+    return Arena(_head_bytes(graph, precision), _tail_bytes(graph, precision))
 
 
 def outputs(graph: OpGraph) -> list[int]:
@@ -123,7 +180,7 @@ def outputs(graph: OpGraph) -> list[int]:
     return [tensor for tensor in range(1, len(graph.ops) + 1) if tensor not in read]
 
 
-def _head_bytes(graph: OpGraph) -> int:
+def _head_bytes(graph: OpGraph, precision: str) -> int:
     """Size of the greedy plan of activations and scratch buffers.
 
     A tensor lives from the operation that writes it to the last that reads it; the input from the
@@ -137,16 +194,25 @@ def _head_bytes(graph: OpGraph) -> int:
     for tensor in outputs(graph):
         last_used[tensor] = len(ops)
     sizes = [prod(graph.input_shape), *(prod(op.out_shape) for op in ops)]
-    buffers = [(_aligned(size), time, last_used[time]) for time, size in enumerate(sizes)]
+    width = ELEMENT_BYTES[precision]
+    buffers = [(_aligned(width * size), time, last_used[time]) for time, size in enumerate(sizes)]
     for time, op in enumerate(ops, start=1):
-        if op.kind == "global_avg_pool":
-            buffers += [(_aligned(size), time, time) for size in _mean_scratch(op)]
+        if op.kind in SCRATCH_BUFFERS:
+            buffers += [(_aligned(size), time, time) for size in _scratch(op, precision)]
     return greedy_plan_bytes(buffers)
 
 
-def _mean_scratch(op: Op) -> tuple[int, ...]:
-    """Scratch buffers of the mean of int8: 32-bit sums, an index into the input, the axes."""
-    return 4 * prod(op.out_shape), 4 * (1 + len(op.in_shape)), 4 * (len(op.in_shape) - 1)
+def _scratch(op: Op, precision: str) -> tuple[int, ...]:
+    """Scratch buffers of an operation in the order in which its kernel asks for them.
+
+    Of a reduction: 32-bit sums (int8 only), an index into the input, the axes. Of a transposed
+    convolution of int8: 32-bit sums.
+    """
+    sums = (4 * prod(op.out_shape),) if precision == "int8" else ()
+    if op.kind == "transpose_conv2d":
+        return sums
+    index_and_axes = (4 * (1 + len(op.in_shape)), 4 * (len(op.in_shape) - 1))
+    return (*sums, *index_and_axes) if op.kind in SUMS else index_and_axes
 
 
 def greedy_plan_bytes(buffers: Sequence[tuple[int, int, int]]) -> int:
@@ -180,38 +246,48 @@ def greedy_plan_bytes(buffers: Sequence[tuple[int, int, int]]) -> int:
     return total
 
 
-def _tail_bytes(graph: OpGraph) -> int:
+def _tail_bytes(graph: OpGraph, precision: str) -> int:
     """Bytes of the structures, allocated one after the other from the arena's end downwards."""
     ops = graph.ops
-    constants = sum(CONSTANTS.get(op.kind, 0) - (op.kind == "dense" and not has_bias(op)) for op in ops)
+    constants = sum(constant_tensors(op) for op in ops)
     end = FIXED_BYTES + TENSOR_BYTES * (1 + len(ops) + constants) + NODE_BYTES * len(ops)
-    for op in ops:
-        if op.kind in OPTIONS:
-            size, alignment = OPTIONS[op.kind]
+    names = [op.activation if op.kind == "activation" else op.kind for op in ops]
+    for name in names:
+        if name in OPTIONS:
+            size, alignment = OPTIONS[name]
             end = -(-(end + size) // alignment) * alignment
-    means = 0
-    for op in ops:
-        data = KERNEL_BYTES.get(op.activation if op.kind == "activation" else op.kind)
+    scratch = 0
+    for op, name in zip(ops, names, strict=True):
+        data = KERNEL_BYTES.get(name)
         if data:
             end = _aligned(end + data)
-        end += _multiplier_bytes(op)
-        means += op.kind == "global_avg_pool"
-    if means:
-        end = -(-(end + means * MEAN_HANDLES * SCRATCH_HANDLE_BYTES) // 8) * 8
+        end += _multiplier_bytes(op, precision)
+        scratch += SCRATCH_BUFFERS.get(name, 0)
+    if scratch:
+        end = -(-(end + scratch * SCRATCH_HANDLE_BYTES) // 8) * 8
     for count in (1, len(outputs(graph))):
-        end = _aligned(end + POINTER_BYTES * count) + END_TENSOR_BYTES * count
+        end = _aligned(end + POINTER_BYTES * count) + END_TENSOR_BYTES[precision] * count
     return end
 
 
-def _multiplier_bytes(op: Op) -> int:
+def constant_tensors(op: Op) -> int:
+    """How many constant tensors of the file an operation reads."""
+    missing_bias = op.kind == "dense" and not op.stores_bias
+    return CONSTANTS.get(op.kind, 0) - missing_bias + (op.constants > 0)
+
+
+def _multiplier_bytes(op: Op, precision: str) -> int:
     """Multiplier and shift of each output channel, two persistent buffers.
 
-    A dense layer of one unit is quantized per tensor and has none.
+    A dense layer of float, of one unit, or of weights with one scale for all units has none.
     """
     channels = op.out_shape[-1]
-    if op.kind in ("conv2d", "depthwise_conv2d") or (op.kind == "dense" and channels > 1):
-        return 2 * _aligned(4 * channels)
-    return 0
+    if op.kind == "dense":
+        return 2 * _aligned(4 * channels) if precision == "int8" and channels > 1 and not op.per_tensor else 0
+    return 2 * _aligned(4 * channels) if op.kind in _PER_CHANNEL else 0
+
+
+_PER_CHANNEL = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d"})
 
 
 def _aligned(size: int) -> int:

@@ -8,7 +8,8 @@ boundaries. Order and form of the tables follow `edgenas.build.flatbuffer` and T
 
 The order of constants is the converter's: axes and shapes first, then weights from the last operation to
 the first, bias before weights. Where it departs from that (zero biases that it adds to convolutions
-without one), sizes differ by a few bytes of alignment.
+without one), sizes differ by a few bytes of alignment. Kinds that only files of others hold are laid out
+with one option and constants of one number for each axis, which is near, not exact.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from __future__ import annotations
 from functools import lru_cache
 from math import prod
 
-from edgenas.arch.graph import Op, OpGraph
-from edgenas.cost.arena import CONSTANTS, has_bias, outputs
+from edgenas.arch.graph import RECURRENT, Op, OpGraph
+from edgenas.cost.arena import constant_tensors, outputs
 
 DESCRIPTION_CHARACTERS = 7
 """Length of what `edgenas.export.compact` writes as the file's description."""
@@ -99,7 +100,7 @@ def flash_bytes(graph: OpGraph) -> int:
     layout.vector(4 * len(outputs(graph)))
     first = next(iter(codes), "")
     for op in graph.ops:
-        inputs = len(op.inputs) + CONSTANTS.get(op.kind, 0)
+        inputs = len(op.inputs) + constant_tensors(op)
         is_first = _operator_name(op) == first
         layout.add(_operator(layout.bytes & 7, layout.known, inputs, _options(op), is_first))
     layout.vector(4 * len(graph.ops))
@@ -113,9 +114,10 @@ def flash_bytes(graph: OpGraph) -> int:
 
 
 def weight_bytes(op: Op) -> int:
-    """Bytes of an operation's int8 weights and 32-bit biases."""
+    """Bytes of an operation's int8 weights, 32-bit biases and other constants."""
     shape = op.weight_shape
-    return 0 if shape is None else prod(shape) + 4 * op.out_shape[-1] * has_bias(op)
+    weights = 0 if shape is None else prod(shape) + 4 * op.out_shape[-1] * op.stores_bias
+    return weights + op.constants * (4 if op.kind in RECURRENT else 1)
 
 
 def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
@@ -135,12 +137,16 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
         if content:
             tensor(2 if op.kind == "pad" else 1, 0, True)
             sizes[content] = 4 * len(content)
+        elif op.weight_shape is None:
+            for number in range(constant_tensors(op)):
+                tensor(1, 1 if op.constants else 0, True)
+                sizes[op.name, number] = op.constants or 4 * (1 + len(op.in_shape))
     for op in reversed(graph.ops):
         shape = op.weight_shape
         if shape is None:
             continue
         channels = op.out_shape[-1]
-        if has_bias(op):
+        if op.stores_bias:
             tensor(1, channels, True)
             trained = op.bias or op.batch_norm
             sizes[(op.name, "bias") if trained else channels] = 4 * channels  # biases of zeros are equal
@@ -237,7 +243,12 @@ def _options(op: Op) -> _Fields | None:
         return ((0, 1),) if len(op.out_shape) == len(op.in_shape) else ()
     if op.kind == "softmax":
         return ((0, 4),)
-    return () if op.kind == "pad" else None
+    if op.kind in ("sub", "mul", "div"):
+        return ((0, 1),) if active else ()
+    return () if op.kind == "pad" else None if op.kind in _WITHOUT_OPTIONS else ((0, 4),)
+
+
+_WITHOUT_OPTIONS = frozenset({"activation", "reshape", "quantize", "maximum", "minimum", "transpose"})
 
 
 def _buffers(layout: _Layout, sizes: list[int]) -> None:
