@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgenas.profile.protocol import Measurement
     from edgenas.profile.runner import Runner
 
+BURSTS = 40
 HELP = "measure the latency of a .tflite or .onnx file on a device"
 
 
@@ -39,18 +40,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         UnsupportedError: No runner reaches the device, or the runtime cannot load the model.
         MeasurementError: The machine was too busy, the measurement spread too far, or the device went away.
     """
-    from dataclasses import replace
-
     from edgenas.errors import UnsupportedError
+    from edgenas.profile.protocol import Protocol
 
-    runner = runner_of(args, args.model)
-    runner.protocol = replace(runner.protocol, max_spread=args.max_spread)
+    # More bursts than a sweep takes: one model is soon measured, and its quantiles are wanted.
+    protocol = Protocol(bursts=BURSTS, rounds=10 * BURSTS, max_spread=args.max_spread)
+    runner = runner_of(args, args.model, protocol)
     if not args.model.is_file():
         raise UnsupportedError(f"there is no file {args.model}; expected a .{runner.model_format} file")
     if args.model.suffix not in (f".{runner.model_format}", ""):
         raise UnsupportedError(
-            f"{args.model} was given for runtime '{runner.runtime}'; expected a .{runner.model_format} file, or "
-            "another --runtime"
+            f"{args.model} was given for runtime '{runner.runtime}'; expected a .{runner.model_format} file, "
+            "or another --runtime"
         )
     model = args.model.read_bytes()
     try:
@@ -87,25 +88,28 @@ def _static(model: bytes, runner: Runner) -> dict[str, Any]:
 
     device, runtime = runner.device.id, runner.runtime
     precision = _precision(model, runner.model_format)
-    no_ram = dict.fromkeys(("peak_ram_bytes", "arena_head_bytes"))
+    unknown = dict.fromkeys(("peak_ram_bytes", "arena_head_bytes"))
     try:
-        cost: Cost = StaticSource(device, runtime).estimate(_graph(model, runner.model_format), per_op=True)
-        document = {**cost.to_json(), "precision": precision}
+        cost = StaticSource(device, runtime).estimate(_graph(model, runner.model_format), per_op=True)
     except UnsupportedError as error:
         blank = Cost(device, runtime, precision, "measured", None, None, None, 0, 0, 0, 0).to_json()
-        return {**blank, **no_ram, **dict.fromkeys(("macs", "params")), "note": f"MACs, parameters and RAM are unknown: {error}"}
+        note = f"MACs, parameters and RAM are unknown: {error}"
+        return {**blank, **unknown, **dict.fromkeys(("macs", "params")), "note": note}
+    document = {**cost.to_json(), "precision": precision}
     if precision == "int8" and runner.model_format == "tflite":
         return {**document, "note": "peak RAM is that of TFLite Micro in int8, not of this runtime"}
-    note = f"peak RAM is unknown: it is known of int8 .tflite files in TFLite Micro only, and this is {precision} .{runner.model_format}"
-    return {**document, **no_ram, "per_op": [], "note": note}
+    # Bytes of weights and RAM are int8 figures, so they say nothing of other files.
+    note = "peak RAM is unknown: it is known of int8 .tflite files in TFLite Micro only"
+    return {**document, **unknown, "per_op": [], "note": note}
 
 
 def _graph(model: bytes, model_format: str) -> Any:
-    from edgenas.build.read_tflite import graph_from_tflite
-    from edgenas.errors import UnsupportedError
-
     if model_format == "onnx":
-        raise UnsupportedError("the operations of .onnx files are not read here")
+        from edgenas.build.read_onnx import graph_from_onnx
+
+        return graph_from_onnx(model)
+    from edgenas.build.read_tflite import graph_from_tflite
+
     return graph_from_tflite(model)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgenas.profile.protocol import Protocol
     from edgenas.profile.runner import Runner
 
 
@@ -17,18 +18,25 @@ def add_reach_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", help="one of the device's runtimes (default: as the device says)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default: 1)")
     parser.add_argument("--ssh", metavar="USER@HOST[:PORT]", help="measure on a Linux board over ssh")
-    parser.add_argument("--ssh-config", type=Path, metavar="FILE", help="ssh configuration instead of your own")
+    parser.add_argument(
+        "--ssh-config", type=Path, metavar="FILE", help="ssh configuration instead of your own"
+    )
     parser.add_argument("--python", default="python3", help="Python on the board (default: python3)")
-    parser.add_argument("--adb", metavar="SERIAL", help="measure on an Android phone, as 'adb devices' names it")
+    parser.add_argument(
+        "--adb", metavar="SERIAL", help="measure on an Android phone, as 'adb devices' names it"
+    )
     parser.add_argument("--benchmark-model", type=Path, metavar="PATH", help="Android's benchmark_model")
 
 
-def runner_of(args: argparse.Namespace, model: Path | None = None) -> Runner:
+def runner_of(
+    args: argparse.Namespace, model: Path | None = None, protocol: Protocol | None = None
+) -> Runner:
     """The runner that the arguments describe.
 
     Args:
         args: What `add_reach_arguments` added.
         model: A model file; without ``--runtime``, an .onnx file asks for onnxruntime.
+        protocol: How to measure.
 
     Raises:
         UnknownNameError: No such device.
@@ -56,4 +64,4 @@ def runner_of(args: argparse.Namespace, model: Path | None = None) -> Runner:
         adb=args.adb,
         benchmark_model=args.benchmark_model,
     )
-    return runner_for(replace(device, runtime=runtime), route=route, threads=args.threads)
+    return runner_for(replace(device, runtime=runtime), protocol, route=route, threads=args.threads)

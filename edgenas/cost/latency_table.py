@@ -234,7 +234,10 @@ def parts_us(graph: OpGraph, latencies_us: Sequence[float]) -> tuple[float, ...]
         part = part_of(op.kind, op.kernel)
         found[part] += latency_us
         counts[part] += 1
-    return (*(figure for part in PARTS for figure in (found[part], counts[part])), float(prod(graph.input_shape)))
+    return (
+        *(figure for part in PARTS for figure in (found[part], counts[part])),
+        float(prod(graph.input_shape)),
+    )
 
 
 def weighed(

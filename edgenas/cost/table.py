@@ -18,11 +18,11 @@ __all__ = ["LatencyTable", "TableSource", "table_path"]
 class TableSource(CostSource):
     """Latency from a table; memory and size from another source.
 
-    ``latency = invoke overhead + weights * sums of operations of each kind``, with the weights fitted on the
-    whole networks that the table's sweep measured (`LatencyTable.calibration`; one factor for all kinds in
-    tables of schema 1), and an interval that held nine of ten of them. Fully connected and softmax heads between two swept numbers of classes are
-    interpolated linearly; every other operation must be in the table. `OpCost.latency_ms` is the
-    operation's share without the invoke overhead.
+    ``latency = invoke overhead + weights * sums of operations of each kind``, with the weights fitted
+    on the whole networks that the table's sweep measured (`LatencyTable.calibration`; one factor for
+    all kinds in tables of schema 1), and an interval that held nine of ten of them. Fully connected and
+    softmax heads between two swept numbers of classes are interpolated linearly; every other operation
+    must be in the table. `OpCost.latency_ms` is the operation's share without the invoke overhead.
 
     Args:
         table: The measured operations.

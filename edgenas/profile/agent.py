@@ -82,7 +82,7 @@ def time_bursts(
         sentinel.settle()
     end_ns = clock_ns() + settings["limit_s"] * 1e9
     repeats = [_repeats(program, settings["burst_us"] * 1e3, clock_ns) for program in programs]
-    bursts = [[] for _ in programs]
+    bursts: list[list[tuple[float, float]]] = [[] for _ in programs]
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -151,7 +151,7 @@ def _interpreter() -> tuple[Any, str]:
         from ai_edge_litert.interpreter import Interpreter
 
         return Interpreter, "ai-edge-litert"
-    from tflite_runtime.interpreter import Interpreter
+    from tflite_runtime.interpreter import Interpreter  # type: ignore[import-not-found]
 
     return Interpreter, "tflite-runtime"
 
@@ -164,7 +164,8 @@ def _load_litert(model: bytes, threads: int) -> Program:
     rng = np.random.RandomState(0)
     for entry in interpreter.get_input_details():
         interpreter.set_tensor(entry["index"], _values(rng, entry["shape"], np.dtype(entry["dtype"])))
-    return interpreter.invoke
+    program: Program = interpreter.invoke
+    return program
 
 
 def _load_onnxruntime(model: bytes, threads: int) -> Program:
@@ -190,7 +191,6 @@ def _load_onnxruntime(model: bytes, threads: int) -> Program:
     for entry in session.get_outputs():
         binding.bind_output(entry.name)
     return lambda: session.run_with_iobinding(binding)
-
 
 
 def _values(rng: Any, shape: Any, dtype: Any) -> Any:
@@ -229,7 +229,7 @@ def machine(runtime: str) -> dict[str, str]:
         name, version = "onnxruntime", onnxruntime.__version__
     return {
         "cpu": _cpu_name(),
-        "system": "{} {}".format(platform.system(), platform.machine()),
+        "system": f"{platform.system()} {platform.machine()}",
         "version": f"{name} {version}",
     }
 
@@ -238,9 +238,9 @@ def _version(package: str) -> str:
     try:
         from importlib import metadata
     except ImportError:  # Python 3.7
-        import pkg_resources
+        import pkg_resources  # type: ignore[import-not-found]
 
-        return pkg_resources.get_distribution(package).version
+        return str(pkg_resources.get_distribution(package).version)
     return metadata.version(package)
 
 
@@ -293,7 +293,7 @@ class _Server:
             try:
                 programs.append(load_program(runtime, model, request["threads"]))
             except ValueError as error:
-                return {"refused": "a model of %d bytes: %s" % (len(model), error)}
+                return {"refused": f"a model of {len(model)} bytes: {error}"}
         return {"bursts_ns": time_bursts(programs, self.sentinels[runtime], request["settings"])}
 
 

@@ -85,8 +85,8 @@ def sweep(
         raise ConfigError(f"precision '{precision}' was given; expected one of {', '.join(PRECISIONS)}")
     if table is not None and (table.runtime, table.precision) != (runner.runtime, precision):
         raise ConfigError(
-            f"a latency table of {table.runtime} in {table.precision} was given; expected {runner.runtime} in "
-            f"{precision}: give another --out"
+            f"a latency table of {table.runtime} in {table.precision} was given; expected {runner.runtime} "
+            f"in {precision}: give another --out"
         )
     if table is not None and not _of_this_machine(table, runner):
         progress(f"the table given is of another machine or version ({table.machine}): measuring anew")
@@ -203,7 +203,9 @@ class _Job:
         """What an inference takes beyond its operations: the line through two fans at zero copies."""
         builder = GraphBuilder((1, 1, 8))
         builder.simple("add", "tiny", 0, 0)
-        models = {str(copies): self.model(fan(builder.ops[0], copies), bare=True) for copies in (1, FAN_COPIES)}
+        models = {
+            str(copies): self.model(fan(builder.ops[0], copies), bare=True) for copies in (1, FAN_COPIES)
+        }
         found = self.measure_all("smallest models", models, lambda so_far: None)
         _refuse_if_incomplete(2 - len(found), "runs of the smallest model")
         one, many = (found[str(copies)].latency_ms * 1e3 for copies in (1, FAN_COPIES))
@@ -260,15 +262,17 @@ def _with_predicted(
     table: LatencyTable, ops: dict[str, Op], copies: dict[str, int], job: _Job
 ) -> LatencyTable:
     """The table with what need not be measured."""
-    measured = {key: value for key, value in table.ops_us.items() if key in ops and key not in table.predicted}
+    measured = {
+        key: value for key, value in table.ops_us.items() if key in ops and key not in table.predicted
+    }
     left = {key: op for key, op in ops.items() if key in measured or key not in table.ops_us}
     found = thin(left, measured, copies)
     if not found.predicted_us:
         return table
     error = float(np.quantile(found.errors, 0.95))
     job.progress(
-        f"{len(found.predicted_us)} operations need not be measured: of {len(found.errors)} held-out ones 95 % "
-        f"were predicted within {error:.1%}"
+        f"{len(found.predicted_us)} operations need not be measured: of {len(found.errors)} held-out ones "
+        f"95 % were predicted within {error:.1%}"
     )
     return replace(
         table,

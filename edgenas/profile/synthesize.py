@@ -21,7 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgenas.arch.graph import GraphBuilder, Op, OpGraph
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 from edgenas.errors import UnsupportedError
-from edgenas.profile.synthesize_onnx import synthesize_onnx
+from edgenas.profile.synthesize_onnx import is_rare, synthesize_onnx
 
 _RELU6_SCALE = 6.0 / 255.0  # a tensor that holds 0 to 6 in 256 steps
 
@@ -68,10 +68,10 @@ def synthesize(graph: OpGraph, seed: int = 0, precision: str = "int8") -> bytes:
     """
     writer = _Writer(graph, np.random.default_rng(seed), precision == "int8")
     for op in graph.ops:
-        if op.kind not in _WRITERS:
+        if op.kind not in _WRITERS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' ({op.name}) cannot be synthesized; expected one of "
-                f"{', '.join(_WRITERS)}"
+                f"{', '.join(_WRITERS)}, without dilation, groups or constant inputs"
             )
         _WRITERS[op.kind](writer, op)
     return writer.finish()

@@ -40,17 +40,23 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
     writer = _Writer(graph, np.random.default_rng(seed), precision == "int8", bare)
     for op in graph.ops:
-        if op.kind not in _WRITERS or op.activation not in _ACTIVATIONS:
+        if op.kind not in _WRITERS or op.activation not in _ACTIVATIONS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' with activation '{op.activation}' ({op.name}) cannot be synthesized; "
-                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}"
+                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}, without dilation, "
+                "groups or constant inputs"
             )
         writer.add(op)
     outputs = writer.graph_outputs()
     document = helper.make_graph(writer.nodes, "edgenas", [writer.graph_input], outputs, writer.constants)
     model = helper.make_model(document, opset_imports=[helper.make_opsetid("", _OPSET)])
     model.ir_version = _IR_VERSION
-    return onnx.ModelProto.SerializeToString(model)
+    return bytes(onnx.ModelProto.SerializeToString(model))
+
+
+def is_rare(op: Op) -> bool:
+    """Whether an operation has what no writer here writes."""
+    return op.dilation != (1, 1) or op.groups != 1 or op.constants != 0
 
 
 def _nchw(shape: Shape) -> list[int]:
@@ -123,7 +129,9 @@ class _Writer:
 
     def reshaped(self, name: str, shape: list[int]) -> str:
         """A tensor in another shape."""
-        return self.node("Reshape", [name, self.constant(f"shape{len(self.nodes)}", np.array(shape, np.int64))])
+        return self.node(
+            "Reshape", [name, self.constant(f"shape{len(self.nodes)}", np.array(shape, np.int64))]
+        )
 
     def weights(self, op: Op, shape: tuple[int, ...], axis: int) -> str:
         """Random weights, per channel in int8 files, that keep the outputs within their range."""
@@ -160,8 +168,13 @@ class _Writer:
 
         read = {tensor for op in self.graph.ops for tensor in op.inputs}
         unread = [(k, op.out_shape) for k, op in enumerate(self.graph.ops, start=1) if k not in read]
-        outputs = [self._sink(self.tensors[k], shape) if self.bare else (self.tensors[k], shape) for k, shape in unread]
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, _nchw(shape)) for name, shape in outputs]
+        outputs = [
+            self._sink(self.tensors[k], shape) if self.bare else (self.tensors[k], shape)
+            for k, shape in unread
+        ]
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, _nchw(shape)) for name, shape in outputs
+        ]
 
     def _sink(self, name: str, shape: Shape) -> tuple[str, Shape]:
         """One pixel of an image: pooling with a window of one element and a stride of the whole."""

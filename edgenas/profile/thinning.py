@@ -137,7 +137,9 @@ class _Process:
             kernel or start, optimizer=None if kernel else _few_steps, random_state=0
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: a feature without effect
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a length at its bound: a feature without effect
             self.process.fit(rows, target - self.trend.predict(rows))
         self.kernel: object = self.process.kernel_
 

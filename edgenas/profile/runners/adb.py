@@ -70,7 +70,12 @@ class AdbRunner(Runner):
 
     def machine(self) -> dict[str, Any]:
         """Model, system and the tool's checksum (it has no version)."""
-        properties = ("ro.product.manufacturer", "ro.product.model", "ro.board.platform", "ro.build.version.release")
+        properties = (
+            "ro.product.manufacturer",
+            "ro.product.model",
+            "ro.board.platform",
+            "ro.build.version.release",
+        )
         maker, model, platform, release = (self._adb("shell", f"getprop {one}").strip() for one in properties)
         checksum = hashlib.sha256(self._tool().read_bytes()).hexdigest()[:12]
         return {
@@ -98,7 +103,11 @@ class AdbRunner(Runner):
         command = ["adb", "-s", self.route.adb, verb, *words]
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=seconds,
             )
         except FileNotFoundError:
             raise UnsupportedError(
@@ -106,8 +115,8 @@ class AdbRunner(Runner):
             ) from None
         except subprocess.TimeoutExpired:
             raise MeasurementError(
-                f"phone '{self.route.adb}' did not answer within {seconds:.0f} s; nothing of this measurement "
-                "was kept"
+                f"phone '{self.route.adb}' did not answer within {seconds:.0f} s; nothing of this "
+                "measurement was kept"
             ) from None
         text = done.stdout.decode("utf-8", "replace")
         if done.returncode and (check or _lost(text)):
@@ -115,13 +124,17 @@ class AdbRunner(Runner):
         return text
 
     def _explained(self, text: str) -> str:
-        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("* daemon")]
+        lines = [
+            line.strip() for line in text.splitlines() if line.strip() and not line.startswith("* daemon")
+        ]
         last = lines[-1] if lines else "adb ended without a word"
         if "unauthorized" in text:
-            return f"phone '{self.route.adb}' has not allowed this machine; confirm the question on its screen"
+            return (
+                f"phone '{self.route.adb}' has not allowed this machine; confirm the question on its screen"
+            )
         return (
-            f"phone '{self.route.adb}' cannot be reached or went away ({last}); see: adb devices; nothing of this "
-            "measurement was kept"
+            f"phone '{self.route.adb}' cannot be reached or went away ({last}); see: adb devices; "
+            "nothing of this measurement was kept"
         )
 
 
@@ -143,13 +156,17 @@ def parse_output(output: str, protocol: Protocol) -> Measurement | str:
     if not lines:
         said = [line.strip() for line in output.splitlines() if re.search("error|fail", line, re.IGNORECASE)]
         raise UnsupportedError(
-            f"benchmark_model printed no timing ({said[-1] if said else 'and no error'}); expected a .tflite file "
-            "that it can load, and a tool built for this phone"
+            f"benchmark_model printed no timing ({said[-1] if said else 'and no error'}); expected a "
+            ".tflite file that it can load, and a tool built for this phone"
         )
     count = int(lines[-1][0])
-    fields = {name: float(value) / 1e3 for name, value in re.findall(r"(\w+)=([\d.]+(?:e[+-]?\d+)?)", lines[-1][1])}
+    fields = {
+        name: float(value) / 1e3 for name, value in re.findall(r"(\w+)=([\d.]+(?:e[+-]?\d+)?)", lines[-1][1])
+    }
     if count < _FEWEST_RUNS or not {"avg", "min", "max", "std"} <= fields.keys():
-        return f"benchmark_model timed {count} run(s) in {protocol.limit_s:g} s, expected {_FEWEST_RUNS} or more"
+        return (
+            f"benchmark_model timed {count} run(s) in {protocol.limit_s:g} s, expected {_FEWEST_RUNS} or more"
+        )
     spread = fields["std"] / fields["avg"]
     if spread > protocol.max_spread:
         return f"the spread was {spread:.1%}, over the bound of {protocol.max_spread:.0%}"

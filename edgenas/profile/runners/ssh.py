@@ -99,7 +99,9 @@ class SshRunner(Runner):
         try:
             if self._connection is None:
                 self._connection = _Connection(self.command)
-            answer = self._connection.ask({**request, "sizes": [len(model) for model in models]}, models, limit_s)
+            answer = self._connection.ask(
+                {**request, "sizes": [len(model) for model in models]}, models, limit_s
+            )
         except _Lost as lost:
             self.close()
             raise MeasurementError(explained(lost, self.route, self.device.id)) from None
@@ -108,7 +110,7 @@ class SshRunner(Runner):
             raise
         if "missing" in answer:
             raise UnsupportedError(
-                f"'{self.route.ssh}' has no {self.runtime} for its {self.route.python} ({answer['missing']}); "
+                f"'{self.route.ssh}' has no {self.runtime} for its {self.route.python}: {answer['missing']}; "
                 "install it there (pip install ai-edge-litert, or onnxruntime) or give --python"
             )
         return answer
@@ -133,7 +135,9 @@ class _Connection:
             )
         except OSError as error:
             self.errors.close()
-            raise UnsupportedError(f"OpenSSH's client cannot be started ({error.strerror}); install it") from None
+            raise UnsupportedError(
+                f"OpenSSH's client cannot be started ({error.strerror}); install it"
+            ) from None
         source = Path(agent.__file__).read_bytes()
         self.prelude = struct.pack(">I", len(source)) + source
 
@@ -201,7 +205,9 @@ def parse_host(text: str) -> tuple[str, str | None]:
     Raises:
         ConfigError: The text is something else; IPv6 addresses stand in brackets if a port follows.
     """
-    found = re.fullmatch(r"((?:[\w.+-]+@)?)(\[[\w:.%]+\]|[\w.-]+|[\w:.%]*:[\w:.%]*:[\w.%]*)(?::(\d{1,5}))?", text, re.ASCII)
+    found = re.fullmatch(
+        r"((?:[\w.+-]+@)?)(\[[\w:.%]+\]|[\w.-]+|[\w:.%]*:[\w:.%]*:[\w.%]*)(?::(\d{1,5}))?", text, re.ASCII
+    )
     if not found or text.startswith("-") or found[2].startswith("-"):
         raise ConfigError(f"ssh host '{text}' was given; expected user@host or user@host:port")
     return found[1] + found[2].strip("[]"), found[3]
@@ -241,15 +247,18 @@ def explained(lost: _Lost, route: Route, device_id: str) -> str:
     last = lines[-1] if lines else "the connection ended without a word"
     if lost.limit_s is not None:
         return f"{where} did not answer within {lost.limit_s:.0f} s; nothing of this measurement was kept"
-    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in lost.said or "has changed and you have requested" in lost.said:
+    if (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED" in lost.said
+        or "has changed and you have requested" in lost.said
+    ):
         return (
-            f"the host key of {where} has changed, so it was refused; if the board was set up anew, forget the "
-            f"old key with: ssh-keygen -R {known}, and log in once with: {login}"
+            f"the host key of {where} has changed, so it was refused; if the board was set up anew, forget "
+            f"the old key with: ssh-keygen -R {known}, and log in once with: {login}"
         )
     if "Host key verification failed" in lost.said or "host key is known" in lost.said:
         return f"the host key of {where} is not known; log in once and confirm its fingerprint with: {login}"
     if "Permission denied" in lost.said:
-        return f"{where} refused the login without a password ({last}); install your key with: ssh-copy-id {host}"
+        return f"{where} refused the login without a password ({last}); install your key: ssh-copy-id {host}"
     if lost.code == 127 or (lost.code == 126):
         return f"{where} has no program '{route.python}' ({last}); give its Python with --python"
     return f"{where} cannot be reached or went away ({last}); nothing of this measurement was kept"
