@@ -103,7 +103,7 @@ def test_a_python_that_is_not_there_is_named(board: Board) -> None:
 
 def test_a_python_without_the_runtime_is_told(board: Board, tmp_path: Path) -> None:
     bare = tmp_path / "it's python; no $HOME"
-    bare.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S \"$@\"\n")
+    bare.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "$@"\n')
     bare.chmod(0o755)
     with pytest.raises(UnsupportedError, match="has no litert .*--python"):
         SshRunner(BOARD, route=board.route(str(bare))).machine()
