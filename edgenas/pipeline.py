@@ -24,7 +24,8 @@ from edgenas.data.load import load_dataset
 from edgenas.environment import machine, versions
 from edgenas.errors import DataError, StoreError
 from edgenas.profile.device import Device, load_device
-from edgenas.profile.sources import cost_source, table_state
+from edgenas.profile.sources import caveat, cost_source
+from edgenas.profile.vela import VelaSource
 from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.report import write_report
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
@@ -269,11 +270,13 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
         UnknownNameError: No such space or device.
         ConfigError: A latency budget for a device without a latency source.
         TableMissError: The device's table does not hold the space's operations at this input size.
+        UnsupportedError: The device cannot run an operation of the space.
     """
     space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
     device = load_device(config.device)
+    device.check_space(space)
     source = cost_source(device)
-    if isinstance(source, TableSource):
+    if isinstance(source, (TableSource, VelaSource)):
         source.check_covers(space)
     objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
     problem = Problem(space, source, tuple(budgets(config, device)), objectives)
@@ -311,7 +314,6 @@ def budgets(config: RunConfig, device: Device) -> list[Constraint]:
 def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem, device: Device) -> None:
     """Write down everything that is needed to understand and repeat the run."""
     source = problem.cost_source
-    table = table_state(device) if isinstance(source, TableSource) else None
     store.set_meta(
         status="searching",
         config=config.to_json(),
@@ -335,7 +337,7 @@ def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem
             "id": device.id,
             "name": device.name,
             "runtime": source.runtime,
-            **({"note": table.note} if table and not table.fits else {}),
+            **({"note": note} if (note := caveat(source, device)) else {}),
         },
         elapsed_seconds=0.0,
     )

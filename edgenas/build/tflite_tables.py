@@ -149,6 +149,11 @@ class TensorTable:
             )
         return struct.unpack_from(f"<{size // 4}i", self.table.data, start)
 
+    def content(self) -> bytes:
+        """The bytes of a constant; none for a tensor that is computed."""
+        start, size = self._content
+        return self.table.data[start : start + size]
+
     @property
     def scales(self) -> int:
         """How many scales its quantization has: none, one for all values or one for each channel."""

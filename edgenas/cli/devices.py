@@ -1,17 +1,20 @@
-"""``edgenas devices``: which devices are known, and which can be measured on."""
+"""``edgenas devices``: which devices are known, which can be measured on, and calibrating one."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-HELP = "list known devices, show one, or check what can be measured on"
+from edgenas.cli import calibrate
+
+HELP = "list known devices, show one, check what can be measured on, or calibrate one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The action and a device."""
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "show", "check"))
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "show", "check", "calibrate"))
     parser.add_argument("id", nargs="?", help="device id or TOML file (default for check: all)")
+    calibrate.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -24,6 +27,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from edgenas.errors import ConfigError
     from edgenas.profile.device import device_ids, load_device
 
+    if args.action == "calibrate":
+        return calibrate.run(args)
     if args.action == "show" and args.id is None:
         raise ConfigError(f"edgenas devices show needs a device; known: {', '.join(device_ids())}")
     devices = [load_device(name) for name in ([args.id] if args.id else device_ids())]
@@ -31,7 +36,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         checks = [_check(device) for device in devices]
         failed = args.id is not None and not checks[0]["reachable"]
         return {"action": "check", "devices": checks, "exit_code": int(failed)}
-    return {"action": args.action, "devices": [device.to_json() for device in devices]}
+    return {"action": args.action, "devices": [_describe(device) for device in devices]}
+
+
+def _describe(device: Any) -> dict[str, Any]:
+    """The device's document, with what is known of each of its runtimes."""
+    from edgenas.profile.basis import latency_basis
+    from edgenas.profile.runtimes import RUNTIMES
+
+    details = {}
+    for name in device.runtimes:
+        runtime, basis = RUNTIMES.get(name), latency_basis(device, name)
+        details[name] = {
+            "name": runtime.name,
+            "precisions": list(runtime.precisions),
+            "threads": device.threads if runtime.threaded else 1,
+            "unsupported": sorted(device.not_run(name)),
+            "latency": basis.kind,
+            "latency_note": basis.note,
+        }
+    return {**device.to_json(), "runtime_details": details}
 
 
 def _check(device: Any) -> dict[str, Any]:
@@ -51,29 +75,77 @@ def _check(device: Any) -> dict[str, Any]:
 
 
 def show(document: dict[str, Any]) -> None:
-    """Print a table of devices, one device, or the results of the checks."""
+    """Print a table of devices, one device, or the results of the checks or of a calibration."""
+    if document["action"] == "calibrate":
+        calibrate.show(document)
+        return
+    {"show": _show_one, "check": _show_checks}.get(document["action"], _show_list)(document["devices"])
+
+
+def _show_one(devices: list[dict[str, Any]]) -> None:
+    """Print everything that is known of a device."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.markup import escape
 
     console = Console(highlight=False)
-    if document["action"] == "show":
-        for key, value in document["devices"][0].items():
-            lines = value if isinstance(value, list) else ["no limit known" if value is None else str(value)]
-            console.print(f"[bold]{key:>12}[/bold]  " + "\n              ".join(lines), soft_wrap=True)
-    elif document["action"] == "check":
-        for entry in document["devices"]:
-            mark = "[green]reachable[/green]" if entry["reachable"] else "[yellow]not reachable[/yellow]"
-            console.print(f"[bold]{entry['id']}[/bold] {mark}: {entry['note']}", soft_wrap=True)
-    else:
-        table = Table(box=None)
-        for heading in ("id", "name", "core", "MHz", "RAM KiB", "flash KiB", "runtime"):
-            table.add_column(heading, no_wrap=heading in ("id", "runtime"))
-        for entry in document["devices"]:
-            ram, flash = (_kib(entry[key]) for key in ("ram_bytes", "flash_bytes"))
-            clock = "" if entry["clock_mhz"] is None else f"{entry['clock_mhz']:g}"
-            table.add_row(entry["id"], entry["name"], entry["core"], clock, ram, flash, entry["runtime"])
-        console.print(table)
+    entry = dict(devices[0])
+    details, unsupported = entry.pop("runtime_details"), entry.pop("unsupported")
+    entry["vela"] = None if entry["vela"] is None else [f"{k} {v}" for k, v in entry["vela"].items() if v]
+    entry = {**entry, "unsupported": [f"{name}: {', '.join(kinds)}" for name, kinds in unsupported.items()]}
+    for key, value in entry.items():
+        if key == "runtimes" or (key in ("vela", "unsupported") and not value):
+            continue
+        lines = value if isinstance(value, list) else ["no limit known" if value is None else str(value)]
+        console.print(f"[bold]{key:>12}[/bold]  " + escape("\n              ".join(lines)), soft_wrap=True)
+    for name, facts in details.items():
+        cannot = f"; cannot run {', '.join(facts['unsupported'])}" if facts["unsupported"] else ""
+        line = (
+            f"{facts['name']}: {', '.join(facts['precisions'])}, up to {facts['threads']} thread(s){cannot}"
+        )
+        console.print(f"[bold]{escape(name)}[/bold]  {escape(line)}", soft_wrap=True)
+        console.print(f"{'latency':>12}  {facts['latency']}: {escape(facts['latency_note'])}", soft_wrap=True)
 
 
-def _kib(size_bytes: int | None) -> str:
-    return "" if size_bytes is None else f"{size_bytes / 1024:g}"
+def _show_checks(devices: list[dict[str, Any]]) -> None:
+    """Print one line a device."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    for entry in devices:
+        mark = "[green]reachable[/green]" if entry["reachable"] else "[yellow]not reachable[/yellow]"
+        console.print(f"[bold]{escape(entry['id'])}[/bold] {mark}: {escape(entry['note'])}", soft_wrap=True)
+
+
+def _show_list(devices: list[dict[str, Any]]) -> None:
+    """Print a table with one line a runtime; the first line of a device is its default runtime."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgenas.profile.basis import WORDS
+
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("id", "core", "MHz", "RAM", "flash", "runtime", "latency"):
+        right = heading in ("MHz", "RAM", "flash")
+        justify: Any = "right" if right else "left"
+        table.add_column(heading, no_wrap=heading != "core", justify=justify, overflow="fold")
+    for entry in devices:
+        clock = "" if entry["clock_mhz"] is None else f"{entry['clock_mhz']:g}"
+        facts = [escape(entry["id"]), escape(entry["core"]), clock]
+        facts += [_size(entry[key]) for key in ("ram_bytes", "flash_bytes")]
+        for name in sorted(entry["runtimes"], key=lambda name: name != entry["runtime"]):
+            table.add_row(*facts, name, entry["runtime_details"][name]["latency"])
+            facts = [""] * len(facts)
+    console.print(table)
+    for kind, meaning in WORDS.items():
+        console.print(f"{kind:>10}  {meaning}", style="dim", soft_wrap=True)
+
+
+def _size(size_bytes: int | None) -> str:
+    """Bytes in the largest binary unit that keeps them above 1, for example ``640K``."""
+    if size_bytes is None:
+        return ""
+    unit, name = next((pair for pair in ((2**30, "G"), (2**20, "M")) if size_bytes >= pair[0]), (2**10, "K"))
+    return f"{size_bytes / unit:.3g}{name}" if unit > 2**10 else f"{size_bytes / unit:.0f}K"

@@ -21,20 +21,36 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """The cost document of the model deployed in int8.
 
     Raises:
-        UnsupportedError: The file is of another kind, or holds an operation without a cost.
+        UnsupportedError: The file is of another kind, or holds an operation without a cost or one that
+            the device cannot run.
         TableMissError: The device's latency table lacks an operation.
     """
     from edgenas.profile.device import load_device
-    from edgenas.profile.sources import cost_source, table_state
+    from edgenas.profile.sources import caveat, cost_source
 
     device = load_device(args.device)
     source = cost_source(device)
     graph, file_bytes = read_model(args.model)
-    cost = source.estimate(graph, per_op=True)
-    if file_bytes is not None:
-        cost = replace(cost, flash_bytes=file_bytes)
-    state = table_state(device) if cost.source == "table" else None
-    return {**cost.to_json(), **({"note": state.note} if state and not state.fits else {})}
+    device.check_runs(graph.ops)
+    cost = _cost(source, graph, args.model, file_bytes)
+    note = caveat(source, device)
+    return {**cost.to_json(), **({"note": note} if note else {})}
+
+
+def _cost(source: Any, graph: Any, path: Path, file_bytes: int | None) -> Any:
+    """The cost of a graph, or of the int8 file that it was read from."""
+    from edgenas.build.living import living_graph
+    from edgenas.cost.predictor import PredictorSource
+    from edgenas.profile.vela import VelaSource
+
+    if file_bytes is None:
+        return source.estimate(graph, per_op=True)
+    if isinstance(source, VelaSource):
+        return source.estimate_file(path.read_bytes(), graph)
+    cost = replace(source.estimate(graph, per_op=True), flash_bytes=file_bytes)
+    if isinstance(source, PredictorSource) and source.predictor.drops_constants:
+        return source.timed(cost, living_graph(path.read_bytes()))
+    return cost
 
 
 def read_model(path: Path) -> tuple[Any, int | None]:

@@ -52,13 +52,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from edgenas.cost.table import LatencyTable
     from edgenas.errors import ConfigError
-    from edgenas.profile.sources import table_file
+    from edgenas.profile.sources import read_filed, table_file
     from edgenas.profile.sweep import sweep
 
     runner = runner_of(args)
     spaces = make_spaces(args.space, args.input, args.classes)
-    path = args.out or table_file(args.device, runner.runtime, args.precision)
-    before = LatencyTable.load(path) if path.exists() and not args.all else None
+    path = args.out or table_file(runner.device, runner.runtime, args.precision)
+    before = read_filed(path) if path.exists() and not (args.all and args.out) else None
+    if before is not None and not isinstance(before, LatencyTable):
+        raise ConfigError(
+            f"{path} holds a predictor fitted on published measurements, which a sweep would overwrite; give "
+            "--out, or copy the device's TOML file and name that with --device: the table then lies beside it"
+        )
+    before = None if args.all else before
     if before is not None and dict(before.machine) != runner.machine():
         raise ConfigError(
             f"latency table {path} is of another machine ({before.machine.get('cpu')}, "

@@ -21,6 +21,7 @@ _ORIGINS = {
     "measured": "was measured on the device",
     "table": "is predicted: the sum of its layers as measured on the device",
     "predictor": "is predicted by a model fitted to measurements",
+    "vela": "is simulated: what the compiler of the NPU estimates",
     "static": "is not known",
 }
 
