@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if before is not None and dict(before.machine) != runner.machine():
         raise ConfigError(
             f"latency table {path} is of another machine ({before.machine.get('cpu')}, "
-            f"{before.machine.get('version')}), and a sweep here replaces all of it: run the same "
-            "command with --all and without --space, --input and --classes first, then this command again, or give --out"
+            f"{before.machine.get('version')}), and a sweep here replaces all of it: run the same command "
+            "with --all, without --space, --input and --classes, then this command again, or give --out"
         )
     try:
         table = sweep(

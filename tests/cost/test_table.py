@@ -83,7 +83,7 @@ def test_latencies_are_kept_to_four_digits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "update edgenas"),
+        ({"schema": 3}, "update edgenas"),
         ({"schema": None}, "schema None"),
         ({"invoke_us": -1}, "0 or less"),
         ({"ops_us": {"dense:8>2:linear": 0.0}}, "dense:8>2:linear"),

@@ -98,7 +98,7 @@ def test_output_without_a_timing_names_the_tools_error() -> None:
 
 
 class _Phone:
-    """A program in adb's place that does on this machine what adb does on a phone: for its own folder only."""
+    """A program in adb's place that does in a folder of this machine what adb does on a phone."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = folder / "phone; $HOME"
@@ -158,7 +158,7 @@ class TestAdbRunner(RunnerContract):
     def test_a_phone_that_goes_away_is_an_error(self) -> None:
         runner = self.make(PATIENT)
         (self.phone.root / "gone").touch()
-        with pytest.raises(MeasurementError, match="went away .*nothing of this measurement was kept"):
+        with pytest.raises(MeasurementError, match=r"went away .*nothing of this measurement was kept"):
             runner.measure(tiny_model())
 
 
@@ -182,7 +182,7 @@ def test_the_real_adb_without_a_phone_gives_a_clear_error(tmp_path: Path) -> Non
     runner = runner_for(PHONE, route=Route(adb="no; such phone", benchmark_model=tool))
     assert isinstance(runner, AdbRunner)
     with pytest.raises(
-        MeasurementError, match="phone 'no; such phone' cannot be reached .*not found.*adb devices"
+        MeasurementError, match=r"phone 'no; such phone' cannot be reached .*not found.*adb devices"
     ):
         runner.measure(tiny_model())
 

@@ -9,7 +9,7 @@ from itertools import cycle
 import pytest
 
 from edgenas.errors import ConfigError
-from edgenas.profile.protocol import Measurement, Protocol, Sentinel, time_programs
+from edgenas.profile.protocol import Measurement, Protocol, Sentinel, summarized, time_programs
 
 PROTOCOL = Protocol(bursts=8, rounds=40, burst_us=200)
 
@@ -39,8 +39,8 @@ class Core:
 
 def test_a_quiet_core_gives_the_durations() -> None:
     short, long = Core().time(500, 4_000_000)
-    assert short == Measurement(0.0005, 0.0005, 0.0005, 8)
-    assert long == Measurement(4.0, 4.0, 4.0, 8)
+    assert short == Measurement(0.0005, 0.0005, 0.0005, 8, median_ms=0.0005, p90_ms=0.0005)
+    assert long == Measurement(4.0, 4.0, 4.0, 8, median_ms=4.0, p90_ms=4.0)
 
 
 def test_disturbed_bursts_do_not_count() -> None:
@@ -100,8 +100,29 @@ def test_garbage_collection_is_off_while_measuring_and_on_again() -> None:
     assert gc.isenabled()
 
 
+def test_a_batch_that_takes_too_long_is_given_up() -> None:
+    core = Core()
+    slow = Protocol(bursts=8, rounds=40, limit_s=1.0)
+    started = core.now
+    assert core.time(400_000_000, protocol=slow) == [None]
+    assert (core.now - started) / 1e9 < 5
+
+
+def test_the_reason_of_a_refusal_is_told() -> None:
+    assert "3 bursts in 40 rounds were undisturbed, expected 8" in str(summarized([1e6] * 3, PROTOCOL))
+    spread = [1e6] * 4 + [2e6] * 6
+    assert str(summarized(spread, PROTOCOL)) == "the spread was 100.0%, over the bound of 10%"
+
+
+def test_quantiles_are_those_of_the_bursts() -> None:
+    found = summarized([1e6 + 1e4 * k for k in range(11)], Protocol(bursts=8))
+    assert isinstance(found, Measurement)
+    expected = (1.025, 1.05, 1.09, 1.05 / 1.025 - 1)
+    assert (found.latency_ms, found.median_ms, found.p90_ms, found.spread) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"bursts": 3}, {"bursts": 9, "rounds": 8}, {"tolerance": 0.0}, {"burst_us": -1.0}]
+    "wrong", [{"bursts": 3}, {"bursts": 9, "rounds": 8}, {"tolerance": 0.0}, {"burst_us": -1.0}, {"limit_s": 0.0}]
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

@@ -92,7 +92,7 @@ def test_a_login_without_the_right_key_is_refused(board: Board, tmp_path: Path) 
 
 
 def test_a_board_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MeasurementError, match="'board' .*Connection refused"):
+    with pytest.raises(MeasurementError, match=r"'board' .*Connection refused"):
         SshRunner(BOARD, route=Route(ssh="nobody@127.0.0.1:1")).machine()
 
 
@@ -105,7 +105,7 @@ def test_a_python_without_the_runtime_is_told(board: Board, tmp_path: Path) -> N
     bare = tmp_path / "it's python; no $HOME"
     bare.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "$@"\n')
     bare.chmod(0o755)
-    with pytest.raises(UnsupportedError, match="has no litert .*--python"):
+    with pytest.raises(UnsupportedError, match=r"has no litert .*--python"):
         SshRunner(BOARD, route=board.route(str(bare))).machine()
 
 
@@ -115,7 +115,7 @@ def test_a_board_that_goes_away_leaves_no_half_row_and_can_come_back(board: Boar
     runner.machine()  # connected
     assert runner._connection is not None
     threading.Timer(0.5, os.kill, (runner._connection.process.pid, signal.SIGKILL)).start()
-    with pytest.raises(MeasurementError, match="went away .*nothing of this measurement was kept"):
+    with pytest.raises(MeasurementError, match=r"went away .*nothing of this measurement was kept"):
         runner.measure_batch([heavy_model()] * 8)
     runner.protocol = PATIENT
     assert runner.measure(tiny_model()).repeats >= PATIENT.bursts

@@ -19,7 +19,7 @@ from edgenas.cost.table import LatencyTable
 from edgenas.errors import ConfigError, MeasurementError
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.protocol import Measurement
-from edgenas.profile.runner import Runner
+from edgenas.profile.runner import Route, Runner
 from edgenas.profile.sweep import FAN_BYTES, calibration_networks, fan, fan_copies, missing_operations, sweep
 
 INVOKE_MS = 0.0005
@@ -29,8 +29,6 @@ MS_PER_ELEMENT = 1e-5
 class AddingRunner(Runner):
     """Takes the invoke overhead and, for each operator, a time by the size of its output."""
 
-    runtime = "litert"
-
     def __init__(self, busy: int = 0) -> None:
         super().__init__(load_device("host"))
         self.busy = busy  # every busy-th model meets a busy machine the first time round
@@ -38,8 +36,11 @@ class AddingRunner(Runner):
         self.asked = 0
 
     @classmethod
-    def reaches(cls, device: Device) -> bool:
+    def reaches(cls, device: Device, route: Route) -> bool:
         return True
+
+    def governor(self) -> str | None:
+        return None
 
     def measure_batch(self, models: Sequence[bytes]) -> list[Measurement | None]:
         return [self._one(model) for model in models]
@@ -155,7 +156,7 @@ def test_progress_is_saved_so_that_an_interrupted_sweep_can_go_on(tmp_path: Path
     path = tmp_path / "t.json"
     spaces = [MicroSpace((8, 8, 1), 10)]
     with pytest.raises(KeyboardInterrupt):
-        sweep(spaces, Stops(), save=lambda table: table.save(path))
+        sweep(spaces, Stops(), thinned=False, save=lambda table: table.save(path))
     kept = LatencyTable.load(path)
     assert len(kept.ops_us) >= 400
     assert len(missing_operations(spaces, kept)) == len(missing_operations(spaces, None)) - len(kept.ops_us)
