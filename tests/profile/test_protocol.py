@@ -122,7 +122,8 @@ def test_quantiles_are_those_of_the_bursts() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"bursts": 3}, {"bursts": 9, "rounds": 8}, {"tolerance": 0.0}, {"burst_us": -1.0}, {"limit_s": 0.0}]
+    "wrong",
+    [{"bursts": 3}, {"bursts": 9, "rounds": 8}, {"tolerance": 0.0}, {"burst_us": -1.0}, {"limit_s": 0.0}],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

@@ -128,7 +128,10 @@ def test_ram_is_not_told_of_what_it_is_not_known_of(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         document = call(profile, str(tmp_path / name))
-        expected = ("onnxruntime" if name.endswith("onnx") else "litert", "int8" if name[0] == "q" else "float32")
+        expected = (
+            "onnxruntime" if name.endswith("onnx") else "litert",
+            "int8" if name[0] == "q" else "float32",
+        )
         assert (document["runtime"], document["precision"]) == expected
         assert document["peak_ram_bytes"] is None and "peak RAM is unknown" in document["note"]
         assert document["macs"] == graph.macs
