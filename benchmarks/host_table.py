@@ -65,9 +65,9 @@ def main() -> None:
         entry = checked(graphs, LatencyTable.load(path))
         show(entry)
         document["tables"].append(entry)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        if args.json:  # after each table: four of them take minutes
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def checked(graphs: list[OpGraph], table: LatencyTable) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from edgenas.cli.reach import add_reach_arguments, runner_of
 
 if TYPE_CHECKING:
     from edgenas.arch.space import SearchSpace
+    from edgenas.cost.latency_table import LatencyTable
+    from edgenas.profile.runner import Runner
 
 HELP = "measure the operations of a search space on a device and write its latency table"
 
@@ -50,28 +52,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ConfigError: An input shape that cannot be read, or a file that is not a table.
         MeasurementError: The machine was too busy; the table keeps what was measured.
     """
-    from edgenas.cost.table import LatencyTable
-    from edgenas.errors import ConfigError
-    from edgenas.profile.sources import read_filed, table_file
+    from edgenas.profile.sources import table_file
     from edgenas.profile.sweep import sweep
 
     runner = runner_of(args)
-    spaces = make_spaces(args.space, args.input, args.classes)
-    path = args.out or table_file(runner.device, runner.runtime, args.precision)
-    before = read_filed(path) if path.exists() and not (args.all and args.out) else None
-    if before is not None and not isinstance(before, LatencyTable):
-        raise ConfigError(
-            f"{path} holds a predictor fitted on published measurements, which a sweep would overwrite; give "
-            "--out, or copy the device's TOML file and name that with --device: the table then lies beside it"
-        )
-    before = None if args.all else before
-    if before is not None and dict(before.machine) != runner.machine():
-        raise ConfigError(
-            f"latency table {path} is of another machine ({before.machine.get('cpu')}, "
-            f"{before.machine.get('version')}), and a sweep here replaces all of it: run the same command "
-            "with --all, without --space, --input and --classes, then this command again, or give --out"
-        )
     try:
+        spaces = make_spaces(args.space, args.input, args.classes)
+        path = args.out or table_file(runner.device, runner.runtime, args.precision)
+        found = _table_there(path, runner)
+        before = None if args.all else found
+        _refuse_another_machine(before, path, runner)
         table = sweep(
             spaces,
             runner,
@@ -83,6 +73,44 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     finally:
         runner.close()
+    return _document(table, path, known=len(before.ops_us) if before else 0)
+
+
+def _table_there(path: Path, runner: Runner) -> LatencyTable | None:
+    """The table that a place holds, or None where there is nothing.
+
+    Raises:
+        ConfigError: It holds something that a sweep would destroy.
+    """
+    from edgenas.cost.table import LatencyTable
+    from edgenas.errors import ConfigError
+    from edgenas.profile.sources import read_filed
+
+    if not path.exists():
+        return None
+    found = read_filed(path)
+    if not isinstance(found, LatencyTable):
+        raise ConfigError(
+            f"{path} holds a predictor fitted on published measurements of '{runner.device.id}', which a sweep "
+            "would overwrite; give --out, or name a copy of the device's TOML file with --device: its table "
+            "then lies beside it"
+        )
+    return found
+
+
+def _refuse_another_machine(before: LatencyTable | None, path: Path, runner: Runner) -> None:
+    from edgenas.errors import ConfigError
+
+    if before is not None and dict(before.machine) != runner.machine():
+        raise ConfigError(
+            f"latency table {path} is of another machine ({before.machine.get('cpu')}, "
+            f"{before.machine.get('version')}), and a sweep here replaces all of it: run the same command "
+            "with --all, without --space, --input and --classes, then this command again, or give --out"
+        )
+
+
+def _document(table: LatencyTable, path: Path, known: int) -> dict[str, Any]:
+    """What the table holds."""
     fit = table.calibration
     return {
         "device": table.device,
@@ -92,7 +120,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "table": str(path),
         "date": table.date,
         "operations": len(table.ops_us),
-        "added": len(table.ops_us) - (len(before.ops_us) if before else 0),
+        "added": len(table.ops_us) - known,
         "predicted": len(table.predicted),
         "held_out": table.held_out,
         "held_out_error": table.held_out_error,

@@ -168,12 +168,25 @@ def test_a_table_anywhere_is_read_by_estimate(tmp_path: Path) -> None:
     model, path = tmp_path / "m.tflite", tmp_path / "t.json"
     model.write_bytes(synthesize(graph))
     table = LatencyTable.load(table_path("host", "litert"))
-    replace(table, ops_us={key: 7.0 for key in table.ops_us}, networks_us=(), parts_us=()).save(path)
+    replace(table, ops_us=dict.fromkeys(table.ops_us, 7.0), networks_us=(), parts_us=()).save(path)
     document = call(estimate, str(model), "--table", str(path))
     assert document["latency_ms"] == pytest.approx((table.invoke_us + 7.0 * len(graph.ops)) / 1e3, rel=1e-3)
     replace(table, device="another").save(path)
     with pytest.raises(ConfigError, match="same device"):
         call(estimate, str(model), "--table", str(path))
+
+
+def test_a_sweep_does_not_overwrite_a_predictor(tmp_path: Path) -> None:
+    shipped = next(
+        path
+        for path in table_path("host", "litert").parents[1].rglob("*.json")
+        if '"predictor' in path.read_text()
+    )
+    path = tmp_path / "copy.json"
+    path.write_text(shipped.read_text())
+    with pytest.raises(ConfigError, match="which a sweep would overwrite"):
+        call(sweep, "--input", "8x8x1", "--classes", "10", "--all", "--out", str(path))
+    assert path.read_text() == shipped.read_text()
 
 
 def test_profile_needs_a_model(tmp_path: Path) -> None:
