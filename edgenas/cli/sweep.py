@@ -91,7 +91,7 @@ def _table_there(path: Path, runner: Runner) -> LatencyTable | None:
     found = read_filed(path)
     if not isinstance(found, LatencyTable):
         raise ConfigError(
-            f"{path} holds a predictor fitted on published measurements of '{runner.device.id}', which a sweep "
+            f"{path} holds a predictor fitted on measurements of '{runner.device.id}', which a sweep "
             "would overwrite; give --out, or name a copy of the device's TOML file with --device: its table "
             "then lies beside it"
         )

@@ -4,8 +4,9 @@ A machine that does other things at the same time slows a program down by up to 
 milliseconds, mostly through the core's second hardware thread, shared caches and interrupts. Repeating
 does not average that away. Therefore a *sentinel*, a small program of constant work, is timed before
 and after every burst: a burst counts only if both runs of the sentinel were within a few per cent of
-the fastest the sentinel has been. Programs take turns (round robin), so that slow drift, for example
-of the clock rate, meets all of them alike. The latency is the lower quartile of the burst means that
+the fastest the sentinel has been and, where the system tells (Linux), the thread was not put aside in
+it. Programs take turns (round robin), so that slow drift, for example of the clock rate, meets all of
+them alike. The latency is the lower quartile of the burst means that
 count, which bursts disturbed in their middle do not reach.
 
 The loop itself is in `edgenas.profile.agent`, which also runs on other machines.
@@ -20,7 +21,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from edgenas.errors import ConfigError
-from edgenas.profile.agent import Sentinel, time_bursts
+from edgenas.profile.agent import Sentinel, preemptions, time_bursts
 
 __all__ = ["Measurement", "Program", "Protocol", "Sentinel", "summarized", "time_programs"]
 
@@ -98,6 +99,7 @@ def time_programs(
     sentinel: Sentinel,
     protocol: Protocol,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
+    preempted: Callable[[], int] = preemptions,
 ) -> list[Measurement | None]:
     """Measure programs in turns until each has enough undisturbed bursts.
 
@@ -106,11 +108,12 @@ def time_programs(
         sentinel: Tells whether the core is undisturbed.
         protocol: The settings.
         clock_ns: The clock, for tests.
+        preempted: How often the thread was put aside so far, for tests.
 
     Returns:
         One measurement for each program, None where too few bursts were undisturbed or they spread too far.
     """
-    timed = time_bursts(programs, sentinel, asdict(protocol), clock_ns)
+    timed = time_bursts(programs, sentinel, asdict(protocol), clock_ns, preempted)
     found = [summarized(bursts_ns, protocol) for bursts_ns in timed]
     return [one if isinstance(one, Measurement) else None for one in found]
 

@@ -34,7 +34,9 @@ class Core:
 
     def time(self, *durations_ns: int, protocol: Protocol = PROTOCOL) -> list[Measurement | None]:
         programs = [self.program(duration, f"p{k}") for k, duration in enumerate(durations_ns)]
-        return time_programs(programs, self.sentinel(), protocol, clock_ns=lambda: self.now)
+        return time_programs(
+            programs, self.sentinel(), protocol, clock_ns=lambda: self.now, preempted=lambda: 0
+        )
 
 
 def test_a_quiet_core_gives_the_durations() -> None:
@@ -58,6 +60,22 @@ def test_a_core_disturbed_all_the_time_is_refused() -> None:
     assert core.time(50_000) == [None]
 
 
+def test_a_burst_in_which_the_thread_was_put_aside_does_not_count() -> None:
+    core, runs = Core(), cycle(range(4))
+
+    def put_aside_now_and_then() -> None:
+        aside = next(runs) == 0
+        core.now += 9_000_000 if aside else 5_000_000
+        core.log += ["aside"] * aside
+
+    (measured,) = time_programs(
+        [put_aside_now_and_then], core.sentinel(), PROTOCOL,
+        clock_ns=lambda: core.now, preempted=lambda: core.log.count("aside"),
+    )  # fmt: skip
+    assert measured is not None
+    assert (measured.latency_ms, measured.high_ms) == (5.0, 5.0)
+
+
 def test_a_program_that_spreads_is_refused() -> None:
     durations = cycle([100_000, 100_000, 250_000, 250_000, 250_000])
     core = Core()
@@ -67,7 +85,7 @@ def test_a_program_that_spreads_is_refused() -> None:
 
     lax = Protocol(bursts=8, rounds=40, burst_us=1, max_spread=5.0)
     strict = Protocol(bursts=8, rounds=40, burst_us=1, max_spread=0.1)
-    clock = {"clock_ns": lambda: core.now}
+    clock = {"clock_ns": lambda: core.now, "preempted": lambda: 0}
     assert time_programs([erratic], core.sentinel(), lax, **clock)[0] is not None
     assert time_programs([erratic], core.sentinel(), strict, **clock) == [None]
 
@@ -84,9 +102,11 @@ def test_programs_take_turns_with_the_sentinel_between() -> None:
 def test_the_floor_is_kept_between_measurements() -> None:
     core = Core()
     sentinel = core.sentinel()
-    time_programs([core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now)
+    time_programs([core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now, preempted=lambda: 0)
     core.spells = lambda now: 1.2
-    assert time_programs([core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now) == [None]
+    assert time_programs(
+        [core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now, preempted=lambda: 0
+    ) == [None]
 
 
 def test_garbage_collection_is_off_while_measuring_and_on_again() -> None:
@@ -94,7 +114,7 @@ def test_garbage_collection_is_off_while_measuring_and_on_again() -> None:
     core = Core()
     time_programs(
         [lambda: (seen.append(gc.isenabled()), core.program(50_000)())],
-        core.sentinel(), PROTOCOL, clock_ns=lambda: core.now,
+        core.sentinel(), PROTOCOL, clock_ns=lambda: core.now, preempted=lambda: 0,
     )  # fmt: skip
     assert seen[-1] is False
     assert gc.isenabled()
