@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model and the device."""
     parser.add_argument("model", type=Path, metavar="MODEL", help=".tflite, .keras, or a spec as .json")
     parser.add_argument("--device", default="host", help="device id (default: host)")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="latency table that 'edgenas sweep' wrote")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -24,12 +25,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         UnsupportedError: The file is of another kind, or holds an operation without a cost or one that
             the device cannot run.
         TableMissError: The device's latency table lacks an operation.
+        ConfigError: The table given is none, or of another device.
     """
     from edgenas.profile.device import load_device
-    from edgenas.profile.sources import caveat, cost_source
+    from edgenas.profile.sources import caveat, cost_source, table_source
 
     device = load_device(args.device)
-    source = cost_source(device)
+    source = cost_source(device) if args.table is None else table_source(args.table, device)
     graph, file_bytes = read_model(args.model)
     device.check_runs(graph.ops)
     cost = _cost(source, graph, args.model, file_bytes)

@@ -20,9 +20,21 @@ def op_key(op: Op) -> str:
     """
     shapes = f"{op.kind}:{_text(op.in_shape)}>{_text(op.out_shape)}"
     if op.kind not in _WINDOWED:
-        return f"{shapes}:{op.activation}"
+        return f"{shapes}:{op.activation}{_rare(op)}"
     padding = "same" if op.kernel == (1, 1) else op.padding  # one element wide: both paddings are none
-    return f"{shapes}:k{_text(op.kernel)}:s{_text(op.stride)}:{padding}:{op.activation}"
+    return f"{shapes}:k{_text(op.kernel)}:s{_text(op.stride)}:{padding}:{op.activation}{_rare(op)}"
+
+
+def _rare(op: Op) -> str:
+    """What most operations do not have: dilation, groups, a constant input, another number of inputs."""
+    usual = 2 if op.kind == "add" else 1
+    parts = (
+        (op.dilation != (1, 1), f":d{_text(op.dilation)}"),
+        (op.groups != 1, f":g{op.groups}"),
+        (op.constants != 0, f":c{op.constants}"),
+        (len(op.inputs) != usual, f":n{len(op.inputs)}"),
+    )
+    return "".join(text for given, text in parts if given)
 
 
 def head_key(op: Op) -> tuple[str, int, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgenas.arch.graph import Op, OpGraph
 from edgenas.arch.space import SearchSpace
-from edgenas.cost.latency_table import LatencyTable, table_path
+from edgenas.cost.latency_table import Calibration, LatencyTable, parts_us, table_path
 from edgenas.cost.opkey import head_key, nearest, op_key
 from edgenas.cost.types import Cost, CostSource
 from edgenas.errors import ConfigError, TableMissError
@@ -18,11 +18,11 @@ __all__ = ["LatencyTable", "TableSource", "table_path"]
 class TableSource(CostSource):
     """Latency from a table; memory and size from another source.
 
-    ``latency = invoke overhead + factor * sum of operations``, with the factor fitted on the whole
-    networks that the table's sweep measured (`LatencyTable.calibration`), and an interval that held
-    nine of ten of them. Fully connected and softmax heads between two swept numbers of classes are
-    interpolated linearly; every other operation must be in the table. `OpCost.latency_ms` is the
-    operation's share without the invoke overhead.
+    ``latency = invoke overhead + weights * sums of operations of each kind``, with the weights fitted
+    on the whole networks that the table's sweep measured (`LatencyTable.calibration`; one factor for
+    all kinds in tables of schema 1), and an interval that held nine of ten of them. Fully connected and
+    softmax heads between two swept numbers of classes are interpolated linearly; every other operation
+    must be in the table. `OpCost.latency_ms` is the operation's share without the invoke overhead.
 
     Args:
         table: The measured operations.
@@ -53,10 +53,12 @@ class TableSource(CostSource):
         """
         latencies_us = self.op_latencies_us(graph)
         fit = self.table.calibration
-        latency_ms = (self.table.invoke_us + fit.factor * sum(latencies_us)) / 1e3
+        body_us = self._body_us(graph, latencies_us, fit)
+        latency_ms = (self.table.invoke_us + body_us) / 1e3
         cost = self.static.estimate(graph, per_op=per_op)
+        factor = body_us / sum(latencies_us) if latencies_us else 1.0
         shares = tuple(
-            replace(entry, latency_ms=fit.factor * latency_us / 1e3)
+            replace(entry, latency_ms=factor * latency_us / 1e3)
             for entry, latency_us in zip(cost.per_op, latencies_us, strict=True)
         ) if per_op else ()  # fmt: skip
         return replace(
@@ -69,6 +71,14 @@ class TableSource(CostSource):
             threads=self.table.threads,
             per_op=shares,
         )
+
+    def _body_us(self, graph: OpGraph, latencies_us: list[float], fit: Calibration) -> float:
+        """Microseconds of all operations; what the weights say, at least half of what one factor says."""
+        plain = fit.factor * sum(latencies_us)
+        if fit.weights is None:
+            return plain
+        parts = parts_us(graph, latencies_us)
+        return max(plain / 2, sum(weight * part for weight, part in zip(fit.weights, parts, strict=True)))
 
     def op_latencies_us(self, graph: OpGraph) -> list[float]:
         """Microseconds of each operation as measured, before calibration.
@@ -99,7 +109,7 @@ class TableSource(CostSource):
             raise TableMissError(
                 f"{len(missing)} of {len(kinds)} operations of space '{space.name}' on {shape} images with "
                 f"{space.classes} classes are not in the latency table of {self.device}/{self.runtime} (for "
-                f"example {missing[0]}). Measure them: edgenas sweep --device {self.device} "
+                f"example {missing[0]}). Measure them: {self._sweep_command()} "
                 f"--space {space.name} --input {shape} --classes {space.classes}"
             )
 
@@ -122,6 +132,11 @@ class TableSource(CostSource):
         (few, few_us), (many, many_us) = points[position - 1], points[position]
         return few_us + (many_us - few_us) * (classes - few) / (many - few)
 
+    def _sweep_command(self) -> str:
+        runtime = "" if self.runtime == "litert" else f" --runtime {self.runtime}"
+        precision = "" if self.table.precision == "int8" else f" --precision {self.table.precision}"
+        return f"edgenas sweep --device {self.device}{runtime}{precision}"
+
     def _miss(self, op: Op, key: str, graph: OpGraph) -> TableMissError:
         near = nearest(key, self.table.ops_us)
         heads = [entry.out_shape[-1] for entry in graph.ops if entry.kind == "dense"]
@@ -129,6 +144,6 @@ class TableSource(CostSource):
         shape = "x".join(map(str, graph.input_shape))
         return TableMissError(
             f"operation '{op.name}' ({key}) is not in the latency table of {self.device}/{self.runtime}; "
-            f"nearest is {near or 'none of its kind'}. Measure it: edgenas sweep --device {self.device} "
+            f"nearest is {near or 'none of its kind'}. Measure it: {self._sweep_command()} "
             f"--space micro --input {shape}{classes}"
         )

@@ -4,26 +4,30 @@ A machine that does other things at the same time slows a program down by up to 
 milliseconds, mostly through the core's second hardware thread, shared caches and interrupts. Repeating
 does not average that away. Therefore a *sentinel*, a small program of constant work, is timed before
 and after every burst: a burst counts only if both runs of the sentinel were within a few per cent of
-the fastest the sentinel has been. Programs take turns (round robin), so that slow drift, for example
-of the clock rate, meets all of them alike. The latency is the lower quartile of the burst means that
+the fastest the sentinel has been and, where the system tells (Linux), the thread was not put aside in
+it. Programs take turns (round robin), so that slow drift, for example of the clock rate, meets all of
+them alike. The latency is the lower quartile of the burst means that
 count, which bursts disturbed in their middle do not reach.
+
+The loop itself is in `edgenas.profile.agent`, which also runs on other machines.
 """
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from edgenas.errors import ConfigError
+from edgenas.profile.agent import Sentinel, preemptions, time_bursts
+
+__all__ = ["Measurement", "Program", "Protocol", "Sentinel", "summarized", "time_programs"]
 
 Program = Callable[[], object]
 """Runs one inference."""
 
-WARM_UP = 4  # runs; after one alone the sentinel was 5 to 10 % slow behind programs of milliseconds
 STATISTIC = "lower quartile of undisturbed burst means"
 
 
@@ -36,7 +40,8 @@ class Protocol:
         rounds: Rounds after which a program that has fewer is given up.
         burst_us: Length of a burst in microseconds; at least one inference.
         tolerance: How much slower than its fastest the sentinel may be beside a burst that counts.
-        max_spread: Refuse if median and lower quartile of the bursts differ by more than this share.
+        max_spread: Refuse if `Measurement.spread` is above this.
+        limit_s: Seconds after which a batch of programs is given up.
     """
 
     bursts: int = 12
@@ -44,6 +49,7 @@ class Protocol:
     burst_us: float = 200.0
     tolerance: float = 0.03
     max_spread: float = 0.10
+    limit_s: float = 300.0
 
     def __post_init__(self) -> None:
         if not 4 <= self.bursts <= self.rounds:
@@ -51,8 +57,8 @@ class Protocol:
                 f"{self.bursts} bursts in {self.rounds} rounds were asked for; expected 4 or more bursts "
                 "and at least as many rounds"
             )
-        if min(self.burst_us, self.tolerance, self.max_spread) <= 0:
-            raise ConfigError("burst_us, tolerance and max_spread must be above 0")
+        if min(self.burst_us, self.tolerance, self.max_spread, self.limit_s) <= 0:
+            raise ConfigError("burst_us, tolerance, max_spread and limit_s must be above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,14 @@ class Measurement:
 
     Attributes:
         latency_ms: Milliseconds for one inference.
-        low_ms: 5 % quantile of the bursts that count.
-        high_ms: 95 % quantile of the bursts that count.
-        repeats: Bursts that count.
-        statistic: What ``latency_ms`` is of those bursts.
+        low_ms: 5 % quantile of what was timed.
+        high_ms: 95 % quantile of what was timed.
+        repeats: Bursts (or runs) that were timed and count.
+        statistic: What ``latency_ms`` is of them.
+        median_ms: Their median, or None where it is not known.
+        p90_ms: Their 90 % quantile, or None where it is not known.
+        spread: How far the median lies above the lower quartile, as a share of it; where no quartiles are
+            known (Android's tool), the standard deviation as a share of the mean.
     """
 
     latency_ms: float
@@ -72,6 +82,9 @@ class Measurement:
     high_ms: float
     repeats: int
     statistic: str = STATISTIC
+    median_ms: float | None = None
+    p90_ms: float | None = None
+    spread: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.low_ms <= self.latency_ms <= self.high_ms:
@@ -81,44 +94,12 @@ class Measurement:
             )
 
 
-@dataclass(slots=True)
-class Sentinel:
-    """A program of constant work that tells whether the core is undisturbed.
-
-    Attributes:
-        program: The work, a few microseconds.
-        inferences: Runs per look.
-        clock_ns: The clock, for tests.
-        floor_ns: The fastest look so far; kept over measurements.
-    """
-
-    program: Program
-    inferences: int = 8
-    clock_ns: Callable[[], int] = time.perf_counter_ns
-    floor_ns: float = field(default=float("inf"))
-
-    def look(self) -> float:
-        """Time the work once; nanoseconds."""
-        for _ in range(WARM_UP):  # its code and data back into the caches and the branch predictor
-            self.program()
-        start = self.clock_ns()
-        for _ in range(self.inferences):
-            self.program()
-        elapsed = float(self.clock_ns() - start)
-        self.floor_ns = min(self.floor_ns, elapsed)
-        return elapsed
-
-    def settle(self, looks: int = 3000) -> None:
-        """Find the floor before the first burst, for longer than most disturbances last."""
-        for _ in range(looks):
-            self.look()
-
-
 def time_programs(
     programs: Sequence[Program],
     sentinel: Sentinel,
     protocol: Protocol,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
+    preempted: Callable[[], int] = preemptions,
 ) -> list[Measurement | None]:
     """Measure programs in turns until each has enough undisturbed bursts.
 
@@ -127,62 +108,26 @@ def time_programs(
         sentinel: Tells whether the core is undisturbed.
         protocol: The settings.
         clock_ns: The clock, for tests.
+        preempted: How often the thread was put aside so far, for tests.
 
     Returns:
         One measurement for each program, None where too few bursts were undisturbed or they spread too far.
     """
-    if sentinel.floor_ns == float("inf"):
-        sentinel.settle()
-    repeats = [_repeats(program, protocol.burst_us * 1e3, clock_ns) for program in programs]
-    bursts: list[list[tuple[float, float]]] = [[] for _ in programs]
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        for _ in range(protocol.rounds):
-            open_programs = [
-                k
-                for k, entries in enumerate(bursts)
-                if len(_undisturbed(entries, sentinel, protocol)) < protocol.bursts
-            ]
-            if not open_programs:
-                break
-            before = sentinel.look()
-            for k in open_programs:
-                mean_ns = _burst(programs[k], repeats[k], clock_ns)
-                after = sentinel.look()
-                bursts[k].append((max(before, after), mean_ns))
-                before = after
-    finally:
-        if was_enabled:
-            gc.enable()
-    return [_summary(entries, sentinel, protocol) for entries in bursts]
+    timed = time_bursts(programs, sentinel, asdict(protocol), clock_ns, preempted)
+    found = [summarized(bursts_ns, protocol) for bursts_ns in timed]
+    return [one if isinstance(one, Measurement) else None for one in found]
 
 
-def _burst(program: Program, repeats: int, clock_ns: Callable[[], int]) -> float:
-    program()  # warm-up: back into the caches
-    start = clock_ns()
-    for _ in range(repeats):
-        program()
-    return (clock_ns() - start) / repeats
-
-
-def _repeats(program: Program, burst_ns: float, clock_ns: Callable[[], int]) -> int:
-    fastest = min(_burst(program, 1, clock_ns) for _ in range(3))
-    return max(1, round(burst_ns / max(fastest, 1.0)))
-
-
-def _undisturbed(entries: list[tuple[float, float]], sentinel: Sentinel, protocol: Protocol) -> list[float]:
-    limit = sentinel.floor_ns * (1 + protocol.tolerance)
-    return [mean_ns for look_ns, mean_ns in entries if look_ns <= limit]
-
-
-def _summary(
-    entries: list[tuple[float, float]], sentinel: Sentinel, protocol: Protocol
-) -> Measurement | None:
-    counted = _undisturbed(entries, sentinel, protocol)
-    if len(counted) < protocol.bursts:
-        return None
-    low, quartile, median, high = np.quantile(counted, [0.05, 0.25, 0.5, 0.95]) / 1e6
-    if median > quartile * (1 + protocol.max_spread):
-        return None
-    return Measurement(float(quartile), float(low), float(high), len(counted))
+def summarized(bursts_ns: Sequence[float], protocol: Protocol) -> Measurement | str:
+    """The latency that undisturbed burst means tell, or in words why they tell none."""
+    if len(bursts_ns) < protocol.bursts:
+        return (
+            f"{len(bursts_ns)} bursts in {protocol.rounds} rounds were undisturbed, expected "
+            f"{protocol.bursts} within {protocol.limit_s:g} s"
+        )
+    shares = [0.05, 0.25, 0.5, 0.9, 0.95]
+    low, quartile, median, p90, high = (float(v) for v in np.quantile(bursts_ns, shares) / 1e6)
+    spread = median / quartile - 1
+    if spread > protocol.max_spread:
+        return f"the spread was {spread:.1%}, over the bound of {protocol.max_spread:.0%}"
+    return Measurement(quartile, low, high, len(bursts_ns), STATISTIC, median, p90, spread)

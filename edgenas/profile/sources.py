@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgenas.cost.latency_table import LatencyTable, table_path
+from edgenas.cost.latency_table import LatencyTable, table_name, table_path
 from edgenas.cost.predictor import KIND, Predictor, PredictorSource
 from edgenas.cost.static import StaticSource
 from edgenas.cost.table import TableSource
@@ -41,6 +41,16 @@ def cost_source(device: Device, runtime: str | None = None) -> CostSource:
     if isinstance(found, LatencyTable):
         return TableSource(found, static)
     return static if found is None else PredictorSource(found, static)
+
+
+def table_source(path: Path, device: Device) -> TableSource:
+    """What predicts costs on a device from a latency table anywhere.
+
+    Raises:
+        ConfigError: The file is no table, or is of another device.
+    """
+    table = LatencyTable.load(path)
+    return TableSource(table, StaticSource(device.id, table.runtime))
 
 
 def checked_runtime(device: Device, runtime: str | None) -> str:
@@ -98,6 +108,14 @@ def filed_places(device: Device, runtime: str) -> list[Path]:
     return [own / device.id / shipped.name, own / "latency_tables" / device.id / shipped.name]
 
 
+def table_file(device: Device, runtime: str, precision: str = "int8") -> Path:
+    """Where a sweep writes the latency table of a device, and estimates look for it.
+
+    That of a device of your own lies beside its file ``my-board.toml``, in the folder ``my-board``.
+    """
+    return filed_places(device, runtime)[0].with_name(table_name(runtime, precision))
+
+
 @dataclass(frozen=True, slots=True)
 class TableState:
     """Whether the latency table of a device can be trusted here.
@@ -123,16 +141,20 @@ def table_state(device: Device) -> TableState:
         return TableState(False, f"no latency table of {device.id} with {device.runtime}: latency is unknown")
     if isinstance(found, Predictor):
         return TableState(True, f"predictor: {found.how}")
-    about = f"latency table of {found.date} with {len(found.ops_us)} operations"
+    return _state_of(found, device)
+
+
+def _state_of(table: LatencyTable, device: Device) -> TableState:
+    about = f"latency table of {table.date} with {len(table.ops_us)} operations"
     try:
-        here = runner_for(device).machine()
+        here = runner_for(replace(device, runtime=table.runtime)).machine()
     except UnsupportedError:
         return TableState(True, about)
-    if dict(found.machine) == here:
+    if dict(table.machine) == here:
         return TableState(True, about)
     return TableState(
         False,
-        f"{about} is of {found.machine.get('cpu')} with {found.machine.get('version')}, here runs "
+        f"{about} is of {table.machine.get('cpu')} with {table.machine.get('version')}, here runs "
         f"{here['cpu']} with {here['version']}; measure it with: edgenas sweep --device {device.id}",
     )
 
@@ -145,5 +167,11 @@ def caveat(source: CostSource, device: Device) -> str | None:
     """
     if isinstance(source, VelaSource):
         return source.note
-    state = table_state(device) if isinstance(source, TableSource) else None
-    return state.note if state and not state.fits else None
+    if not isinstance(source, TableSource):
+        return None
+    state = _state_of(source.table, device)
+    if not state.fits:
+        return state.note
+    if source.table.precision != "int8":
+        return f"latency is that of {source.table.precision}; RAM and flash are those of the int8 file"
+    return None

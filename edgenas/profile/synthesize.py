@@ -1,4 +1,4 @@
-"""From an OpGraph straight to a full-int8 ``.tflite`` file with random weights, without a converter.
+"""From an OpGraph straight to an int8 or float32 ``.tflite`` file with random weights, without a converter.
 
 Integer kernels take the same time whatever the weights hold, so a latency needs no training and
 no conversion: thousands of operations and whole networks can be measured in minutes. Layout,
@@ -21,6 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgenas.arch.graph import GraphBuilder, Op, OpGraph
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 from edgenas.errors import UnsupportedError
+from edgenas.profile.synthesize_onnx import is_rare, synthesize_onnx
 
 _RELU6_SCALE = 6.0 / 255.0  # a tensor that holds 0 to 6 in 256 steps
 
@@ -42,46 +43,59 @@ _ACTIVATIONS = {
     "relu": schema.ActivationFunctionType.RELU,
     "relu6": schema.ActivationFunctionType.RELU6,
 }
+_TYPES = {
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
 _PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
 
 
-def synthesize(graph: OpGraph, seed: int = 0) -> bytes:
-    """A full-int8 ``.tflite`` file of a graph, batch 1, with random weights.
+def synthesize(graph: OpGraph, seed: int = 0, precision: str = "int8") -> bytes:
+    """A ``.tflite`` file of a graph, batch 1, with random weights.
 
     Args:
         graph: The network, or a single operation.
         seed: Seeds the weights; one seed gives the same bytes.
+        precision: ``int8`` (weights, activations, input and outputs) or ``float32``.
 
     Returns:
-        The file's bytes; input int8 (1, *graph.input_shape), outputs int8: every tensor that no
-        operation reads (a network has one, a fan of operations over one input has several).
+        The file's bytes; input (1, *graph.input_shape); outputs: every tensor that no operation
+        reads (a network has one, a fan of operations over one input has several).
 
     Raises:
         UnsupportedError: An operation has no writer here.
     """
-    writer = _Writer(graph, np.random.default_rng(seed))
+    writer = _Writer(graph, np.random.default_rng(seed), precision == "int8")
     for op in graph.ops:
-        if op.kind not in _WRITERS:
+        if op.kind not in _WRITERS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' ({op.name}) cannot be synthesized; expected one of "
-                f"{', '.join(_WRITERS)}"
+                f"{', '.join(_WRITERS)}, without dilation, groups or constant inputs"
             )
         _WRITERS[op.kind](writer, op)
     return writer.finish()
 
 
-def tiny_model() -> bytes:
-    """A few microseconds of depthwise convolution: of all kernels the most sensitive to a shared core."""
+def tiny_model(model_format: str = "tflite") -> bytes:
+    """A few microseconds of depthwise convolution: of all kernels the most sensitive to a shared core.
+
+    Args:
+        model_format: ``tflite`` (int8) or ``onnx`` (float32).
+    """
     builder = GraphBuilder((14, 14, 32))
     builder.window("depthwise_conv2d", "tiny", 0, kernel=3, activation="relu6")
+    if model_format == "onnx":
+        return synthesize_onnx(builder.finish(), 0, "float32", bare=True)
     return synthesize(builder.finish())
 
 
 class _Writer:
     """Collects tensors, buffers and operators of the file; tensor ids of the graph map to the file's."""
 
-    def __init__(self, graph: OpGraph, rng: np.random.Generator) -> None:
+    def __init__(self, graph: OpGraph, rng: np.random.Generator, int8: bool) -> None:
         self.rng = rng
+        self.int8 = int8
         self.tensors: list[Any] = []
         self.buffers: list[Any] = [schema.BufferT()]  # buffer 0 is empty by the format's rule
         self.operators: list[Any] = []
@@ -90,14 +104,16 @@ class _Writer:
         self.outputs = [self.tensor("input", graph.input_shape, _IMAGE)]
 
     def tensor(self, name: str, shape: tuple[int, ...], quantization: _Quantization) -> int:
-        """Append an int8 activation tensor with batch axis 1."""
+        """Append an activation tensor with batch axis 1."""
+        if not self.int8:
+            return self._append(name, (1, *shape), schema.TensorType.FLOAT32, 0, None)
         scale = np.array([quantization.scale], np.float32)
         zero = np.array([quantization.zero_point], np.int64)
         return self._append(name, (1, *shape), schema.TensorType.INT8, 0, _parameters(scale, zero, 0))
 
     def constant(self, name: str, values: np.ndarray, scale: np.ndarray | None = None, axis: int = 0) -> int:
-        """Append a constant, int8 or int32, symmetric per channel along ``axis`` if scaled."""
-        kind = schema.TensorType.INT8 if values.dtype == np.int8 else schema.TensorType.INT32
+        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled."""
+        kind = _TYPES[values.dtype.name]
         buffer = AlignedBufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.buffers.append(buffer)
@@ -120,6 +136,10 @@ class _Writer:
         assert shape is not None
         channels = op.out_shape[-1]
         fan_in = prod(shape) // channels
+        if not self.int8:
+            floats = self.rng.normal(0, 1 / np.sqrt(fan_in), shape).astype(np.float32)
+            bias32 = self.rng.normal(0, 0.1, channels).astype(np.float32)
+            return [self.constant(f"{op.name}/weights", floats), self.constant(f"{op.name}/bias", bias32)]
         gain = 0.005 / np.sqrt(fan_in)  # input and weights uniform in int8: outputs of 25 to 50 steps
         scale = (gain * result.scale / source.scale * self.rng.uniform(0.5, 1.5, channels)).astype(np.float32)
         values = self.rng.integers(-127, 128, shape, dtype=np.int8)
@@ -133,7 +153,8 @@ class _Writer:
         self, op: Op, code: int, version: int, inputs: list[int], result: _Quantization,
         options_type: int = 0, options: Any = None,
     ) -> None:  # fmt: skip
-        """Append one operator and the tensor it writes."""
+        """Append one operator and the tensor it writes; ``version`` is that of the int8 operator."""
+        version = version if self.int8 else 1
         if (code, version) not in self.codes:
             self.codes.append((code, version))
         self.quantizations.append(result)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgenas.arch import GraphBuilder, OpGraph
+from edgenas.arch import GraphBuilder, Op, OpGraph
 from edgenas.arch.blocks import BLOCKS
+from edgenas.cost.latency_table import PARTS, parts_us, table_name
 from edgenas.cost.opkey import nearest, op_key
 from edgenas.cost.table import LatencyTable, TableSource, table_path
 from edgenas.cost.types import Cost, CostSource, OpCost
@@ -83,7 +84,7 @@ def test_latencies_are_kept_to_four_digits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "update edgenas"),
+        ({"schema": 3}, "update edgenas"),
         ({"schema": None}, "schema None"),
         ({"invoke_us": -1}, "0 or less"),
         ({"ops_us": {"dense:8>2:linear": 0.0}}, "dense:8>2:linear"),
@@ -203,3 +204,62 @@ def test_costs_need_neither_tensorflow_nor_a_runner() -> None:
     code = f"import sys, edgenas.cost.table; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def with_parts(count: int = 60) -> LatencyTable:
+    """Networks in which depthwise convolutions take twice their sum, and additions 3 us more each."""
+    rng = np.random.default_rng(0)
+    rows, pairs = [], []
+    for _ in range(count):
+        sums = rng.uniform(1, 50, len(PARTS))
+        counts = rng.integers(1, 9, len(PARTS)).astype(float)
+        true = sums @ [1, 1, 2, 1, 1] + 3 * counts[3] + 0.5
+        rows.append((*np.stack([sums, counts], 1).ravel().tolist(), 64.0))
+        pairs.append((float(sums.sum()), float(true * rng.normal(1, 0.01))))
+    return replace(golden(), networks_us=tuple(pairs), parts_us=tuple(rows))
+
+
+def test_kinds_of_kernels_are_weighed_apart() -> None:
+    table = with_parts()
+    fit = table.calibration
+    assert fit.weights is not None and fit.low is not None and fit.high is not None
+    assert fit.weights[4] == pytest.approx(2, abs=0.15)  # the sum of depthwise convolutions
+    assert fit.weights[7] == pytest.approx(3, abs=0.4)  # the number of additions
+    assert 0.95 < fit.low < 1 < fit.high < 1.05
+    cost = TableSource(table, FakeStatic()).estimate(network(), per_op=True)
+    parts = parts_us(network(), [1.25, 0.2, 0.3, 0.09])
+    assert parts == (0, 0, 1.25, 1, 0, 0, 0, 0, pytest.approx(0.59), 3, 64)
+    assert cost.latency_ms == pytest.approx((0.5 + np.dot(fit.weights, parts)) / 1e3)
+    assert sum(op.latency_ms or 0 for op in cost.per_op) == pytest.approx(cost.latency_ms - 0.0005)
+
+
+def test_a_file_of_version_2_keeps_parts_and_predictions(tmp_path: Path) -> None:
+    table = replace(
+        with_parts(12), predicted=frozenset({"dense:8>2:linear"}), held_out=40, held_out_error=0.043
+    )
+    table.save(tmp_path / "t.json")
+    document = json.loads((tmp_path / "t.json").read_text())
+    loaded = LatencyTable.load(tmp_path / "t.json")
+    assert document["schema"] == 2
+    assert (loaded.predicted, loaded.held_out, loaded.held_out_error) == (table.predicted, 40, 0.043)
+    assert np.array(loaded.parts_us) == pytest.approx(np.array(table.parts_us), rel=1e-3)
+
+
+def test_parts_that_fit_no_networks_are_refused() -> None:
+    with pytest.raises(ConfigError, match="parts that fit no networks"):
+        replace(with_parts(12), parts_us=with_parts(11).parts_us)
+
+
+def test_every_precision_has_a_file_of_its_own() -> None:
+    assert table_name("litert", "int8") == "litert.json"
+    assert table_path("host", "onnxruntime", "float32").name == "onnxruntime-float32.json"
+
+
+def test_what_most_operations_do_not_have_is_in_the_key_only_where_they_have_it() -> None:
+    plain = Op("conv2d", "a", (0,), (8, 8, 4), (8, 8, 4), (3, 3))
+    assert op_key(plain) == "conv2d:8x8x4>8x8x4:k3x3:s1x1:same:linear"
+    assert op_key(replace(plain, dilation=(2, 2), groups=2)).endswith(":linear:d2x2:g2")
+    scaled = Op("mul", "b", (0,), (8,), (8,), constants=8)
+    assert op_key(scaled) == "mul:8>8:linear:c8"
+    assert op_key(Op("add", "c", (0, 1), (8,), (8,))) == "add:8>8:linear"
+    assert op_key(Op("concat", "d", (0, 1), (8,), (16,))) == "concat:8>16:linear:n2"

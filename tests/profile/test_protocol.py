@@ -9,7 +9,7 @@ from itertools import cycle
 import pytest
 
 from edgenas.errors import ConfigError
-from edgenas.profile.protocol import Measurement, Protocol, Sentinel, time_programs
+from edgenas.profile.protocol import Measurement, Protocol, Sentinel, summarized, time_programs
 
 PROTOCOL = Protocol(bursts=8, rounds=40, burst_us=200)
 
@@ -34,13 +34,15 @@ class Core:
 
     def time(self, *durations_ns: int, protocol: Protocol = PROTOCOL) -> list[Measurement | None]:
         programs = [self.program(duration, f"p{k}") for k, duration in enumerate(durations_ns)]
-        return time_programs(programs, self.sentinel(), protocol, clock_ns=lambda: self.now)
+        return time_programs(
+            programs, self.sentinel(), protocol, clock_ns=lambda: self.now, preempted=lambda: 0
+        )
 
 
 def test_a_quiet_core_gives_the_durations() -> None:
     short, long = Core().time(500, 4_000_000)
-    assert short == Measurement(0.0005, 0.0005, 0.0005, 8)
-    assert long == Measurement(4.0, 4.0, 4.0, 8)
+    assert short == Measurement(0.0005, 0.0005, 0.0005, 8, median_ms=0.0005, p90_ms=0.0005)
+    assert long == Measurement(4.0, 4.0, 4.0, 8, median_ms=4.0, p90_ms=4.0)
 
 
 def test_disturbed_bursts_do_not_count() -> None:
@@ -58,6 +60,22 @@ def test_a_core_disturbed_all_the_time_is_refused() -> None:
     assert core.time(50_000) == [None]
 
 
+def test_a_burst_in_which_the_thread_was_put_aside_does_not_count() -> None:
+    core, runs = Core(), cycle(range(4))
+
+    def put_aside_now_and_then() -> None:
+        aside = next(runs) == 0
+        core.now += 9_000_000 if aside else 5_000_000
+        core.log += ["aside"] * aside
+
+    (measured,) = time_programs(
+        [put_aside_now_and_then], core.sentinel(), PROTOCOL,
+        clock_ns=lambda: core.now, preempted=lambda: core.log.count("aside"),
+    )  # fmt: skip
+    assert measured is not None
+    assert (measured.latency_ms, measured.high_ms) == (5.0, 5.0)
+
+
 def test_a_program_that_spreads_is_refused() -> None:
     durations = cycle([100_000, 100_000, 250_000, 250_000, 250_000])
     core = Core()
@@ -67,7 +85,7 @@ def test_a_program_that_spreads_is_refused() -> None:
 
     lax = Protocol(bursts=8, rounds=40, burst_us=1, max_spread=5.0)
     strict = Protocol(bursts=8, rounds=40, burst_us=1, max_spread=0.1)
-    clock = {"clock_ns": lambda: core.now}
+    clock = {"clock_ns": lambda: core.now, "preempted": lambda: 0}
     assert time_programs([erratic], core.sentinel(), lax, **clock)[0] is not None
     assert time_programs([erratic], core.sentinel(), strict, **clock) == [None]
 
@@ -84,9 +102,11 @@ def test_programs_take_turns_with_the_sentinel_between() -> None:
 def test_the_floor_is_kept_between_measurements() -> None:
     core = Core()
     sentinel = core.sentinel()
-    time_programs([core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now)
+    time_programs([core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now, preempted=lambda: 0)
     core.spells = lambda now: 1.2
-    assert time_programs([core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now) == [None]
+    assert time_programs(
+        [core.program(1_000)], sentinel, PROTOCOL, clock_ns=lambda: core.now, preempted=lambda: 0
+    ) == [None]
 
 
 def test_garbage_collection_is_off_while_measuring_and_on_again() -> None:
@@ -94,14 +114,36 @@ def test_garbage_collection_is_off_while_measuring_and_on_again() -> None:
     core = Core()
     time_programs(
         [lambda: (seen.append(gc.isenabled()), core.program(50_000)())],
-        core.sentinel(), PROTOCOL, clock_ns=lambda: core.now,
+        core.sentinel(), PROTOCOL, clock_ns=lambda: core.now, preempted=lambda: 0,
     )  # fmt: skip
     assert seen[-1] is False
     assert gc.isenabled()
 
 
+def test_a_batch_that_takes_too_long_is_given_up() -> None:
+    core = Core()
+    slow = Protocol(bursts=8, rounds=40, limit_s=1.0)
+    started = core.now
+    assert core.time(400_000_000, protocol=slow) == [None]
+    assert (core.now - started) / 1e9 < 5
+
+
+def test_the_reason_of_a_refusal_is_told() -> None:
+    assert "3 bursts in 40 rounds were undisturbed, expected 8" in str(summarized([1e6] * 3, PROTOCOL))
+    spread = [1e6] * 4 + [2e6] * 6
+    assert str(summarized(spread, PROTOCOL)) == "the spread was 100.0%, over the bound of 10%"
+
+
+def test_quantiles_are_those_of_the_bursts() -> None:
+    found = summarized([1e6 + 1e4 * k for k in range(11)], Protocol(bursts=8))
+    assert isinstance(found, Measurement)
+    expected = (1.025, 1.05, 1.09, 1.05 / 1.025 - 1)
+    assert (found.latency_ms, found.median_ms, found.p90_ms, found.spread) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"bursts": 3}, {"bursts": 9, "rounds": 8}, {"tolerance": 0.0}, {"burst_us": -1.0}]
+    "wrong",
+    [{"bursts": 3}, {"bursts": 9, "rounds": 8}, {"tolerance": 0.0}, {"burst_us": -1.0}, {"limit_s": 0.0}],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

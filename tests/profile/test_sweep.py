@@ -19,8 +19,16 @@ from edgenas.cost.table import LatencyTable
 from edgenas.errors import ConfigError, MeasurementError
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.protocol import Measurement
-from edgenas.profile.runner import Runner
-from edgenas.profile.sweep import FAN_BYTES, calibration_networks, fan, fan_copies, missing_operations, sweep
+from edgenas.profile.runner import Route, Runner
+from edgenas.profile.sweep import (
+    FAN_BYTES,
+    calibration_networks,
+    fan,
+    fan_copies,
+    missing_operations,
+    operations,
+    sweep,
+)
 
 INVOKE_MS = 0.0005
 MS_PER_ELEMENT = 1e-5
@@ -29,8 +37,6 @@ MS_PER_ELEMENT = 1e-5
 class AddingRunner(Runner):
     """Takes the invoke overhead and, for each operator, a time by the size of its output."""
 
-    runtime = "litert"
-
     def __init__(self, busy: int = 0) -> None:
         super().__init__(load_device("host"))
         self.busy = busy  # every busy-th model meets a busy machine the first time round
@@ -38,8 +44,11 @@ class AddingRunner(Runner):
         self.asked = 0
 
     @classmethod
-    def reaches(cls, device: Device) -> bool:
+    def reaches(cls, device: Device, route: Route) -> bool:
         return True
+
+    def governor(self) -> str | None:
+        return None
 
     def measure_batch(self, models: Sequence[bytes]) -> list[Measurement | None]:
         return [self._one(model) for model in models]
@@ -155,7 +164,7 @@ def test_progress_is_saved_so_that_an_interrupted_sweep_can_go_on(tmp_path: Path
     path = tmp_path / "t.json"
     spaces = [MicroSpace((8, 8, 1), 10)]
     with pytest.raises(KeyboardInterrupt):
-        sweep(spaces, Stops(), save=lambda table: table.save(path))
+        sweep(spaces, Stops(), thinned=False, save=lambda table: table.save(path))
     kept = LatencyTable.load(path)
     assert len(kept.ops_us) >= 400
     assert len(missing_operations(spaces, kept)) == len(missing_operations(spaces, None)) - len(kept.ops_us)
@@ -195,3 +204,52 @@ def test_a_space_that_cannot_list_its_operations_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="cannot list its operations"):
         sweep([Mute((8, 8, 1), 10)], AddingRunner())
+
+
+def test_thinned_operations_are_marked_and_checked() -> None:
+    runner, lines = AddingRunner(), []
+    spaces = [MicroSpace((8, 8, 1), 10)]
+    table = sweep(spaces, runner, networks=10, progress=lines.append)
+    ops = operations(spaces)
+    assert table.ops_us.keys() == ops.keys()
+    assert 0 < len(table.predicted) < len(ops)
+    assert runner.asked == 2 + len(ops) - len(table.predicted) + 10
+    wrong = [
+        abs(table.ops_us[key] / (MS_PER_ELEMENT * 1e3 * prod(ops[key].out_shape)) - 1)
+        for key in table.predicted
+    ]
+    assert np.mean(np.array(wrong) < 0.05) > 0.9
+    assert table.held_out > 10 and table.held_out_error is not None and table.held_out_error < 0.06
+    assert any("need not be measured" in line for line in lines)
+
+
+def test_a_sweep_that_was_interrupted_among_its_networks_measures_only_those_that_lack() -> None:
+    class Leaves(AddingRunner):
+        def measure_batch(self, models: Sequence[bytes]) -> list[Measurement | None]:
+            if self.asked > 80:
+                raise MeasurementError("the board went away")
+            return super().measure_batch(models)
+
+    saved: list[LatencyTable] = []
+    with pytest.raises(MeasurementError, match="went away"):
+        sweep(small(), Leaves(), networks=100, save=saved.append)
+    kept = len(saved[-1].networks_us)
+    assert 0 < kept < 100
+    runner = AddingRunner()
+    whole = sweep(small(), runner, table=saved[-1], networks=100)
+    assert len(whole.networks_us) == len(whole.parts_us) == 100
+    assert runner.asked == 100 - kept
+
+
+def test_a_table_of_another_precision_is_not_added_to() -> None:
+    table = sweep(small(), AddingRunner(), networks=10)
+    with pytest.raises(ConfigError, match="float32: give another --out"):
+        sweep(small(), AddingRunner(), precision="float32", table=table)
+    with pytest.raises(ConfigError, match="int8, float32"):
+        sweep(small(), AddingRunner(), precision="int4")
+
+
+def test_float_files_are_swept_as_float_files() -> None:
+    table = sweep(small(), AddingRunner(), precision="float32", networks=10)
+    assert table.precision == "float32"
+    assert table.ops_us.keys() == operations(small()).keys()

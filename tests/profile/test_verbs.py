@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-from edgenas.cli import devices, profile, sweep
-from edgenas.cost.table import LatencyTable
+from edgenas.arch import MicroSpace
+from edgenas.cli import devices, estimate, profile, sweep
+from edgenas.cost.table import LatencyTable, TableSource, table_path
 from edgenas.errors import ConfigError, UnknownNameError, UnsupportedError
+from edgenas.profile.device import load_device
 from edgenas.profile.protocol import Measurement
-from edgenas.profile.runners import LiteRTRunner
-from edgenas.profile.synthesize import tiny_model
+from edgenas.profile.runners import LocalRunner
+from edgenas.profile.sources import cost_source, table_file
+from edgenas.profile.synthesize import synthesize, tiny_model
+from edgenas.profile.synthesize_onnx import synthesize_onnx
 
 
 def call(verb: ModuleType, *words: str) -> dict[str, Any]:
@@ -31,10 +37,10 @@ def call(verb: ModuleType, *words: str) -> dict[str, Any]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that answers at once: each model takes as many nanoseconds as it has bytes."""
 
-    def answer(self: LiteRTRunner, models: list[bytes]) -> list[Measurement]:
+    def answer(self: LocalRunner, models: list[bytes]) -> list[Measurement]:
         return [Measurement(len(model) / 1e6, len(model) / 2e6, len(model) / 5e5, 12) for model in models]
 
-    monkeypatch.setattr(LiteRTRunner, "measure_batch", answer)
+    monkeypatch.setattr(LocalRunner, "measure_batch", answer)
 
 
 def test_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +73,7 @@ def test_check_tells_what_can_be_measured_on() -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_sweep_writes_the_table_and_adds_to_it(tmp_path: Path) -> None:
     path = tmp_path / "litert.json"
-    words = ("--input", "8x8x1", "--out", str(path))
+    words = ("--input", "8x8x1", "--out", str(path), "--no-thinning")
     first = call(sweep, *words, "--classes", "10")
     table = LatencyTable.load(path)
     assert first["added"] == first["operations"] == len(table.ops_us) > 500
@@ -107,7 +113,80 @@ def test_profile_gives_the_measured_cost(tmp_path: Path, capsys: pytest.CaptureF
     assert document["latency_ms"] == path.stat().st_size / 1e6
     assert document["macs"] == 14 * 14 * 32 * 9
     assert document["flash_bytes"] == path.stat().st_size
-    assert "12 bursts" in capsys.readouterr().out
+    assert {"median_ms", "p90_ms", "spread", "max_spread", "governor"} <= document.keys()
+    assert "bound 10%" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("quick")
+def test_ram_is_not_told_of_what_it_is_not_known_of(tmp_path: Path) -> None:
+    graph = MicroSpace((8, 8, 1), 10).sample(np.random.default_rng(0)).graph()
+    files = {
+        "f.tflite": synthesize(graph, 1, "float32"),
+        "f.onnx": synthesize_onnx(graph, 1, "float32"),
+        "q.onnx": synthesize_onnx(graph, 1, "int8"),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        document = call(profile, str(tmp_path / name))
+        expected = (
+            "onnxruntime" if name.endswith("onnx") else "litert",
+            "int8" if name[0] == "q" else "float32",
+        )
+        assert (document["runtime"], document["precision"]) == expected
+        assert document["peak_ram_bytes"] is None and "peak RAM is unknown" in document["note"]
+        assert document["macs"] == graph.macs
+        assert document["latency_ms"] > 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_runtime_and_file_must_fit(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.tflite"
+    path.write_bytes(tiny_model())
+    with pytest.raises(UnsupportedError, match=r"expected a \.onnx file"):
+        call(profile, str(path), "--runtime", "onnxruntime")
+    with pytest.raises(UnsupportedError, match="litert, onnxruntime"):
+        call(profile, str(path), "--runtime", "ncnn")
+    with pytest.raises(ConfigError, match="one way"):
+        call(profile, str(path), "--ssh", "pi@board", "--adb", "1", "--benchmark-model", "b")
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_table_of_a_device_of_ones_own_lies_beside_its_file_and_is_read(tmp_path: Path) -> None:
+    toml = tmp_path / "it's my; board.toml"
+    toml.write_text('name = "Mine"\ncore = "x"\nruntimes = ["litert"]\nruntime = "litert"\n')
+    device = load_device(toml)
+    assert table_file(device, "litert") == tmp_path / "it's my; board" / "litert.json"
+    assert table_file(device, "litert", "float32").name == "litert-float32.json"
+    table = LatencyTable.load(table_path("host", "litert"))
+    replace(table, device=device.id).save(table_file(device, "litert"))
+    assert isinstance(cost_source(device), TableSource)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_table_anywhere_is_read_by_estimate(tmp_path: Path) -> None:
+    graph = MicroSpace((8, 8, 1), 10).sample(np.random.default_rng(0)).graph()
+    model, path = tmp_path / "m.tflite", tmp_path / "t.json"
+    model.write_bytes(synthesize(graph))
+    table = LatencyTable.load(table_path("host", "litert"))
+    replace(table, ops_us=dict.fromkeys(table.ops_us, 7.0), networks_us=(), parts_us=()).save(path)
+    document = call(estimate, str(model), "--table", str(path))
+    assert document["latency_ms"] == pytest.approx((table.invoke_us + 7.0 * len(graph.ops)) / 1e3, rel=1e-3)
+    replace(table, device="another").save(path)
+    with pytest.raises(ConfigError, match="same device"):
+        call(estimate, str(model), "--table", str(path))
+
+
+def test_a_sweep_does_not_overwrite_a_predictor(tmp_path: Path) -> None:
+    shipped = next(
+        path
+        for path in table_path("host", "litert").parents[1].rglob("*.json")
+        if '"predictor' in path.read_text()
+    )
+    path = tmp_path / "copy.json"
+    path.write_text(shipped.read_text())
+    with pytest.raises(ConfigError, match="which a sweep would overwrite"):
+        call(sweep, "--input", "8x8x1", "--classes", "10", "--all", "--out", str(path))
+    assert path.read_text() == shipped.read_text()
 
 
 def test_profile_needs_a_model(tmp_path: Path) -> None:

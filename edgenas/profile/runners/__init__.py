@@ -1,5 +1,7 @@
 """Runners, one file each; importing this registers all of them."""
 
-from edgenas.profile.runners.litert import LiteRTRunner
+from edgenas.profile.runners.adb import AdbRunner
+from edgenas.profile.runners.local import LiteRTRunner, LocalRunner, OnnxRuntimeRunner
+from edgenas.profile.runners.ssh import SshRunner
 
-__all__ = ["LiteRTRunner"]
+__all__ = ["AdbRunner", "LiteRTRunner", "LocalRunner", "OnnxRuntimeRunner", "SshRunner"]

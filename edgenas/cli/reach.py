@@ -1,0 +1,67 @@
+"""What ``profile`` and ``sweep`` ask alike: the device, the way to it, the runtime and its threads."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgenas.profile.protocol import Protocol
+    from edgenas.profile.runner import Runner
+
+
+def add_reach_arguments(parser: argparse.ArgumentParser) -> None:
+    """The device and the way to it."""
+    parser.add_argument("--device", default="host", help="device id or TOML file (default: host)")
+    parser.add_argument("--runtime", help="one of the device's runtimes (default: as the device says)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default: 1)")
+    parser.add_argument("--ssh", metavar="USER@HOST[:PORT]", help="measure on a Linux board over ssh")
+    parser.add_argument(
+        "--ssh-config", type=Path, metavar="FILE", help="ssh configuration instead of your own"
+    )
+    parser.add_argument("--python", default="python3", help="Python on the board (default: python3)")
+    parser.add_argument(
+        "--adb", metavar="SERIAL", help="measure on an Android phone, as 'adb devices' names it"
+    )
+    parser.add_argument("--benchmark-model", type=Path, metavar="PATH", help="Android's benchmark_model")
+
+
+def runner_of(
+    args: argparse.Namespace, model: Path | None = None, protocol: Protocol | None = None
+) -> Runner:
+    """The runner that the arguments describe.
+
+    Args:
+        args: What `add_reach_arguments` added.
+        model: A model file; without ``--runtime``, an .onnx file asks for onnxruntime.
+        protocol: How to measure.
+
+    Raises:
+        UnknownNameError: No such device.
+        UnsupportedError: The device does not have the runtime, or no runner reaches it.
+        ConfigError: Two ways to the device, or half of one.
+    """
+    from edgenas.errors import UnsupportedError
+    from edgenas.profile.device import load_device
+    from edgenas.profile.runner import Route, runner_for
+
+    device = load_device(args.device)
+    runtime = args.runtime
+    if runtime is None and model is not None and model.suffix == ".onnx":
+        runtime = "onnxruntime"
+    runtime = runtime or device.runtime
+    if runtime not in device.runtimes:
+        raise UnsupportedError(
+            f"runtime '{runtime}' was asked for on device '{device.id}'; expected one of its runtimes: "
+            f"{', '.join(device.runtimes)}"
+        )
+    route = Route(
+        ssh=args.ssh,
+        ssh_config=args.ssh_config,
+        python=args.python,
+        adb=args.adb,
+        benchmark_model=args.benchmark_model,
+    )
+    return runner_for(replace(device, runtime=runtime), protocol, route=route, threads=args.threads)
