@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from edgenas.arch.graph import Op, Shape
 
-_WINDOWED = frozenset({"conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d"})
+_WINDOWED = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "max_pool2d", "avg_pool2d"})
 
 
 def op_key(op: Op) -> str:
@@ -16,13 +16,16 @@ def op_key(op: Op) -> str:
 
     Returns:
         ``conv2d:28x28x1>14x14x8:k3x3:s2x2:same:relu6`` for operations with a window,
-        ``dense:64>10:linear`` for the others.
+        ``dense:64>10:linear`` for the others. A dilation, groups or a constant operand are added
+        where there are any.
     """
     shapes = f"{op.kind}:{_text(op.in_shape)}>{_text(op.out_shape)}"
     if op.kind not in _WINDOWED:
-        return f"{shapes}:{op.activation}"
+        return f"{shapes}:{op.activation}{':const' if op.constants and len(op.inputs) == 1 else ''}"
     padding = "same" if op.kernel == (1, 1) else op.padding  # one element wide: both paddings are none
-    return f"{shapes}:k{_text(op.kernel)}:s{_text(op.stride)}:{padding}:{op.activation}"
+    dilated = f":d{_text(op.dilation)}" if op.dilation != (1, 1) else ""
+    grouped = f":g{op.groups}" if op.groups != 1 else ""
+    return f"{shapes}:k{_text(op.kernel)}:s{_text(op.stride)}:{padding}:{op.activation}{dilated}{grouped}"
 
 
 def head_key(op: Op) -> tuple[str, int, str] | None:
