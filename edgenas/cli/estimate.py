@@ -119,14 +119,18 @@ def _read_onnx(path: Path) -> ModelFile:
 
 
 def _read_keras(path: Path) -> ModelFile:
-    import keras
+    from zipfile import BadZipFile
 
     from edgenas.build.read_keras import graph_from_keras
+    from edgenas.captured import captured
     from edgenas.errors import UnsupportedError
 
     try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError, KeyError, AttributeError) as error:
+        with captured():  # TensorFlow greets on the standard error stream
+            import keras
+
+            model = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError, KeyError, AttributeError, BadZipFile) as error:
         raise UnsupportedError(
             f"{path} is not a Keras model: {(str(error).splitlines() or [''])[0]}"
         ) from None
