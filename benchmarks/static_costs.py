@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -92,12 +90,15 @@ def speed() -> dict[str, Any]:
 def compare(spec: ArchSpec) -> dict[str, Any]:
     """What the static source states of one network, and what its file needs."""
     from edgenas.export.compact import compact
+    from edgenas.export.micro import measured_arena
 
     graph = spec.graph()
     cost = StaticSource().estimate(graph)
     converted = convert(graph)
     model = compact(converted)
-    total, head = measured_arena(model)
+    measured = measured_arena(model)
+    assert measured is not None, "TFLite Micro cannot run the file"
+    total, head = measured
     return {
         "arch_id": spec.arch_id,
         "input": list(spec.input_shape),
@@ -133,26 +134,6 @@ def convert(graph: OpGraph) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
-
-
-def measured_arena(model: bytes) -> tuple[int, int]:
-    """Total and head of the arena as TFLite Micro prints them, to the C standard error stream."""
-    from tflite_micro import runtime
-
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=8 << 20)
-    with tempfile.TemporaryFile() as printed:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(printed.fileno(), 2)
-        try:
-            interpreter.print_allocations()
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        printed.seek(0)
-        text = printed.read().decode()
-    found = {name: int(size) for name, size in re.findall(r"Arena allocation (total|head) (\d+) bytes", text)}
-    return found["total"], found["head"]
 
 
 def summary(rows: list[dict[str, Any]], timing: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -14,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.arch import GraphBuilder, MicroSpace, OpGraph
+from edgenas.export import micro
 
 SHAPES = ((8, 8, 1), (28, 28, 1), (32, 32, 3))
 
@@ -115,23 +112,10 @@ def convert(network: OpGraph | Any, int8: bool = True, int8_ends: bool = True) -
 
 
 def measured_arena(model: bytes) -> tuple[int, int]:
-    """Total and head of the arena as TFLite Micro's interpreter prints them to standard error."""
-    from tflite_micro import runtime
-
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=4 << 20)
-    with tempfile.TemporaryFile() as printed:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(printed.fileno(), 2)
-        try:
-            interpreter.print_allocations()
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        printed.seek(0)
-        text = printed.read().decode()
-    found = {name: int(size) for name, size in re.findall(r"Arena allocation (total|head) (\d+) bytes", text)}
-    return found["total"], found["head"]
+    """Total and head of the arena as TFLite Micro's interpreter prints them."""
+    measured = micro.measured_arena(model)
+    assert measured is not None
+    return measured
 
 
 @cache

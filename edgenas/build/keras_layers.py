@@ -44,7 +44,9 @@ def _as_rows(reader: KerasReader, layer: Any, tensor: int, is_flat: bool) -> int
     if not is_flat:
         return tensor
     shape = reader.graph.shape(tensor)
-    return reader.graph.simple("reshape", f"{layer.name}_squeeze", tensor, out_shape=shape[1:])
+    rows = reader.graph.simple("reshape", f"{layer.name}_squeeze", tensor, out_shape=shape[1:])
+    reader.rows[rows] = tensor
+    return rows
 
 
 def _padding(layer: Any) -> str:

@@ -23,11 +23,17 @@ SUPPORTED = sorted(_ONE_OPERATION | {"linear", "softmax", "log_softmax", "swish"
 
 
 class KerasReader(GraphReader):
-    """Appends layers; `shared` are tensors that more than one layer reads."""
+    """Appends layers.
+
+    Attributes:
+        shared: Tensors that more than one layer reads.
+        rows: Results of 1-D layers, and the result of the 2-D operation that each is a reshape of.
+    """
 
     def __init__(self, input_shape: Shape) -> None:
         super().__init__(input_shape)
         self.shared: set[int] = set()
+        self.rows: dict[int, int] = {}
 
     def name_apart(self, first: int) -> None:
         """Give operations from the given one on names that are unique in the graph."""
@@ -44,12 +50,13 @@ class KerasReader(GraphReader):
         """The operation that wrote a tensor, if one layer alone reads it and it is linear so far."""
         if tensor == 0 or tensor in self.shared:
             return None
-        op = self.graph.ops[tensor - 1]
+        op = self.graph.ops[self.rows.get(tensor, tensor) - 1]
         return op if op.kind in kinds and op.activation == "linear" else None
 
     def change(self, tensor: int, **fields: Any) -> int:
-        """Change fields of the operation that wrote a tensor."""
-        self.graph.ops[tensor - 1] = replace(self.graph.ops[tensor - 1], **fields)
+        """Change fields of the operation that wrote a tensor, or that it is the rows of."""
+        place = self.rows.get(tensor, tensor) - 1
+        self.graph.ops[place] = replace(self.graph.ops[place], **fields)
         return tensor
 
     def constant_op(self, kind: str, name: str, tensor: int, constants: int, **fields: Any) -> int:

@@ -124,6 +124,8 @@ def kept(kind: str) -> Handler:
 
     def read(reader: OnnxReader, node: Node) -> Value:
         value = reader.value(node, 0)
+        if len(value.shape) == 2:  # a row of an image of one pixel is a row here too
+            value = reader.ordered(node, value, range(1 if value.shape[0] == 1 else 0, 2))
         return reader.append(node, kind, [value], reader.graph.shape(value.tensor), value.axes)
 
     return read

@@ -77,20 +77,33 @@ def reshaped(reader: OnnxReader, node: Node, value: Value, shape: Shape) -> Valu
     """
     long = [axis for axis, size in zip(value.axes, value.shape, strict=True) if size != 1]
     if [size for size in value.shape if size != 1] == [size for size in shape if size != 1]:
-        places = iter(long)
-        axes = tuple(next(places) if size != 1 else UNIT for size in shape)
+        following = iter(long)
+        axes = tuple(next(following) if size != 1 else UNIT for size in shape)
         return Value(reader.renamed(node.input(0), value).tensor, axes, shape)
     if not shape or min(shape) < 1:
         raise reader.refusal(node, f"writes shape {shape}; expected 1 or more elements along each axis")
     is_image = len(value.axes) > 2 and value.axes == channels_last(value.shape)[1]
     wanted = len(shape) in (3, 4) and shape[0] == 1 and reader.wants_channels_first(node.outputs[0])
-    source = value
-    if is_image and len(shape) > 2 and shape[:2] == value.shape[:2]:
+    source, rank = value, len(value.shape)
+    if is_image and shape[:1] == (1,) and len(shape) > rank and shape[2 - rank :] == value.shape[2:]:
+        return _split_channels(reader, node, value, shape)
+    if wanted and rank > len(shape) and value.shape[2 - len(shape) :] == shape[2:]:
+        spatial = len(shape) - 2
+        source = reader.ordered(node, value, (*range(rank - spatial, rank), *range(1, rank - spatial)))
+    elif is_image and len(shape) > 2 and shape[:2] == value.shape[:2]:
         wanted = True
     elif not (is_image and len([size for size in shape if size != 1]) < 2):
         source = reader.ordered(node, value, range(1, len(value.shape)))
-    house, axes = channels_last(shape) if wanted else in_order(shape)
-    return reader.append(node, "reshape", [source], house, axes)
+    house, places = channels_last(shape) if wanted else in_order(shape)
+    return reader.append(node, "reshape", [source], house, places)
+
+
+def _split_channels(reader: OnnxReader, node: Node, value: Value, shape: Shape) -> Value:
+    """Groups of channels of an image; they stay behind height and width."""
+    spatial = len(value.shape) - 2
+    groups = shape[1:-spatial]
+    axes = (UNIT, *range(spatial, spatial + len(groups)), *range(spatial))
+    return reader.append(node, "reshape", [value], (*value.shape[2:], *groups), axes)
 
 
 def concat(reader: OnnxReader, node: Node) -> Value:

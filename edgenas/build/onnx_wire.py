@@ -11,10 +11,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from edgenas.build.reading import printable
 from edgenas.errors import UnsupportedError
 
 LARGEST_FILE_BYTES = 2**31 - 1
-MOST_FIELDS = 500_000  # in one file; networks of thousands of nodes have 100,000
+MOST_FIELDS = 300_000  # in one file; networks of thousands of nodes have 100,000
 MOST_NUMBERS = 65_536  # in one list that is looked at
 MOST_CHARACTERS = 1_000  # of a name
 
@@ -129,7 +130,7 @@ class Message:
 
     def _text(self, span: Span) -> str:
         start, end = span
-        return self.wire.data[start : min(end, start + MOST_CHARACTERS)].decode("utf-8", "replace")
+        return printable(self.wire.data[start : min(end, start + MOST_CHARACTERS)])
 
     def integers(self, field: int) -> tuple[int, ...]:
         """Signed numbers, packed or one by one."""

@@ -8,7 +8,7 @@ from typing import Any
 from edgenas.arch.graph import OpGraph
 from edgenas.build.keras_layers import LAYERS, SKIPPED
 from edgenas.build.keras_reader import KerasReader
-from edgenas.build.tidying import fold_hard_swish
+from edgenas.build.tidying import fold_hard_swish, fold_padding
 from edgenas.errors import UnsupportedError
 
 
@@ -30,7 +30,7 @@ def graph_from_keras(model: Any) -> OpGraph:
         )
     reader = KerasReader(tuple(shape[1:]))
     _read_model(reader, model, 0)
-    return fold_hard_swish(reader.graph.finish())
+    return fold_padding(fold_hard_swish(reader.graph.finish()))
 
 
 def _read_model(reader: KerasReader, model: Any, tensor: int) -> int:

@@ -17,7 +17,7 @@ from edgenas.build.onnx_file import Constant, Node, OnnxFile
 from edgenas.build.onnx_folding import fold
 from edgenas.build.onnx_reader import OnnxReader
 from edgenas.build.onnx_weighted import Handler
-from edgenas.build.tidying import fold_hard_swish
+from edgenas.build.tidying import fold_hard_swish, fold_padding
 from edgenas.errors import UnsupportedError
 
 _PASS_THROUGH = frozenset({"QuantizeLinear", "DequantizeLinear", "Identity", "Dropout", "Cast"})
@@ -41,7 +41,7 @@ def graph_from_onnx(model: bytes) -> OpGraph:
             raise UnsupportedError(
                 f"output '{name}' is computed by no node of the file; export the model again"
             )
-    return fold_hard_swish(reader.graph.finish())
+    return fold_padding(fold_hard_swish(reader.graph.finish()))
 
 
 def _read(reader: OnnxReader, node: Node) -> None:

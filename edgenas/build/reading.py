@@ -51,6 +51,12 @@ class GraphReader:
         return name
 
 
+def printable(data: bytes) -> str:
+    """A text of a file, for messages of one line: what cannot be printed becomes a question mark."""
+    text = data.decode("utf-8", "replace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
 def broadcast(first: Shape, second: Shape) -> Shape | None:
     """The shape that an elementwise operation of two shapes writes, or None if they do not match."""
     axes = max(len(first), len(second))

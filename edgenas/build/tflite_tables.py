@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from functools import cached_property
 
+from edgenas.build.reading import printable
 from edgenas.build.tflite_operators import CUSTOM, operator_name
 from edgenas.errors import UnsupportedError
 
@@ -99,9 +100,9 @@ class Table:
         return [Table(self.data, at + _number(self.data, "<I", at)) for at in offsets]
 
     def text(self, field: int) -> str:
-        """The start of a string, with replacements where it is not UTF-8; empty if there is none."""
+        """The start of a string, with replacements for what cannot be printed; empty if there is none."""
         start, count = self.vector(field, 1)
-        return self.data[start : start + min(count, MOST_CHARACTERS)].decode("utf-8", "replace")
+        return printable(self.data[start : start + min(count, MOST_CHARACTERS)])
 
 
 def _number(data: bytes, code: str, position: int) -> int:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgenas.arch.graph import Op, OpGraph
+from edgenas.arch.graph import Op, OpGraph, window_output
 
 
 def fold_hard_swish(graph: OpGraph) -> OpGraph:
     """Replace ``x * relu6(x + 3) / 6``, in either order of its products, by one ``hard_swish``."""
-    readers: dict[int, int] = {}
-    for op in graph.ops:
-        for tensor in op.inputs:
-            readers[tensor] = readers.get(tensor, 0) + 1
+    readers = _readers(graph)
     replaced: dict[int, Op] = {}
     gone: set[int] = set()
     for number, op in enumerate(graph.ops, start=1):
@@ -22,6 +19,44 @@ def fold_hard_swish(graph: OpGraph) -> OpGraph:
             replaced[number] = Op("activation", op.name, (parts[0],), shape, shape, activation="hard_swish")
             gone.update(parts[1:])
     return _without(graph, gone, replaced) if replaced else graph
+
+
+def fold_padding(graph: OpGraph) -> OpGraph:
+    """Make a padding part of the convolution behind it where both are a convolution of padding ``same``."""
+    readers = _readers(graph)
+    replaced: dict[int, Op] = {}
+    gone: set[int] = set()
+    for number, op in enumerate(graph.ops, start=1):
+        source = op.inputs[0] if op.inputs else 0
+        if op.kind not in ("conv2d", "depthwise_conv2d") or op.padding != "valid" or not source:
+            continue
+        pad = graph.ops[source - 1]
+        if pad.kind != "pad" or readers[source] > 1 or not _is_same(pad, op):
+            continue
+        gone.add(source)
+        replaced[number] = replace(op, inputs=pad.inputs, in_shape=pad.in_shape, padding="same")
+    return _without(graph, gone, replaced) if replaced else graph
+
+
+def _is_same(pad: Op, op: Op) -> bool:
+    """Whether a padding adds as much as ``same`` would."""
+    if pad.in_shape[2:] != op.in_shape[2:]:
+        return False
+    for k in (0, 1):
+        span = (op.kernel[k] - 1) * op.dilation[k] + 1
+        out = window_output(pad.in_shape[k], span, op.stride[k], "same")
+        added = max(0, (out - 1) * op.stride[k] + span - pad.in_shape[k])
+        if op.out_shape[k] != out or pad.out_shape[k] - pad.in_shape[k] != added:
+            return False
+    return True
+
+
+def _readers(graph: OpGraph) -> dict[int, int]:
+    readers: dict[int, int] = {}
+    for op in graph.ops:
+        for tensor in op.inputs:
+            readers[tensor] = readers.get(tensor, 0) + 1
+    return readers
 
 
 def _parts(ops: tuple[Op, ...], number: int, op: Op, readers: dict[int, int]) -> tuple[int, int, int] | None:

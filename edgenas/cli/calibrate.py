@@ -102,7 +102,7 @@ def _graph(path: Path, living: bool) -> Any:
     from edgenas.build.living import living_graph
     from edgenas.cli.estimate import read_model
 
-    graph, _ = read_model(path)
+    graph = read_model(path).graph
     return living_graph(path.read_bytes()) if living and path.suffix == ".tflite" else graph
 
 

@@ -2,7 +2,7 @@
 
 Seen in files of TensorFlow 2.21's converter (full int8, batch 1) and kept here as rules:
 
-- an activation of its own is fused into the convolution, dense layer, addition or pooling before it,
+- a ReLU or ReLU6 of its own is fused into the convolution, dense layer, addition or pooling before it,
   if nothing else reads that tensor and it is linear so far; otherwise it stays an operation;
 - an activation asked of an operation that cannot carry one (global pooling, reshape ...) becomes one;
 - an activation that is applied twice in a row stands once;
@@ -18,10 +18,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgenas.arch.graph import Op, OpGraph, Shape
+from edgenas.arch.graph import FUSED_ACTIVATIONS, Op, OpGraph, Shape
 
-CARRIES_ACTIVATION = frozenset({"conv2d", "depthwise_conv2d", "dense", "add", "max_pool2d", "avg_pool2d"})
-_AS_IT_IS = frozenset({"conv2d", "depthwise_conv2d", "dense", "max_pool2d", "avg_pool2d"})
+_AS_IT_IS = frozenset(
+    {
+        "conv2d",
+        "depthwise_conv2d",
+        "transpose_conv2d",
+        "dense",
+        "max_pool2d",
+        "avg_pool2d",
+        "sub",
+        "mul",
+        "div",
+    }
+)
+CARRIES_ACTIVATION = _AS_IT_IS | {"add"}
 
 
 def deployed_graph(graph: OpGraph) -> OpGraph:
@@ -35,7 +47,7 @@ def _stays(op: Op) -> bool:
     if op.kind in _AS_IT_IS:
         return True
     if op.kind == "add":
-        return len(op.inputs) == 2
+        return len(op.inputs) <= 2
     return op.activation == "linear" and op.kind not in ("activation", "reshape")
 
 
@@ -75,6 +87,8 @@ class _Lowering:
     def _activate(self, op: Op, tensor: int, *, alone: bool) -> int:
         if op.activation == "linear":
             return tensor
+        if op.activation not in FUSED_ACTIVATIONS:
+            return self._append(replace(op, kind="activation", inputs=(tensor,), in_shape=op.out_shape))
         last = self.ops[tensor - 1] if tensor else None
         if last is not None and last.activation == op.activation:
             return tensor

@@ -54,6 +54,26 @@ class MicroRun:
         return cls(**document)
 
 
+def measured_arena(model: bytes) -> tuple[int, int] | None:
+    """Total and head of the arena of a ``.tflite`` file in bytes, as TFLite Micro's interpreter prints them.
+
+    Returns:
+        None if the interpreter is not installed, or cannot run the file.
+    """
+    try:
+        from tflite_micro import runtime
+    except ImportError:
+        return None
+    with captured() as output:
+        try:
+            arena = 10 * len(model) + _SPARE_BYTES
+            runtime.Interpreter.from_bytes(model, arena_size=arena).print_allocations()
+        except (RuntimeError, ValueError):
+            return None
+    sizes = {part: int(size) for part, size in _ALLOCATION.findall(output.text)}
+    return sizes["total"], sizes["head"]
+
+
 def run_micro(model: bytes, litert: Program, images: np.ndarray) -> MicroRun | str:
     """Run an int8 ``.tflite`` file on TFLite Micro and compare it with LiteRT.
 

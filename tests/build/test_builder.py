@@ -138,16 +138,58 @@ def test_skip_connections_of_a_functional_model_are_followed() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (keras.layers.Conv2DTranspose(2, 3, name="up"), "'up' .Conv2DTranspose. has no cost"),
-        (keras.layers.Conv2D(2, 3, dilation_rate=2, name="wide"), "'wide' is dilated"),
-        (keras.layers.Conv2D(2, 3, activation="gelu", name="g"), "activation 'gelu' of layer 'g'"),
-        (keras.layers.BatchNormalization(name="first"), "'first' does not directly follow"),
+        (keras.layers.ConvLSTM1D(2, 3, name="both"), "'both' .ConvLSTM1D. has no cost; supported: Act"),
+        (keras.layers.Conv2D(2, 3, activation="glu", name="g"), "activation 'glu' of layer 'g'"),
+        (keras.layers.Conv2D(2, 1, data_format="channels_first", name="f"), "'f' has channels first"),
         (keras.layers.ReLU(2.0, name="r2"), "'r2' is a ReLU other than"),
     ],
 )
 def test_a_layer_without_a_cost_is_named(layer: object, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         read(layer)
+
+
+def test_a_batch_normalization_of_its_own_is_a_factor_and_a_summand() -> None:
+    graph = read(keras.layers.BatchNormalization(name="first"), keras.layers.ReLU(), shape=(8, 8, 3))
+    assert [(op.kind, op.constants, op.activation) for op in graph.ops] == [
+        ("mul", 3, "linear"),
+        ("add", 3, "relu"),
+    ]
+    assert (graph.params, graph.stored_params) == (4 * 3, 2 * 3)
+
+
+def test_an_activation_that_others_bypass_is_not_fused() -> None:
+    inputs = keras.Input((8, 8, 2))
+    hidden = keras.layers.Conv2D(2, 3, padding="same")(inputs)
+    joined = keras.layers.Add()([hidden, keras.layers.ReLU()(hidden)])
+    graph = graph_from_keras(keras.Model(inputs, joined))
+    assert [(op.kind, op.activation, op.inputs) for op in graph.ops] == [
+        ("conv2d", "linear", (0,)), ("activation", "relu", (1,)), ("add", "linear", (1, 2)),
+    ]  # fmt: skip
+
+
+def test_models_within_a_model_are_read_layer_by_layer() -> None:
+    inner_input = keras.Input((8, 8, 4))
+    inner = keras.Model(inner_input, keras.layers.DepthwiseConv2D(3, name="deep")(inner_input))
+    block = keras.Sequential([keras.layers.Conv2D(4, 3, name="deep"), keras.layers.ReLU()])
+    inputs = keras.Input((10, 10, 2))
+    graph = graph_from_keras(keras.Model(inputs, inner(block(inputs))))
+    assert [(op.kind, op.name, op.activation) for op in graph.ops] == [
+        ("conv2d", "deep", "relu"), ("depthwise_conv2d", "deep_", "linear"),
+    ]  # fmt: skip
+
+
+def test_convolutions_over_time_are_fused_through_their_shapes() -> None:
+    layers = keras.layers
+    graph = read(
+        layers.Conv1D(4, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(),
+        layers.LSTM(5), shape=(20, 3),
+    )  # fmt: skip
+    assert [(op.kind, op.out_shape, op.activation) for op in graph.ops] == [
+        ("reshape", (1, 20, 3), "linear"), ("conv2d", (1, 20, 4), "relu"), ("reshape", (20, 4), "linear"),
+        ("lstm", (20, 5), "linear"), ("slice", (5,), "linear"),
+    ]  # fmt: skip
+    assert graph.params == (9 * 4 + 4 + 16) + 4 * (5 * (4 + 5) + 5)
 
 
 def test_an_input_of_no_fixed_size_is_refused() -> None:

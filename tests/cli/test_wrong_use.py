@@ -39,7 +39,7 @@ WRONG = {
     "no run": (("resume", "no-such-run"), "holds no run"),
     "no run to report": (("report", "no-such-run"), "holds no run"),
     "no model": (("estimate", "no.tflite"), "there is no file"),
-    "other kind": (("estimate", "Makefile"), "expected .tflite, .keras or .json"),
+    "other kind": (("estimate", "Makefile"), "expected .tflite, .onnx, .keras, .h5 or spec .json"),
     "device to show": (("devices", "show", "hots"), "did you mean 'host'"),
 }
 
