@@ -42,7 +42,7 @@ def test_an_onnx_file_of_others_is_estimated_for_the_runtime_asked_for(edgenas: 
     path = tmp_path / "it's a; model.onnx"
     path.write_bytes(exported(quantized=True))
     document = estimate(edgenas, path, *BOARD, "--runtime", "tflite-micro")
-    assert (document["runtime"], document["source"]) == ("tflite-micro", "static")
+    assert (document["runtime"], document["source"]) == ("tflite-micro", "predictor")
     assert [share["kind"] for share in document["per_op"]][:2] == ["conv2d", "activation"]
     assert "int8 .tflite file" in document["note"]
 
