@@ -56,14 +56,19 @@ class TrialRecord:
         return float((self.result or {}).get("images_per_second") or 1.0)
 
 
-def comparable(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The completed trials of the highest fidelity that has any, in order.
+def by_fidelity(trials: Sequence[TrialRecord]) -> list[list[TrialRecord]]:
+    """Completed trials that may be compared with each other, the highest fidelity first.
 
     Results of different fidelities say nothing about each other, and a stopped training has none.
     """
     done = [trial for trial in trials if trial.status == "completed" and trial.val_error is not None]
-    highest = max((trial.fidelity for trial in done), default=1.0)
-    return [trial for trial in done if trial.fidelity == highest]
+    fidelities = sorted({trial.fidelity for trial in done}, reverse=True)
+    return [[trial for trial in done if trial.fidelity == fidelity] for fidelity in fidelities]
+
+
+def comparable(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The completed trials of the highest fidelity that has any, in order."""
+    return next(iter(by_fidelity(trials)), [])
 
 
 @dataclass(frozen=True)

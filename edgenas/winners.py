@@ -10,7 +10,7 @@ import numpy as np
 
 from edgenas.data.dataset import Dataset
 from edgenas.errors import EdgenasError, ParityError, TrialError, UnsupportedError
-from edgenas.records import TrialRecord, WinnerRecord, comparable
+from edgenas.records import TrialRecord, WinnerRecord, by_fidelity
 from edgenas.search.handover import export_trial
 from edgenas.search.listener import SearchListener
 from edgenas.search.objective import format_metric, metric_name
@@ -26,21 +26,37 @@ from edgenas.train.recipe import Recipe
 FINAL_SEED = 7_919
 """Keeps the seeds of final trainings apart from those of the search."""
 
+SHORTER = "it had less than a full training in the search"
+
 
 def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
     """Choose the candidates that are worth a long training, unless that was done before.
 
     The front comes first, thinned to what keeps most of its hypervolume; if it is shorter than
-    ``size``, the fronts behind it follow, because short trainings rank only roughly.
+    ``size``, the fronts behind it follow, because short trainings rank only roughly, and then those of
+    shorter trainings.
 
     Raises:
         EdgenasError: Not one training succeeded.
     """
     if winners := store.winners():
         return winners
-    done = comparable(store.trials())
-    if not done:
+    chosen: dict[str, tuple[TrialRecord, str]] = {}
+    for done in by_fidelity(store.trials()):
+        waiting = [record for record in done if record.spec.arch_id not in chosen]
+        for record, why in _worthy(problem, waiting, size - len(chosen)):
+            chosen[record.spec.arch_id] = (record, why if done[0].fidelity == 1 else f"{why}; {SHORTER}")
+    if not chosen:
         raise EdgenasError("no candidate could be trained; 'edgenas report' shows the reasons")
+    in_order = sorted(chosen.values(), key=lambda entry: entry[0].position)
+    store.save_winners([WinnerRecord(record.trial_id, why) for record, why in in_order])
+    return store.winners()
+
+
+def _worthy(problem: Problem, done: Sequence[TrialRecord], size: int) -> list[tuple[TrialRecord, str]]:
+    """So many of the trials of one fidelity, the front first, and why each of them."""
+    if size <= 0 or not done:
+        return []
     points = np.array([trial_point(problem, record) for record in done])
     layer = ranks(points)
     chosen: list[int] = []
@@ -50,13 +66,7 @@ def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
         chosen += [int(members[position]) for position in kept]
         if len(chosen) >= size:
             break
-    store.save_winners(
-        [
-            WinnerRecord(done[position].trial_id, _why(problem, points, layer, position))
-            for position in sorted(chosen)
-        ]
-    )
-    return store.winners()
+    return [(done[position], _why(problem, points, layer, position)) for position in chosen]
 
 
 def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int) -> str:

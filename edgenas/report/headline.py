@@ -82,7 +82,7 @@ def _came_out(run: Run, best: Winner | None) -> str:
             "its final training."
         )
     return (
-        f"{count(len(finished), 'network')}, found among {count(len(completed), 'trained candidate')}"
+        f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
         f"{_in_time(run)}. The most accurate on validation images, trial <b>{text(best.trial_id)}</b>, "
         f"classifies <b>{percent(best.int8_test)}</b> of the test images right as an int8 file."
     )

@@ -137,6 +137,12 @@ class Run:
         return comparable(self.trials)
 
     @property
+    def networks(self) -> int:
+        """How many networks were trained, for however long."""
+        ended = self.of_status("completed") + self.of_status("stopped")
+        return len({trial.spec.arch_id for trial in ended})
+
+    @property
     def shorter(self) -> list[TrialRecord]:
         """Trials that got less than that: cut by successive halving, or stopped."""
         known = {trial.trial_id for trial in self.trained}

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from edgenas.arch.chooser import ReplayChooser
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import ConfigError
-from edgenas.records import TrialRecord, comparable
+from edgenas.records import TrialRecord, by_fidelity, comparable
 from edgenas.search.pareto import greedy_order, hypervolume, ranks, unit_square
 from edgenas.search.plan import learned_rows
 from edgenas.search.problem import Candidate, Problem
@@ -43,13 +43,14 @@ def knowledge_of(folder: Path) -> dict[str, Any]:
         ConfigError: The run has too few results.
     """
     with Store.read(folder) as store:
-        trials = comparable(store.trials())
+        rungs = by_fidelity(store.trials())
         data = store.meta("data") or {}
         device = store.meta("device") or {}
-    if len(trials) < FEWEST:
+    trials = next((rung for rung in rungs if len(rung) >= FEWEST), [])
+    if not trials:
         raise ConfigError(
-            f"{folder} has {len(trials)} trained networks to learn from; expected {FEWEST} or more: "
-            "let it go on with 'edgenas resume', or search without --warm-start"
+            f"{folder} has {max(map(len, rungs), default=0)} trained networks to learn from; expected "
+            f"{FEWEST} or more: let it go on with 'edgenas resume', or search without --warm-start"
         )
     return {
         "run": str(folder),

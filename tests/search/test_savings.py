@@ -12,10 +12,12 @@ from edgenas.errors import ConfigError
 from edgenas.records import TrialRecord, comparable
 from edgenas.search.curves import FEWEST, Curves
 from edgenas.search.problem import Candidate
+from edgenas.search.transfer import knowledge_of
 from edgenas.search.tuner import EdgeTuner
 from edgenas.store import Store
 from edgenas.testing.searchers import ExactSource, TinySpace, toy_problem
 from edgenas.train.recipe import Recipe
+from edgenas.winners import shortlist
 
 SPACE = TinySpace((8, 8, 1), 10)
 PROBLEM = toy_problem(space=SPACE)
@@ -170,3 +172,19 @@ def _finished_run(folder: Path, trials: int = 8) -> Path:
             store.begin_trial(f"{position:04d}", spec, cost)
             store.finish_trial(f"{position:04d}", {}, {"val_accuracy": 1 - 100 / (cost.macs + 100)})
     return folder
+
+
+def test_a_short_list_is_filled_up_with_the_worthy_of_shorter_trainings(halved: EdgeTuner) -> None:
+    with Store.open(halved.store.folder) as store:
+        trials = store.trials()
+        chosen = shortlist(store, halved.problem, 5)
+    assert len(chosen) == 5
+    by_id = {entry.trial_id: entry for entry in trials}
+    fidelities = [by_id[winner.trial_id].fidelity for winner in chosen]
+    assert len({by_id[winner.trial_id].spec.arch_id for winner in chosen}) == 5
+    longest = max(entry.fidelity for entry in trials)
+    front = {entry.trial_id for entry in trials if entry.fidelity == longest}
+    assert front <= {winner.trial_id for winner in chosen}
+    shorter = [winner for winner, fidelity in zip(chosen, fidelities, strict=True) if fidelity < 1]
+    assert all("less than a full training" in winner.why for winner in shorter)
+    assert knowledge_of(halved.store.folder)["trials"]
