@@ -141,7 +141,7 @@ def type_of_all(kind: int) -> Any:
     ("change", "message"),
     [
         (operator_code(schema.BuiltinOperator.TRANSPOSE_CONV), "TRANSPOSE_CONV 'tiny' reads no computed"),
-        (operator_code(schema.BuiltinOperator.UNIQUE), "UNIQUE 'tiny' has no cost; expected one of ADD, "),
+        (operator_code(schema.BuiltinOperator.UNIQUE), "UNIQUE 'tiny' has no cost; expected one of ABS, ADD"),
         (operator_code(4_000), "operator 4000 'tiny' has no cost"),
         (option("dilationWFactor", 0), "has window .3, 3, 1, 0,"),
         (option("fusedActivationFunction", 4), "activation 4; expected none, relu or relu6"),
