@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("METHOD", "SEED"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     folder = args.runs or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
     if args.one:
         one_run(args.one[0], int(args.one[1]), args.minutes, folder)
         return
@@ -227,8 +228,7 @@ class TimeIsUp(BaseException):
 
 def compared(runs: dict[str, list[Any]], minutes: float) -> dict[str, Any]:
     """Score over the minutes, mean and every seed's, of all methods."""
-    everything = np.array([points_of(run, minutes) for seeds in runs.values() for run in seeds], dtype=object)
-    points = np.vstack([part for part in everything if len(part)])
+    points = np.vstack([points_of(run, minutes) for seeds in runs.values() for run in seeds])
     low = points.min(axis=0)
     high = np.array([np.percentile(points[:, 0], WORST_ERROR_PERCENTILE), points[:, 1].max()])
     best = hypervolume((points - low) / (high - low), np.ones(2))

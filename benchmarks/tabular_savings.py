@@ -156,7 +156,7 @@ def warm_start(problems: dict[str, TableProblem], args: argparse.Namespace) -> l
     }
     rows = []
     for source, target in permutations(problems, 2):
-        runs = [trainings_to(problems[target], seed, earlier[source, seed + 0]) for seed in range(args.seeds)]
+        runs = [trainings_to(problems[target], seed, earlier[source, seed]) for seed in range(args.seeds)]
         entry: dict[str, Any] = {"from": source, "to": target}
         for position, share in enumerate(REACHED):
             before = float(np.mean([run[position] for run in cold[target]]))

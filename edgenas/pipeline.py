@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any, Protocol
 
 from edgenas.arch.space import SPACES, SearchSpace
@@ -88,8 +89,8 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     with Store.create(folder) as store:
         with storage_errors(folder):
             (folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
-        describe(store, config, dataset, problem, device)
         store.set_meta(warm_start=knowledge)
+        describe(store, config, dataset, problem, device)
         with way_back(folder):
             run_stages(store, config, dataset, problem, clock, listener)
     return folder
@@ -267,7 +268,7 @@ class FinalRecipes:
 
     def __call__(self, waiting: Sequence[TrialRecord]) -> list[Recipe]:
         """The recipes of all winners that are still to be trained."""
-        speeds = [record.images_per_second for record in waiting]
+        speeds = self._speeds(waiting)
         return [
             final_recipe(
                 self._images,
@@ -280,6 +281,14 @@ class FinalRecipes:
             )
             for speed, seconds in zip(speeds, self._seconds(speeds), strict=True)
         ]
+
+    def _speeds(self, waiting: Sequence[TrialRecord]) -> list[float]:
+        """Images a second of each, at full resolution; the median where none was measured."""
+        power = 2 if self._config.halving == "resolution" else 0
+        known = [record.images_per_second * record.fidelity**power for record in waiting]
+        measured = [speed for speed in known if speed > 1]
+        usual = median(measured) if measured else 1.0
+        return [speed if speed > 1 else usual for speed in known]
 
     def _seconds(self, speeds: Sequence[float]) -> list[float | None]:
         """Seconds of each training, so that all end in time and have the same number of images."""

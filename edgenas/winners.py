@@ -26,7 +26,7 @@ from edgenas.train.recipe import Recipe
 FINAL_SEED = 7_919
 """Keeps the seeds of final trainings apart from those of the search."""
 
-SHORTER = "it had less than a full training in the search"
+SHORTER = "among the best of those that had less than a full training in the search"
 
 
 def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
@@ -45,7 +45,7 @@ def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
     for done in by_fidelity(store.trials()):
         waiting = [record for record in done if record.spec.arch_id not in chosen]
         for record, why in _worthy(problem, waiting, size - len(chosen)):
-            chosen[record.spec.arch_id] = (record, why if done[0].fidelity == 1 else f"{why}; {SHORTER}")
+            chosen[record.spec.arch_id] = (record, why if done[0].fidelity == 1 else SHORTER)
     if not chosen:
         raise EdgenasError("no candidate could be trained; 'edgenas report' shows the reasons")
     in_order = sorted(chosen.values(), key=lambda entry: entry[0].position)

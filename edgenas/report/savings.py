@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import mean
+
 from edgenas.report.run import Run
 
 CLOSE = 0.7
@@ -35,13 +37,17 @@ def _short(run: Run) -> str:
     cut = [trial for trial in run.of_status("completed") if trial.fidelity < 1]
     if not cut:
         return ""
-    spent = sum(trial.fidelity for trial in run.of_status("completed"))
+    full = [trial.seconds for trial in run.of_status("completed") if trial.fidelity == 1 and trial.seconds]
+    ended = run.of_status("completed") + run.of_status("stopped")
+    spent = sum(trial.seconds or 0.0 for trial in ended)
     knob = run.document("config").get("halving") or "length"
-    return (
-        f"Successive halving in {knob}: {counted(len(cut), 'shorter training')} chose who got a full one; "
-        f"all together took about as much as {spent:.0f} full trainings. The front holds trainings of the "
-        "same length only."
+    words = (
+        f"Successive halving in {knob}: {counted(len(cut), 'shorter training')} chose who got a full one. "
+        "The front holds trainings of the same length only."
     )
+    if full:
+        words += f" All trainings together took as long as {spent / mean(full):.0f} full ones."
+    return words
 
 
 def _stopped(run: Run) -> str:

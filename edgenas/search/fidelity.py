@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
 from edgenas.registry import unknown_name
@@ -49,22 +50,32 @@ class Ladder:
         """Fidelities, lowest first; the last one is the full training."""
         return RUNGS[self.knob]
 
-    def training(self, spec: ArchSpec, recipe: Recipe, fidelity: float) -> tuple[ArchSpec, Recipe]:
-        """The network and the recipe of a training at a fidelity.
+    def check(self, input_shape: Shape, recipe: Recipe) -> None:
+        """Make sure that trainings can be cut, before a search starts.
 
         Raises:
-            ConfigError: The recipe is too short, or the images too small, to be cut.
+            ConfigError: The recipe is too short, or the images too small.
         """
+        least = self.rungs[0]
+        if self.knob == "resolution":
+            if len(input_shape) != 3 or min(input_shape[:2]) * least < SMALLEST_SIDE:
+                raise ConfigError(
+                    f"images of {'x'.join(map(str, input_shape))} cannot be cut to {least:g} of their sides; "
+                    f"expected at least {round(SMALLEST_SIDE / least)} pixels: use --halving epochs"
+                )
+        elif round(recipe.images * least) < recipe.batch_size:
+            raise ConfigError(
+                f"a training of {recipe.images} images cannot be cut to {least:.2g} of it: that is less than "
+                f"one batch of {recipe.batch_size}; search without --halving or with more --epochs"
+            )
+
+    def training(self, spec: ArchSpec, recipe: Recipe, fidelity: float) -> tuple[ArchSpec, Recipe]:
+        """The network and the recipe of a training at a fidelity; see `check`."""
         if fidelity >= 1:
             return spec, recipe
         if self.knob == "resolution":
             return _at_resolution(spec, fidelity), recipe
         images = round(recipe.images * fidelity)
-        if images < recipe.batch_size:
-            raise ConfigError(
-                f"a training of {recipe.images} images cannot be cut to {fidelity:.2g} of it: that is less "
-                f"than one batch of {recipe.batch_size}; search without --halving or with more --epochs"
-            )
         if self.knob == "images":
             per_epoch = max(recipe.batch_size, round(recipe.images_per_epoch * fidelity))
             return spec, replace(recipe, images_per_epoch=per_epoch, share=fidelity)
@@ -75,10 +86,5 @@ class Ladder:
 
 def _at_resolution(spec: ArchSpec, fidelity: float) -> ArchSpec:
     *sides, channels = spec.input_shape
-    smaller = [round(side * fidelity) for side in sides]
-    if len(sides) != 2 or min(smaller) < SMALLEST_SIDE:
-        raise ConfigError(
-            f"images of {'x'.join(map(str, spec.input_shape))} cannot be cut to {fidelity:g} of their sides; "
-            f"expected at least {round(SMALLEST_SIDE / fidelity)} pixels: use --halving epochs"
-        )
+    smaller = [max(round(side * fidelity), min(side, SMALLEST_SIDE)) for side in sides]
     return replace(spec, input_shape=(*smaller, channels))

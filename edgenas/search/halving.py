@@ -96,16 +96,20 @@ class SuccessiveHalving(Searcher):
                 if spec := self._worthiest(position):
                     return self._promotion(position, spec)
             raise
-        self._asked.add(candidate.spec.arch_id)
         return replace(candidate, fidelity=self.rungs[0].fidelity)
 
     def _worthiest(self, position: int) -> ArchSpec | None:
         """Whom to promote: by the inner searcher's model, if it has one, else by the results."""
         rung, above = self.rungs[position], self.rungs[position + 1]
-        spec = self.inner.promote(list(rung.results.values()), list(above.results.values()))
-        if spec is None or spec.arch_id in rung.promoted:
-            return rung.worthiest()
-        return spec
+        awaited = [
+            rung.results[name].candidate.spec
+            for name in rung.promoted
+            if name in rung.results and name not in above.results
+        ]
+        return (
+            self.inner.promote(list(rung.results.values()), list(above.results.values()), awaited)
+            or rung.worthiest()
+        )
 
     def _promotion(self, position: int, spec: ArchSpec) -> Candidate:
         self.rungs[position].promoted.append(spec.arch_id)
@@ -115,7 +119,6 @@ class SuccessiveHalving(Searcher):
         """Count a training as asked; for replaying the trials of a resumed run."""
         position = self._position(fidelity)
         if position == 0:
-            self._asked.add(spec.arch_id)
             self.inner.note_asked(spec)
         else:
             self.rungs[position - 1].promoted.append(spec.arch_id)

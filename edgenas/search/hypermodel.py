@@ -191,3 +191,20 @@ def _graph_and_forget(model: Any) -> OpGraph:
     graph = graph_from_keras(model)
     keras.backend.clear_session(free_memory=False)
     return graph
+
+
+def as_space(hypermodel: Any) -> SearchSpace:
+    """A search space as it is; a build function or HyperModel as a space of its own.
+
+    The build function is called once to learn the input shape and the number of classes.
+    """
+    if isinstance(hypermodel, SearchSpace):
+        return hypermodel
+    if not callable(hypermodel) and not hasattr(hypermodel, "build"):
+        raise ConfigError(
+            f"a {type(hypermodel).__name__} was given to EdgeTuner; expected a SearchSpace, a function "
+            "build(hp) or a keras-tuner HyperModel"
+        )
+    build = getattr(hypermodel, "build", hypermodel)
+    model = build(keras_tuner.HyperParameters())
+    return HyperModelSpace(hypermodel, tuple(model.input_shape[1:]), int(model.output_shape[-1]))

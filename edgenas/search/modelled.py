@@ -77,28 +77,33 @@ class ModelledSearcher(Searcher):
             self._counted = len(self.observations)
         return chosen or self.problem.space.sample(rng)
 
-    def promote(self, short: Sequence[Observation], longer: Sequence[Observation]) -> ArchSpec | None:
+    def promote(
+        self,
+        short: Sequence[Observation],
+        longer: Sequence[Observation],
+        awaited: Sequence[ArchSpec],
+    ) -> ArchSpec | None:
         """The one of some shortly trained candidates that gains most by a longer training.
 
         The short trainings give the trend of the long ones, which learn the difference to it (the
         autoregressive model of Kennedy and O'Hagan 2000).
 
-        Args:
-            short: Results of the shorter training, those that had the longer one included.
-            longer: Results of the longer training, those still awaited with their short results.
-
         Returns:
             None while too few had the longer training, or if none is left.
         """
-        done = {result.candidate.spec.arch_id for result in longer}
-        waiting = [result.candidate for result in short if result.candidate.spec.arch_id not in done]
         known = [result for result in short if not isnan(error_of(result))]
+        begun = {result.candidate.spec.arch_id for result in longer} | {spec.arch_id for spec in awaited}
+        waiting = [result.candidate for result in known if result.candidate.spec.arch_id not in begun]
         if sum(not isnan(error_of(result)) for result in longer) < FEWEST_LONG or not waiting:
             return None
-        features = self._pool.features([result.candidate for result in known])
-        trend = Trend(features, np.array([error_of(result) for result in known]))
-        members = self._pool.members(waiting)
-        return Plan(self._pool, longer, (), Fits(), trend=trend, members=members).best(())
+        with threadpool_limits(limits=1, user_api="blas"):
+            features = self._pool.features([result.candidate for result in known])
+            trend = Trend(features, np.array([error_of(result) for result in known]))
+            members = self._pool.members(waiting)
+            plan = Plan(self._pool, longer, (), Fits(), trend=trend, members=members)
+            for spec in awaited:
+                plan.await_result(spec)
+            return plan.best(())
 
     def _planned(self) -> ArchSpec | None:
         if self._plan is None or self._plan.results != len(self.observations):

@@ -14,7 +14,7 @@ import keras_tuner
 from keras_tuner.engine import trial as kt_trial
 
 from edgenas.errors import EdgenasError, StoreError
-from edgenas.records import TrialRecord
+from edgenas.records import TrialRecord, comparable
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
@@ -169,7 +169,7 @@ class ParetoOracle(keras_tuner.Oracle):
 
     def seen_by(self, position: int) -> int:
         """How many results the trial at a position was proposed after."""
-        return position - self._unseen
+        return max(0, position - self._unseen)
 
     def _observe(self, record: TrialRecord) -> None:
         candidate = Candidate(record.spec, record.cost, record.fidelity)
@@ -191,7 +191,8 @@ class ParetoOracle(keras_tuner.Oracle):
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
         """The most accurate completed trials; keras-tuner would fill up with failed ones."""
-        done = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
+        known = {record.trial_id for record in comparable(self.store.trials())}
+        done = [trial for trial_id, trial in self.trials.items() if trial_id in known and trial.score]
         return sorted(done, key=lambda trial: trial.score)[:num_trials]
 
     def save(self) -> None:

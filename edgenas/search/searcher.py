@@ -110,12 +110,18 @@ class Searcher(ABC):
         """Begin with what an earlier run would have as its front here; before anything is asked."""
         self.first = earlier.seeds
 
-    def promote(self, short: Sequence[Observation], longer: Sequence[Observation]) -> ArchSpec | None:
+    def promote(
+        self,
+        short: Sequence[Observation],
+        longer: Sequence[Observation],
+        awaited: Sequence[ArchSpec],
+    ) -> ArchSpec | None:
         """Whom to give a longer training; None leaves the choice to the results alone.
 
         Args:
             short: Results of the shorter training.
             longer: Results of the longer one.
+            awaited: Candidates whose longer training goes on.
         """
         return None
 

@@ -9,6 +9,8 @@ the earlier task, in the way of stacked Gaussian processes, Golovin et al. 2017,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +141,14 @@ def gained(earlier: Earlier, problem: Problem, trials: Sequence[TrialRecord]) ->
     """
     done = comparable(trials)
     names = {spec.arch_id for spec in earlier.seeds}
-    seeds = sum(trial.spec.arch_id in names for trial in done[: len(names)])
+    seeds = sum(1 for _ in takewhile(lambda trial: trial.spec.arch_id in names, done))
+    if any(trial.fidelity < 1 for trial in trials):  # full trainings then come in the order of promotion
+        seeds = 0
     before = {spec.arch_id: error for spec, error in zip(earlier.specs, earlier.errors, strict=True)}
     both = [(before[trial.spec.arch_id], trial.val_error) for trial in done if trial.spec.arch_id in before]
     correlation = float(spearmanr(*np.array(both, dtype=float).T)[0]) if len(both) >= FEWEST else None
+    if correlation is not None and not isfinite(correlation):
+        correlation = None
     document = {"seeds": seeds, "share": None, "needed": None, "correlation": correlation}
     if seeds:
         here = shares(np.array([trial_point(problem, trial) for trial in done]))

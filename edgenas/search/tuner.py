@@ -13,7 +13,6 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as kt_trial
 
-from edgenas.arch.space import SearchSpace
 from edgenas.cost.static import StaticSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
@@ -22,11 +21,11 @@ from edgenas.database import DATABASE
 from edgenas.environment import machine, versions
 from edgenas.errors import ConfigError, StoreError, TrialError
 from edgenas.records import TrialRecord, comparable
-from edgenas.search.curves import Curves
+from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
 from edgenas.search.halving import SuccessiveHalving
 from edgenas.search.handover import export_trial
-from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel
+from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel, as_space
 from edgenas.search.listener import PrintingListener, SearchListener
 from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
 from edgenas.search.oracle import ParetoOracle
@@ -137,7 +136,12 @@ class EdgeTuner(keras_tuner.Tuner):
     def _earlier_run(self, folder: str | Path | None) -> Earlier | None:
         """What a run folder holds; what this run was begun with, if it was begun before."""
         knowledge = self.store.meta("warm_start")
-        if knowledge is None and folder is not None and not self.store.trials():
+        if knowledge is None and folder is not None:
+            if self.store.trials():
+                raise ConfigError(
+                    f"the search in {self.store.folder} was begun without an earlier run; choose another "
+                    f"folder for one that learns from {folder}"
+                )
             knowledge = knowledge_of(Path(folder))
         self._knowledge = knowledge
         return Earlier(knowledge, self.problem) if knowledge else None
@@ -183,6 +187,8 @@ class EdgeTuner(keras_tuner.Tuner):
                 f"{self.space.input_shape}; make its keras.Input the shape of the images"
             )
         recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed)
+        if self.ladder:
+            self.ladder.check(self.space.input_shape, recipe)
         self._dataset = dataset
         with ExitStack() as stack:
             if self._owns_store:
@@ -190,6 +196,7 @@ class EdgeTuner(keras_tuner.Tuner):
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
             self._refuse_other_data(dataset)
+            self._refuse_other_search()
             log = self.store.folder / "training.log"
             self._pool = stack.enter_context(TrainingPool(dataset, log, self.workers))
             self.oracle.baton = self._pool.baton
@@ -237,6 +244,22 @@ class EdgeTuner(keras_tuner.Tuner):
                 "or choose another folder"
             )
 
+    def _refuse_other_search(self) -> None:
+        """Trials of other objectives, budgets or fidelities would be compared as equal."""
+        now = {
+            "objectives": list(self.problem.objectives),
+            "constraints": [{"metric": c.metric, "limit": c.limit} for c in self.problem.constraints],
+            "fidelity": {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves},
+        }
+        for name, value in now.items():
+            begun_with = self.store.meta(name)
+            if begun_with is not None and begun_with != value and self.store.trials():
+                raise StoreError(
+                    f"the run in {self.store.folder} was begun with {name} {begun_with}, now {value} were "
+                    "given; bring those back or choose another folder"
+                )
+        self.store.set_meta(fidelity=now["fidelity"])
+
     def run_trial(self, trial: Any, recipe: Recipe, callbacks: tuple[Any, ...]) -> dict[str, float]:
         """Train one candidate in the training process and write it to the store.
 
@@ -259,7 +282,7 @@ class EdgeTuner(keras_tuner.Tuner):
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
             raise
-        if curves and result.epochs < own_recipe.epochs and result.epochs <= len(cutoffs):
+        if curves and was_cut_off(result, cutoffs):
             self._stopped(record, own_recipe, result, curves)
         else:
             self.store.finish_trial(record.trial_id, own_recipe.to_json(), asdict(result))
@@ -354,23 +377,6 @@ class EdgeTuner(keras_tuner.Tuner):
             export_trial(self.store, record, self._dataset, folder, hypermodel=self._own_hypermodel)
             folders.append(folder)
         return folders
-
-
-def as_space(hypermodel: Any) -> SearchSpace:
-    """A search space as it is; a build function or HyperModel as a space of its own.
-
-    The build function is called once to learn the input shape and the number of classes.
-    """
-    if isinstance(hypermodel, SearchSpace):
-        return hypermodel
-    if not callable(hypermodel) and not hasattr(hypermodel, "build"):
-        raise ConfigError(
-            f"a {type(hypermodel).__name__} was given to EdgeTuner; expected a SearchSpace, a function "
-            "build(hp) or a keras-tuner HyperModel"
-        )
-    build = getattr(hypermodel, "build", hypermodel)
-    model = build(keras_tuner.HyperParameters())
-    return HyperModelSpace(hypermodel, tuple(model.input_shape[1:]), int(model.output_shape[-1]))
 
 
 def _open_store(folder: Path, overwrite: bool) -> Store:

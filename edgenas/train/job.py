@@ -70,9 +70,9 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     try:
         model = fresh_model(job.spec, job.hypermodel)
         callbacks = (*job.callbacks, *([stop_above(job.cutoffs)] if job.cutoffs else ()))
-        used = max(1, round(len(train_split[0]) * job.recipe.share))
-        images = (train_split[0][:used], train_split[1][:used])
-        result = train(model, images, val_split, job.recipe, on_epoch, callbacks)
+        result = train(
+            model, shared(train_split, job.recipe.share), val_split, job.recipe, on_epoch, callbacks
+        )
     except TrialError:
         raise
     except Exception as error:  # whatever a user's model raises fails this trial only
@@ -82,6 +82,15 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     if job.weights_path is not None:
         save_weights(job.weights_path, model.get_weights())
     return result
+
+
+def shared(split: Arrays, share: float) -> Arrays:
+    """A random share of some images, the same for every network; the images may be sorted by class."""
+    if share >= 1:
+        return split
+    used = max(1, round(len(split[0]) * share))
+    chosen = np.random.default_rng(0).permutation(len(split[0]))[:used]
+    return split[0][chosen], split[1][chosen]
 
 
 def save_weights(path: Path, weights: list[np.ndarray]) -> None:

@@ -38,7 +38,7 @@ class Recipe:
             the best one; 0 never stops early.
         shift: Largest random shift of a training image, as a share of its side; 0 shifts nothing.
         seed: Seeds weights and the order of the images.
-        share: Share of the training images that are used at all, the first ones.
+        share: Share of the training images that are used at all, the same random ones for every network.
     """
 
     epochs: int

@@ -19,7 +19,7 @@ def trial(number: int, **changes: object) -> TrialRecord:
     spec = next(PROBLEM.space.enumerate())
     base = TrialRecord(
         f"{number:04d}", number, spec, PROBLEM.cost_of(spec), "completed",
-        recipe={"epochs": 9}, result={"val_accuracy": 0.9, "epochs": 9},
+        seconds=9.0, recipe={"epochs": 9}, result={"val_accuracy": 0.9, "epochs": 9},
     )  # fmt: skip
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -36,11 +36,11 @@ def test_an_ordinary_run_says_nothing() -> None:
 def test_short_and_stopped_trainings_are_counted_in_full_trainings_and_epochs() -> None:
     stopped = {"status": "stopped", "result": {"val_accuracy": 0.5, "epochs": 2}}
     run = run_with(
-        *(trial(n, fidelity=1 / 3) for n in range(6)), trial(6), trial(7, **stopped), trial(8, **stopped),
+        *(trial(n, fidelity=1 / 3, seconds=3.0) for n in range(6)), trial(6), trial(7, **stopped), trial(8, **stopped),
         config={"halving": "epochs"},
     )  # fmt: skip
     halving, stops = savings(run)
-    assert "6 shorter trainings" in halving and "as much as 3 full trainings" in halving
+    assert "6 shorter trainings" in halving and "as long as 5 full ones" in halving
     assert "2 trainings" in stops and "saved 14 epochs" in stops
     assert [entry.trial_id for entry in run.trained] == ["0006"]
     assert len(run.shorter) == 8

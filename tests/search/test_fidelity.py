@@ -46,10 +46,9 @@ def test_a_lower_resolution_keeps_recipe_and_weights() -> None:
 
 def test_what_cannot_be_cut_is_refused() -> None:
     with pytest.raises(ConfigError, match="one batch of 32"):
-        Ladder("epochs").training(SPEC, Recipe(1, 64, 32), SHORT)
-    tiny = TinySpace((8, 8, 1), 4).sample(np.random.default_rng(0))
+        Ladder("epochs").check((16, 16, 1), Recipe(1, 64, 32))
     with pytest.raises(ConfigError, match="at least 16 pixels"):
-        Ladder("resolution").training(tiny, RECIPE, 0.5)
+        Ladder("resolution").check((8, 8, 1), RECIPE)
     with pytest.raises(UnknownNameError, match="epochs"):
         Ladder("epoch")
 
@@ -86,7 +85,7 @@ class TestAroundSearchers:
         assert len(set(done)) == len(done)
         counts = [sum(fidelity == rung for _, fidelity in done) for rung in (SHORT, 1 / 3, LONG)]
         assert counts[0] >= 3 * counts[1] >= 9 * counts[2] > 0
-        assert counts[2] >= 3
+        assert counts[2] >= 2
         for position, (arch_id, fidelity) in enumerate(done):
             if fidelity > SHORT:
                 assert any(earlier == arch_id for earlier, lower in done[:position] if lower < fidelity)
@@ -127,9 +126,10 @@ def test_when_the_space_is_used_up_the_worthy_still_go_on_and_then_it_ends() -> 
     assert fidelities.count(LONG) >= 3
 
 
-def test_failed_trainings_are_never_promoted() -> None:
-    searcher = halving("random")
-    for number in range(30):
+@pytest.mark.parametrize("name", ["random", "front"])
+def test_failed_trainings_are_never_promoted(name: str) -> None:
+    searcher = halving(name)
+    for number in range(36):
         candidate = searcher.ask()
         failed = candidate.fidelity == SHORT and number % 2 == 0
         error = None if failed else error_at(candidate.spec, candidate.fidelity)
