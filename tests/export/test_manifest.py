@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,18 @@ MANIFEST = Manifest(
 )  # fmt: skip
 
 
+SINCE = {"energy_mj": None}
+"""Fields of a cost that came after the golden file was written."""
+
+
 def test_a_manifest_of_schema_1_stays_readable() -> None:
-    assert read_manifest(GOLDEN) == MANIFEST
+    found = read_manifest(GOLDEN)
+    assert replace(found, cost={**found.cost, **SINCE}) == MANIFEST
 
 
 def test_a_manifest_is_written_as_the_golden_file() -> None:
-    assert MANIFEST.to_json() == json.loads((GOLDEN / "manifest.json").read_text(encoding="utf-8"))
+    golden = json.loads((GOLDEN / "manifest.json").read_text(encoding="utf-8"))
+    assert MANIFEST.to_json() == {**golden, "cost": {**golden["cost"], **SINCE}}
 
 
 def test_predictions_stand_beside_what_was_found() -> None:
