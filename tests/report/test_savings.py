@@ -36,7 +36,8 @@ def test_an_ordinary_run_says_nothing() -> None:
 def test_short_and_stopped_trainings_are_counted_in_full_trainings_and_epochs() -> None:
     stopped = {"status": "stopped", "result": {"val_accuracy": 0.5, "epochs": 2}}
     run = run_with(
-        *(trial(n, fidelity=1 / 3, seconds=3.0) for n in range(6)), trial(6), trial(7, **stopped), trial(8, **stopped),
+        *(trial(n, fidelity=1 / 3, seconds=3.0) for n in range(6)),
+        trial(6), trial(7, **stopped), trial(8, **stopped),
         config={"halving": "epochs"},
     )  # fmt: skip
     halving, stops = savings(run)
