@@ -7,7 +7,6 @@ an operation so that the sum comes out right is described in `edgenas.profile.sw
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from edgenas.arch.graph import OpGraph
 from edgenas.cost.opkey import parse_head
 from edgenas.errors import ConfigError
 from edgenas.resources import shipped
+from edgenas.whole import write_whole
 
 SCHEMA_VERSION = 2
 FEWEST_NETWORKS = 10
@@ -191,15 +191,7 @@ class LatencyTable:
         Raises:
             ConfigError: The place cannot be written to.
         """
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(_text(self.to_json()), encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise ConfigError(
-                f"latency table {path} cannot be written ({error.strerror}); give --out"
-            ) from None
+        write_whole(path, _text(self.to_json()), "latency table")
 
     @classmethod
     def load(cls, path: Path) -> LatencyTable:

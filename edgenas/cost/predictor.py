@@ -7,7 +7,6 @@ table would, ``latency_tables/<device>/<runtime>.json``, or for all boards of a 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from edgenas.cost.kernel_features import Floats
 from edgenas.cost.kernel_sets import MICROCONTROLLER, KernelSet, kernel_set
 from edgenas.cost.types import Cost, CostSource
 from edgenas.errors import ConfigError
+from edgenas.whole import write_whole
 
 SCHEMA_VERSION = 1
 KIND = "predictor"
@@ -190,13 +190,7 @@ class Predictor:
         Raises:
             ConfigError: The place cannot be written to.
         """
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(_text(self.to_json()), encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise ConfigError(f"predictor {path} cannot be written ({error.strerror}); give --out") from None
+        write_whole(path, _text(self.to_json()), "predictor")
 
 
 class PredictorSource(CostSource):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -33,6 +32,7 @@ from edgenas.profile.device import Device, core_id
 from edgenas.profile.runtimes import RUNTIMES
 from edgenas.profile.sources import read_filed
 from edgenas.resources import shipped
+from edgenas.whole import write_whole
 
 Network = tuple[str, OpGraph, float]
 """Name, graph and measured milliseconds."""
@@ -172,7 +172,7 @@ def write_device(calibration: Calibration, device_file: Path, folder: Path) -> P
     predictor.save(folder / predictor.device / f"{predictor.runtime}.json")
     try:
         if not (target.exists() and target.samefile(device_file)):
-            _write(target, device_file.read_text(encoding="utf-8"))
+            write_whole(target, device_file.read_text(encoding="utf-8"), "device file")
     except OSError as error:
         raise ConfigError(f"{target} cannot be written ({error.strerror}); give another --out") from None
     return target
@@ -188,7 +188,7 @@ def write_specs(specs: Sequence[ArchSpec], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, spec in zip(paths, specs, strict=True):
-            _write(path, json.dumps(spec.to_json(), indent=1) + "\n")
+            write_whole(path, json.dumps(spec.to_json(), indent=1) + "\n", "spec")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written to ({error.strerror}); give another --out") from None
     return paths
@@ -213,9 +213,3 @@ def _described(
 
 def _macs(graphs: Sequence[OpGraph]) -> Floats:
     return np.array([graph.macs for graph in graphs], dtype=float)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -114,11 +114,13 @@ class EdgeTuner(keras_tuner.Tuner):
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
         proposer = SEARCHERS.get(searcher)(self.problem, seed)
+        if self.ladder:
+            proposer = SuccessiveHalving(proposer, self.ladder.rungs)
         self.earlier = self._earlier_run(earlier)
         if self.earlier:
             proposer.learn_from(self.earlier)
         oracle = ParetoOracle(
-            SuccessiveHalving(proposer, self.ladder.rungs) if self.ladder else proposer,
+            proposer,
             self.store,
             max_trials=max_trials,
             seconds_left=seconds_left,

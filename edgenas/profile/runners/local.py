@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from edgenas.errors import UnsupportedError
 from edgenas.profile import agent
 from edgenas.profile.device import Device
-from edgenas.profile.protocol import Measurement, Program, Protocol, summarized
+from edgenas.profile.protocol import Measurement, Program, summarized
 from edgenas.profile.runner import RUNNERS, Route, Runner
 from edgenas.profile.synthesize import tiny_model
 
@@ -18,16 +18,7 @@ from edgenas.profile.synthesize import tiny_model
 class LocalRunner(Runner):
     """Measures in this process with the agent's own loop."""
 
-    def __init__(
-        self,
-        device: Device,
-        protocol: Protocol | None = None,
-        *,
-        route: Route | None = None,
-        threads: int = 1,
-    ) -> None:
-        super().__init__(device, protocol, route=route, threads=threads)
-        self._sentinel: agent.Sentinel | None = None
+    _sentinel: agent.Sentinel | None = None
 
     @classmethod
     def reaches(cls, device: Device, route: Route) -> bool:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from edgenas.errors import ConfigError, MeasurementError, UnsupportedError
 from edgenas.profile import agent
 from edgenas.profile.device import Device
-from edgenas.profile.protocol import Measurement, Protocol, summarized
+from edgenas.profile.protocol import Measurement, summarized
 from edgenas.profile.runner import RUNNERS, Route, Runner
 from edgenas.profile.synthesize import tiny_model
 
@@ -41,23 +41,19 @@ class SshRunner(Runner):
     """Measures on a board that answers ssh with a key."""
 
     runtimes: ClassVar[tuple[str, ...]] = ("litert", "onnxruntime")
-
-    def __init__(
-        self,
-        device: Device,
-        protocol: Protocol | None = None,
-        *,
-        route: Route | None = None,
-        threads: int = 1,
-    ) -> None:
-        super().__init__(device, protocol, route=route, threads=threads)
-        self.command = ssh_command(self.route)
-        self._connection: _Connection | None = None
+    _connection: _Connection | None = None
 
     @classmethod
     def reaches(cls, device: Device, route: Route) -> bool:
-        """Any device, if the route names a host and the runtime is one that the agent knows."""
-        return route.ssh is not None and device.runtime in cls.runtimes
+        """Any device, if the route names a host and the runtime is one that the agent knows.
+
+        Raises:
+            ConfigError: What the route names is no host.
+        """
+        if route.ssh is None:
+            return False
+        parse_host(route.ssh)
+        return device.runtime in cls.runtimes
 
     def measure_batch(self, models: Sequence[bytes]) -> list[Measurement | None]:
         """Measure models in turns on the board.
@@ -98,7 +94,7 @@ class SshRunner(Runner):
         limit_s = seconds + START_SECONDS + sum(map(len, models)) / BYTES_PER_SECOND
         try:
             if self._connection is None:
-                self._connection = _Connection(self.command)
+                self._connection = _Connection(ssh_command(self.route))
             answer = self._connection.ask(
                 {**request, "sizes": [len(model) for model in models]}, models, limit_s
             )
