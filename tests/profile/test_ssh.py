@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgenas.errors import ConfigError, MeasurementError, UnsupportedError
@@ -105,8 +106,10 @@ def test_a_python_without_the_runtime_is_told(board: Board, tmp_path: Path) -> N
     bare = tmp_path / "it's python; no $HOME"
     bare.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "$@"\n')
     bare.chmod(0o755)
+    before = psutil.Process().children()
     with pytest.raises(UnsupportedError, match=r"has no litert .*--python"):
         SshRunner(BOARD, route=board.route(str(bare))).machine()
+    assert set(psutil.Process().children()) <= set(before), "the connection stayed open"
 
 
 def test_a_board_that_goes_away_leaves_no_half_row_and_can_come_back(board: Board) -> None:

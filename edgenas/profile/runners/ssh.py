@@ -105,6 +105,7 @@ class SshRunner(Runner):
             self.close()
             raise
         if "missing" in answer:
+            self.close()  # what is installed there meanwhile is seen by a new agent only
             raise UnsupportedError(
                 f"'{self.route.ssh}' has no {self.runtime} for its {self.route.python}: {answer['missing']}; "
                 "install it there (pip install ai-edge-litert, or onnxruntime) or give --python"
