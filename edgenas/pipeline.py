@@ -9,43 +9,28 @@ go through the same stages, and each stage leaves alone what the store says is d
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any, Protocol
 
-from edgenas.arch.space import SPACES, SearchSpace
 from edgenas.captured import captured
 from edgenas.config import RunConfig, config_from
-from edgenas.cost.table import TableSource
-from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import lasting_name, load_dataset
-from edgenas.environment import machine, versions
-from edgenas.errors import DataError, StoreError
-from edgenas.profile.device import Device, load_device
-from edgenas.profile.sources import caveat, cost_source
-from edgenas.profile.vela import VelaSource
-from edgenas.quantize.calibration import FEWEST_IMAGES
+from edgenas.errors import StoreError
+from edgenas.problem_of import check_training_size, describe, make_problem
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
-from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
 from edgenas.train.pool import default_workers
-from edgenas.train.recipe import SHIFT, Recipe, final_recipe, search_recipe
+from edgenas.train.recipe import Recipe, search_recipe
 
 SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
-
-PACE = 0.9
-"""Speed of a final training against the search's: it is validated more often, and its images are shifted."""
-
-EXPORT_SECONDS = 25.0
-"""Time kept back for the artifacts of each winner."""
 
 
 class RunListener(Protocol):
@@ -163,23 +148,26 @@ def run_stages(
 ) -> None:
     """Search, short list, final training, artifacts, report; what is done already is skipped."""
     with captured():  # TensorFlow greets on standard error
-        from edgenas import winners
+        from edgenas.winners.deliver import deliver
+        from edgenas.winners.recipes import FinalRecipes
+        from edgenas.winners.retrain import retrain
+        from edgenas.winners.shortlist import drop_dominated, shortlist
 
     recipe = search_recipe(len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed)
     reporter = Reporter(store, clock, listener)
     if store.meta("status") == "searching":
         search_stage(store, config, dataset, problem, recipe, clock, reporter)
     if store.meta("status") == "retraining":
-        chosen = winners.shortlist(store, problem, config.winners)
+        chosen = shortlist(store, problem, config.winners)
         reporter.stage_began("final training", len(chosen), None)
-        recipes = FinalRecipes(config, dataset, recipe, clock)
-        winners.retrain(store, dataset, recipes, reporter, config.workers or 1)
-        winners.drop_dominated(store, problem)
+        recipes = FinalRecipes(config, dataset, recipe, lambda: clock.elapsed)
+        retrain(store, dataset, recipes, reporter, config.workers or 1)
+        drop_dominated(store, problem)
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":
         kept = sum(winner.reason is None for winner in store.winners())
         reporter.stage_began("export", kept, None)
-        winners.deliver(store, dataset, reporter)
+        deliver(store, dataset, reporter)
         store.set_meta(status="done", elapsed_seconds=clock.elapsed)
     write_report(store.folder)
 
@@ -254,138 +242,6 @@ class Reporter:
         """Keep the time, pass it on."""
         self._store.set_meta(elapsed_seconds=self._clock.elapsed)
         self._listener.trial_ended(record, refused)
-
-
-class FinalRecipes:
-    """The recipes of the final trainings: what was asked for, or what the time left allows.
-
-    With a time limit every winner gets the same number of epochs, and so a slow network more time
-    than a fast one.
-    """
-
-    def __init__(self, config: RunConfig, dataset: Dataset, search: Recipe, clock: Clock) -> None:
-        self._config, self._images, self._search, self._clock = config, len(dataset.train), search, clock
-
-    def __call__(self, waiting: Sequence[TrialRecord]) -> list[Recipe]:
-        """The recipes of all winners that are still to be trained."""
-        speeds = self._speeds(waiting)
-        return [
-            final_recipe(
-                self._images,
-                self._search,
-                epochs=self._config.final_epochs,
-                seconds=seconds,
-                images_per_second=speed,
-                shift=SHIFT if self._config.shift is None else self._config.shift,
-                seed=self._config.seed,
-            )
-            for speed, seconds in zip(speeds, self._seconds(speeds), strict=True)
-        ]
-
-    def _speeds(self, waiting: Sequence[TrialRecord]) -> list[float]:
-        """Images a second of each, at full resolution; the median where none was measured."""
-        power = 2 if self._config.halving == "resolution" else 0
-        known = [record.images_per_second * record.fidelity**power for record in waiting]
-        measured = [speed for speed in known if speed > 1]
-        usual = median(measured) if measured else 1.0
-        return [speed if speed > 1 else usual for speed in known]
-
-    def _seconds(self, speeds: Sequence[float]) -> list[float | None]:
-        """Seconds of each training, so that all end in time and have the same number of images."""
-        if self._config.minutes is None:
-            return [None] * len(speeds)
-        left = self._config.minutes * 60 - self._clock.elapsed - EXPORT_SECONDS * self._config.winners
-        each = [1 / speed for speed in speeds]
-        images = max(1.0, PACE * left) / makespan(each, self._config.workers or 1)
-        return [images * seconds for seconds in each]
-
-
-def makespan(lengths: Sequence[float], workers: int) -> float:
-    """When the last of some jobs ends if the longest waiting one always goes to the first free worker."""
-    loads = [0.0] * workers
-    for length in sorted(lengths, reverse=True):
-        loads[loads.index(min(loads))] += length
-    return max(loads)
-
-
-def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
-    """The space, costs, budgets and objectives of a configuration.
-
-    Raises:
-        UnknownNameError: No such space or device.
-        ConfigError: A latency budget for a device without a latency source.
-        TableMissError: The device's table does not hold the space's operations at this input size.
-        UnsupportedError: The device cannot run an operation of the space.
-    """
-    space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
-    device = load_device(config.device)
-    device.check_space(space)
-    source = cost_source(device)
-    if isinstance(source, (TableSource, VelaSource)):
-        source.check_covers(space)
-    objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
-    problem = Problem(space, source, tuple(budgets(config, device)), objectives)
-    for metric in problem.objectives[1:]:
-        metric_value(problem.cost_of(next(space.enumerate())), metric)  # refuses one without a source
-    return problem, device
-
-
-def check_training_size(dataset: Dataset) -> None:
-    """Refuse data that could be trained on but not quantized.
-
-    Raises:
-        DataError: Fewer training images than a calibration needs.
-    """
-    if len(dataset.train) < FEWEST_IMAGES:
-        raise DataError(
-            f"data '{dataset.name}' have {len(dataset.train)} training images after the split; quantization "
-            f"needs at least {FEWEST_IMAGES}: bring more"
-        )
-
-
-def has_latency(source: CostSource, space: SearchSpace) -> bool:
-    """Whether a cost source knows latencies; asked of the space's first network."""
-    return source.estimate(next(space.enumerate()).graph()).latency_ms is not None
-
-
-def budgets(config: RunConfig, device: Device) -> list[Constraint]:
-    """The budgets of a configuration; a device's own memory counts where none is given."""
-    ram = config.ram_kib * 1024 if config.ram_kib else device.ram_bytes
-    flash = config.flash_kib * 1024 if config.flash_kib else device.flash_bytes
-    limits = {"latency_ms": config.latency_ms, "peak_ram_bytes": ram, "flash_bytes": flash}
-    return [Constraint(metric, limit) for metric, limit in limits.items() if limit is not None]
-
-
-def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem, device: Device) -> None:
-    """Write down everything that is needed to understand and repeat the run."""
-    source = problem.cost_source
-    store.set_meta(
-        status="searching",
-        config=config.to_json(),
-        versions=versions(),
-        machine=machine(),
-        seed=config.seed,
-        data={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
-            "class_names": list(dataset.class_names),
-            "input_shape": list(dataset.input_shape),
-            "warnings": list(dataset.warnings),
-        },
-        objectives=list(problem.objectives),
-        constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],
-        space=problem.space.name,
-        device={
-            "id": device.id,
-            "name": device.name,
-            "runtime": source.runtime,
-            **({"note": note} if (note := caveat(source, device)) else {}),
-        },
-        elapsed_seconds=0.0,
-    )
 
 
 def free_folder(config: RunConfig) -> Path:

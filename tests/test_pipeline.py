@@ -15,9 +15,10 @@ from edgenas.arch import MicroSpace
 from edgenas.config import RunConfig
 from edgenas.cost.static import StaticSource
 from edgenas.data.dataset import Dataset
-from edgenas.pipeline import EXPORT_SECONDS, Clock, FinalRecipes, free_folder, makespan
+from edgenas.pipeline import Clock, free_folder
 from edgenas.records import TrialRecord
 from edgenas.train.recipe import MOST_EPOCHS, search_recipe
+from edgenas.winners.recipes import EXPORT_SECONDS, FinalRecipes, makespan
 
 IMAGES = 54_000
 
@@ -31,7 +32,7 @@ def record_of(speed: float) -> TrialRecord:
 def recipes(speeds: list[float], used: float = 0.0, **settings: Any) -> list[Any]:
     config = RunConfig(data="digits", **settings)
     dataset = cast(Dataset, SimpleNamespace(train=range(IMAGES)))
-    found = FinalRecipes(config, dataset, search_recipe(IMAGES), Clock(used))
+    found = FinalRecipes(config, dataset, search_recipe(IMAGES), lambda: Clock(used).elapsed)
     return found([record_of(speed) for speed in speeds])
 
 

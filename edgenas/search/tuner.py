@@ -18,9 +18,9 @@ from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import from_arrays
 from edgenas.database import DATABASE
-from edgenas.environment import machine, versions
-from edgenas.errors import ConfigError, StoreError, TrialError
+from edgenas.errors import ConfigError, TrialError
 from edgenas.records import TrialRecord, comparable
+from edgenas.search.begun import begin, earlier_knowledge
 from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
 from edgenas.search.halving import SuccessiveHalving
@@ -32,7 +32,7 @@ from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
-from edgenas.search.transfer import Earlier, gained, knowledge_of
+from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
 from edgenas.train.job import Job, fresh_model, load_weights
 from edgenas.train.pool import TrainingPool
@@ -116,7 +116,8 @@ class EdgeTuner(keras_tuner.Tuner):
         proposer = SEARCHERS.get(searcher)(self.problem, seed)
         if self.ladder:
             proposer = SuccessiveHalving(proposer, self.ladder.rungs)
-        self.earlier = self._earlier_run(earlier)
+        self._knowledge = earlier_knowledge(self.store, earlier)
+        self.earlier = Earlier(self._knowledge, self.problem) if self._knowledge else None
         if self.earlier:
             proposer.learn_from(self.earlier)
         oracle = ParetoOracle(
@@ -134,19 +135,6 @@ class EdgeTuner(keras_tuner.Tuner):
             directory=str(folder.parent),
             project_name=folder.name,
         )
-
-    def _earlier_run(self, folder: str | Path | None) -> Earlier | None:
-        """What a run folder holds; what this run was begun with, if it was begun before."""
-        knowledge = self.store.meta("warm_start")
-        if knowledge is None and folder is not None:
-            if self.store.trials():
-                raise ConfigError(
-                    f"the search in {self.store.folder} was begun without an earlier run; choose another "
-                    f"folder for one that learns from {folder}"
-                )
-            knowledge = knowledge_of(Path(folder))
-        self._knowledge = knowledge
-        return Earlier(knowledge, self.problem) if knowledge else None
 
     def _populate_initial_space(self) -> None:
         """Nothing: a space says what it chooses when a candidate is decided."""
@@ -197,8 +185,8 @@ class EdgeTuner(keras_tuner.Tuner):
                 self.store.acquire()
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
-            self._refuse_other_data(dataset)
-            self._refuse_other_search()
+            fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
+            begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             log = self.store.folder / "training.log"
             self._pool = stack.enter_context(TrainingPool(dataset, log, self.workers))
             self.oracle.baton = self._pool.baton
@@ -225,42 +213,6 @@ class EdgeTuner(keras_tuner.Tuner):
     def pre_create_trial(self) -> None:
         """End this thread if another one failed."""
         self.oracle.baton.check()
-
-    def _refuse_other_data(self, dataset: Dataset) -> None:
-        if self._knowledge:
-            self.store.set_meta(warm_start=self._knowledge)
-        begun_with = self.store.meta("data")
-        if begun_with is None:
-            self.store.set_meta(
-                data={"name": dataset.name, "fingerprint": dataset.fingerprint},
-                objectives=list(self.problem.objectives),
-                constraints=[{"metric": c.metric, "limit": c.limit} for c in self.problem.constraints],
-                space=self.space.name,
-                seed=self.seed,
-                versions=versions(),
-                machine=machine(),
-            )
-        elif begun_with["fingerprint"] != dataset.fingerprint:
-            raise StoreError(
-                f"the run in {self.store.folder} was begun with other data or another seed; bring those back "
-                "or choose another folder"
-            )
-
-    def _refuse_other_search(self) -> None:
-        """Trials of other objectives, budgets or fidelities would be compared as equal."""
-        now = {
-            "objectives": list(self.problem.objectives),
-            "constraints": [{"metric": c.metric, "limit": c.limit} for c in self.problem.constraints],
-            "fidelity": {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves},
-        }
-        for name, value in now.items():
-            begun_with = self.store.meta(name)
-            if begun_with is not None and begun_with != value and self.store.trials():
-                raise StoreError(
-                    f"the run in {self.store.folder} was begun with {name} {begun_with}, now {value} were "
-                    "given; bring those back or choose another folder"
-                )
-        self.store.set_meta(fidelity=now["fidelity"])
 
     def run_trial(self, trial: Any, recipe: Recipe, callbacks: tuple[Any, ...]) -> dict[str, float]:
         """Train one candidate in the training process and write it to the store.

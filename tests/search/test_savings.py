@@ -17,7 +17,7 @@ from edgenas.search.tuner import EdgeTuner
 from edgenas.store import Store
 from edgenas.testing.searchers import ExactSource, TinySpace, toy_problem
 from edgenas.train.recipe import Recipe
-from edgenas.winners import shortlist
+from edgenas.winners.shortlist import shortlist
 
 SPACE = TinySpace((8, 8, 1), 10)
 PROBLEM = toy_problem(space=SPACE)

@@ -1,30 +1,19 @@
-"""What becomes of the front: a short list, a long training for each, artifacts for the best."""
+"""Which candidates of a search are worth a long training, and which are beaten after it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from edgenas.data.dataset import Dataset
-from edgenas.errors import EdgenasError, ParityError, TrialError, UnsupportedError
+from edgenas.errors import EdgenasError
 from edgenas.records import TrialRecord, WinnerRecord, by_fidelity
-from edgenas.search.handover import export_trial
-from edgenas.search.listener import SearchListener
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.search.pareto import front_mask, ranks, spread_subset
 from edgenas.search.problem import Problem
 from edgenas.search.results import trial_point
 from edgenas.store import Store
-from edgenas.train.job import Job
-from edgenas.train.pool import TrainingPool
-from edgenas.train.process import TrainingProcess
-from edgenas.train.recipe import Recipe
-
-FINAL_SEED = 7_919
-"""Keeps the seeds of final trainings apart from those of the search."""
 
 SHORTER = "among the best of those that had less than a full training in the search"
 
@@ -85,58 +74,6 @@ def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int)
     return f"on the front at {metric_name(cost)} {value}, where no cheaper network was as accurate"
 
 
-def retrain(
-    store: Store,
-    dataset: Dataset,
-    recipes_for: Callable[[Sequence[TrialRecord]], Sequence[Recipe]],
-    listener: SearchListener,
-    workers: int = 1,
-) -> None:
-    """Train each candidate of the short list anew and for long; those done before are left alone.
-
-    Args:
-        recipes_for: Gives the recipes of the trials still to be trained.
-        workers: Trainings at the same time.
-    """
-    waiting = [winner for winner in store.winners() if winner.result is None and winner.reason is None]
-    if not waiting:
-        return
-    records = [store.trial(winner.trial_id) for winner in waiting]
-    # The longest first, so that the processes end at about the same time.
-    jobs = sorted(
-        zip(records, recipes_for(records), strict=True),
-        key=lambda job: -job[1].images / job[0].images_per_second,
-    )
-    with TrainingPool(dataset, store.folder / "training.log", workers) as pool:
-
-        def work(process: TrainingProcess) -> None:
-            while jobs:
-                pool.baton.check()
-                _train_winner(store, *jobs.pop(0), pool, process, listener)
-
-        pool.each(work)
-
-
-def _train_winner(
-    store: Store,
-    record: TrialRecord,
-    recipe: Recipe,
-    pool: TrainingPool,
-    process: TrainingProcess,
-    listener: SearchListener,
-) -> None:
-    recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
-    job = Job(record.spec, recipe, store.weights_path(record.trial_id, final=True))
-    listener.trial_began(record)
-    try:
-        result = pool.train(process, job, listener.epoch_ended)
-        changes: dict[str, Any] = {"recipe": recipe.to_json(), "result": asdict(result)}
-    except TrialError as error:
-        changes = {"reason": f"final training failed: {error}"}
-    store.update_winner(record.trial_id, **changes)
-    listener.trial_ended(replace(record, result=changes.get("result"), reason=changes.get("reason")), 0)
-
-
 def drop_dominated(store: Store, problem: Problem) -> None:
     """Drop winners that another one beats in every objective after the long training."""
     alive = [winner for winner in store.winners() if winner.result is not None and winner.reason is None]
@@ -153,28 +90,3 @@ def drop_dominated(store: Store, problem: Problem) -> None:
 def _final_point(store: Store, problem: Problem, winner: WinnerRecord) -> tuple[float, ...]:
     record = store.trial(winner.trial_id)
     return trial_point(problem, replace(record, result=winner.result))
-
-
-def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
-    """Quantize, export, verify and test each winner that is left; those done before are left alone.
-
-    Raises:
-        EdgenasError: No winner has artifacts that do what its Keras model does.
-    """
-    for winner in store.winners():
-        if winner.reason is not None or winner.manifest is not None:
-            continue
-        record = store.trial(winner.trial_id)
-        folder = store.folder / "winners" / winner.trial_id
-        listener.trial_began(record)
-        reason = None
-        try:
-            manifest = export_trial(store, record, dataset, folder, final=True, with_test=True)
-            store.update_winner(winner.trial_id, manifest=manifest.to_json())
-        except (ParityError, UnsupportedError) as error:
-            reason = f"export failed: {error}"
-            store.update_winner(winner.trial_id, reason=reason)
-        listener.trial_ended(replace(record, result=None, reason=reason), 0)
-    if not any(winner.manifest for winner in store.winners()):
-        reasons = "; ".join(f"{winner.trial_id}: {winner.reason}" for winner in store.winners())
-        raise EdgenasError(f"no winner could be exported ({reasons})")

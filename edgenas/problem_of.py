@@ -1,0 +1,98 @@
+"""From a configuration and its data to the problem that a search solves, and what a run writes down of it."""
+
+from __future__ import annotations
+
+from edgenas.arch.space import SPACES, SearchSpace
+from edgenas.config import RunConfig
+from edgenas.cost.table import TableSource
+from edgenas.cost.types import CostSource
+from edgenas.data.dataset import Dataset
+from edgenas.environment import machine, versions
+from edgenas.errors import DataError
+from edgenas.profile.device import Device, load_device
+from edgenas.profile.sources import caveat, cost_source
+from edgenas.profile.vela import VelaSource
+from edgenas.quantize.calibration import FEWEST_IMAGES
+from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
+from edgenas.search.problem import Problem
+from edgenas.store import Store
+
+
+def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
+    """The space, costs, budgets and objectives of a configuration.
+
+    Raises:
+        UnknownNameError: No such space or device.
+        ConfigError: A latency budget for a device without a latency source.
+        TableMissError: The device's table does not hold the space's operations at this input size.
+        UnsupportedError: The device cannot run an operation of the space.
+    """
+    space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
+    device = load_device(config.device)
+    device.check_space(space)
+    source = cost_source(device)
+    if isinstance(source, (TableSource, VelaSource)):
+        source.check_covers(space)
+    objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
+    problem = Problem(space, source, tuple(budgets(config, device)), objectives)
+    for metric in problem.objectives[1:]:
+        metric_value(problem.cost_of(next(space.enumerate())), metric)  # refuses one without a source
+    return problem, device
+
+
+def check_training_size(dataset: Dataset) -> None:
+    """Refuse data that could be trained on but not quantized.
+
+    Raises:
+        DataError: Fewer training images than a calibration needs.
+    """
+    if len(dataset.train) < FEWEST_IMAGES:
+        raise DataError(
+            f"data '{dataset.name}' have {len(dataset.train)} training images after the split; quantization "
+            f"needs at least {FEWEST_IMAGES}: bring more"
+        )
+
+
+def has_latency(source: CostSource, space: SearchSpace) -> bool:
+    """Whether a cost source knows latencies; asked of the space's first network."""
+    return source.estimate(next(space.enumerate()).graph()).latency_ms is not None
+
+
+def budgets(config: RunConfig, device: Device) -> list[Constraint]:
+    """The budgets of a configuration; a device's own memory counts where none is given."""
+    ram = config.ram_kib * 1024 if config.ram_kib else device.ram_bytes
+    flash = config.flash_kib * 1024 if config.flash_kib else device.flash_bytes
+    limits = {"latency_ms": config.latency_ms, "peak_ram_bytes": ram, "flash_bytes": flash}
+    return [Constraint(metric, limit) for metric, limit in limits.items() if limit is not None]
+
+
+def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem, device: Device) -> None:
+    """Write down everything that is needed to understand and repeat the run."""
+    source = problem.cost_source
+    store.set_meta(
+        status="searching",
+        config=config.to_json(),
+        versions=versions(),
+        machine=machine(),
+        seed=config.seed,
+        data={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
+            "class_names": list(dataset.class_names),
+            "input_shape": list(dataset.input_shape),
+            "warnings": list(dataset.warnings),
+        },
+        objectives=list(problem.objectives),
+        constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],
+        space=problem.space.name,
+        device={
+            "id": device.id,
+            "name": device.name,
+            "runtime": source.runtime,
+            **({"note": note} if (note := caveat(source, device)) else {}),
+        },
+        elapsed_seconds=0.0,
+    )
