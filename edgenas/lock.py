@@ -26,7 +26,7 @@ class FolderLock:
         path = folder / "run.lock"
         file = path.open("a+")
         try:
-            _lock(file)
+            lock_file(file)
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
@@ -49,15 +49,24 @@ class FolderLock:
 
 if sys.platform == "win32":
 
-    def _lock(file: IO[str]) -> None:
+    def lock_file(file: IO[str], *, shared: bool = False, wait: bool = False) -> None:
+        """Lock an open file until it is closed; raises OSError if another one holds it."""
         import msvcrt
 
         file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
 
 else:
 
-    def _lock(file: IO[str]) -> None:
+    def lock_file(file: IO[str], *, shared: bool = False, wait: bool = False) -> None:
+        """Lock an open file until it is closed; raises OSError if another one holds it.
+
+        Args:
+            file: Locked again, it changes from exclusive to shared or back.
+            shared: Whether others may share it.
+            wait: Whether to wait for the others instead.
+        """
         import fcntl
 
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file.fileno(), kind | (0 if wait else fcntl.LOCK_NB))

@@ -7,6 +7,7 @@ last, ``data.json``. The test split is left out on purpose: a process that train
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,35 @@ SCHEMA_VERSION = 1
 DOCUMENT = "data.json"
 
 
-def save_arrays(dataset: Dataset, folder: Path) -> None:
+@dataclass(frozen=True)
+class Shipment:
+    """Data as they travel to another machine: training and validation splits only.
+
+    Attributes:
+        name: Of the data set.
+        train: Raw images and labels.
+        validation: The same.
+        class_names: One per class.
+        normalization: Of raw images.
+        fingerprint: Tells data apart.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    class_names: tuple[str, ...]
+    normalization: Normalization
+    fingerprint: str
+
+    @classmethod
+    def of(cls, data: Dataset) -> Shipment:
+        """What training processes need of a data set."""
+        return cls(
+            data.name, data.train, data.validation, data.class_names, data.normalization, data.fingerprint
+        )
+
+
+def save_arrays(dataset: Dataset | Shipment, folder: Path) -> None:
     """Write the raw training and validation arrays; nothing is done if they are there already.
 
     Args:
@@ -78,7 +107,7 @@ def load_arrays(folder: Path) -> TrainingData:
         ) from error
 
 
-def _describe(dataset: Dataset) -> dict[str, object]:
+def _describe(dataset: Dataset | Shipment) -> dict[str, object]:
     scaling = dataset.normalization
     return {
         "schema": SCHEMA_VERSION,

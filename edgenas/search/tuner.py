@@ -18,9 +18,10 @@ from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import from_arrays
 from edgenas.database import DATABASE
+from edgenas.distribute import Executor, LocalExecutor
 from edgenas.errors import ConfigError, TrialError
 from edgenas.records import TrialRecord, comparable
-from edgenas.search.begun import begin, earlier_knowledge
+from edgenas.search.begun import begin, earlier_knowledge, refuse_chief
 from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
 from edgenas.search.halving import SuccessiveHalving
@@ -35,8 +36,7 @@ from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
 from edgenas.train.job import Job, fresh_model, load_weights
-from edgenas.train.pool import TrainingPool
-from edgenas.train.process import TrainingProcess
+from edgenas.train.pool import Place, TrainingPool
 from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.trainer import TrainResult
 
@@ -69,6 +69,7 @@ class EdgeTuner(keras_tuner.Tuner):
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or
             ``resolution`` (`edgenas.search.fidelity`); None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        executor: Where trainings run, entered already; None trains on this machine.
 
     Raises:
         BudgetError: Nothing in the space fits the budgets.
@@ -96,8 +97,11 @@ class EdgeTuner(keras_tuner.Tuner):
         earlier: str | Path | None = None,
         halving: str | None = None,
         stop_curves: bool = False,
+        executor: Executor | None = None,
     ) -> None:
+        refuse_chief()
         self.workers = workers
+        self.executor = executor or LocalExecutor()
         self.ladder = Ladder(halving) if halving else None
         self.stop_curves = stop_curves
         self._here = threading.local()
@@ -188,22 +192,23 @@ class EdgeTuner(keras_tuner.Tuner):
             fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             log = self.store.folder / "training.log"
-            self._pool = stack.enter_context(TrainingPool(dataset, log, self.workers))
+            places = self.executor.places(dataset, log, self.workers)
+            self._pool = stack.enter_context(TrainingPool(places))
             self.oracle.baton = self._pool.baton
-            self._pool.each(lambda process: self._search_with(process, recipe, tuple(callbacks)))
+            self._pool.each(lambda place: self._search_with(place, recipe, tuple(callbacks)))
             if self.earlier:
                 self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.trials()))
 
-    def _search_with(self, process: TrainingProcess, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
-        """keras-tuner's own loop, in the thread of one training process."""
-        self._here.process = process
+    def _search_with(self, place: Place, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
+        """keras-tuner's own loop, in the thread of one place."""
+        self._here.place = place
         super().search(recipe, callbacks)
 
     @property
     def tuner_id(self) -> str:
         """keras-tuner's name of a worker, another one in each thread of a search."""
-        process = getattr(self._here, "process", None)
-        number = self._pool.processes.index(process) if self._pool and process else 0
+        place = getattr(self._here, "place", None)
+        number = self._pool.places.index(place) if self._pool and place else 0
         return f"{self._tuner_id}-{number}" if number else self._tuner_id
 
     @tuner_id.setter
@@ -229,10 +234,18 @@ class EdgeTuner(keras_tuner.Tuner):
         curves = self._curves(record)
         cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
-        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs)
+        job = Job(
+            spec,
+            own_recipe,
+            weights,
+            self._own_hypermodel,
+            callbacks,
+            cutoffs,
+            self.executor.allotment.limits,
+        )
         self.listener.trial_began(record)
         try:
-            result = self._pool.train(self._here.process, job, self.listener.epoch_ended)
+            result = self._pool.train(self._here.place, job, self.listener.epoch_ended)
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
             raise

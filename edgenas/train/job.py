@@ -13,6 +13,7 @@ from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
 from edgenas.errors import TrialError
+from edgenas.train.limits import NO_LIMITS, Limits
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import Progress, TrainResult, stop_above, train
 
@@ -33,6 +34,7 @@ class Job:
         hypermodel: A user's own ``build(hp)`` or keras-tuner HyperModel, or None.
         callbacks: Keras callbacks of the user's; they run in the training process.
         cutoffs: Validation error after each epoch above which the training is stopped.
+        limits: Time and memory beyond which the training is ended and the trial fails.
     """
 
     spec: ArchSpec
@@ -41,6 +43,7 @@ class Job:
     hypermodel: Any = None
     callbacks: tuple[Any, ...] = ()
     cutoffs: tuple[float, ...] = ()
+    limits: Limits = NO_LIMITS
 
 
 def fresh_model(spec: ArchSpec, hypermodel: Any = None) -> Any:
