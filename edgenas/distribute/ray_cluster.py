@@ -67,11 +67,10 @@ def connect(allotment: Allotment) -> Any:
 
 
 def _hush() -> None:
-    """Keep what Ray prints about workers that died off the terminal; a run tells of them itself."""
-    with suppress(ImportError, AttributeError):
-        from ray._private.ray_logging import global_worker_stdstream_dispatcher as dispatcher
+    """Keep what Ray says of workers that died off standard output; a run tells of them itself."""
+    from ray._private import worker
 
-        dispatcher.remove_handler("ray_print_logs")
+    worker._worker_logs_enabled = False
 
 
 def _refuse_silence(address: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from edgenas.data.dataset import Dataset
 from edgenas.data.storage import Shipment
 from edgenas.distribute.executor import EXECUTORS, Executor, check_workers
-from edgenas.distribute.ray_cluster import check_nodes, connect, room
+from edgenas.distribute.ray_cluster import check_nodes, connect, needs, room
 from edgenas.distribute.ray_node import Assignment, sweep, train_here, training_versions
 from edgenas.errors import ConfigError, EdgenasError, StoreError, TrialError, WorkerLostError
 from edgenas.train.job import Job
@@ -31,6 +31,7 @@ class RayExecutor(Executor):
     """Places on the Ray cluster at the allotment's address, or on a Ray started on this machine."""
 
     _ray: Any = None
+    _task: Any = None
     _data: tuple[str, Any] | None = None
 
     def __enter__(self) -> RayExecutor:
@@ -45,6 +46,15 @@ class RayExecutor(Executor):
         except BaseException:
             self._ray.shutdown()
             raise
+        needed = needs(self.allotment)
+        self._task = self._ray.remote(
+            num_returns="streaming",
+            num_cpus=needed["CPU"],
+            num_gpus=needed.get("GPU", 0),
+            memory=needed.get("memory", 0),
+            max_retries=0,
+            max_calls=0,  # keeps a worker from trial to trial, also with a GPU
+        )(train_here)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -73,16 +83,7 @@ class RayExecutor(Executor):
 
     def begin(self, assignment: Assignment) -> Any:
         """Hand a training to the cluster; a stream of references to what `train_here` yields."""
-        allotment = self.allotment
-        task = self._ray.remote(train_here).options(
-            num_returns="streaming",
-            num_cpus=allotment.cpus or 1.0,
-            num_gpus=allotment.gpus or 0,
-            memory=int((allotment.memory_gib or 0) * 2**30),
-            max_retries=0,
-            max_calls=0,  # keeps a worker from trial to trial also with a GPU
-        )
-        return task.remote(assignment)
+        return self._task.remote(assignment)
 
     def cancel(self, stream: Any) -> None:
         """End a training."""

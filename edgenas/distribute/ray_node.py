@@ -135,12 +135,13 @@ class _Here:
             self._hold.close()
         sweep()
         folder = node_folder() / assignment.fingerprint[:32]
-        self._hold = folder.with_suffix(".lock").open("a+")
-        lock_file(self._hold, wait=True)
-        import ray
+        self._hold = folder.with_suffix(".used").open("a+")
+        lock_file(self._hold, shared=True, wait=True)  # until this worker ends: nobody sweeps it away
+        with folder.with_suffix(".written").open("a+") as writing:
+            lock_file(writing, wait=True)
+            import ray
 
-        save_arrays(ray.get(assignment.data[0]), folder)
-        lock_file(self._hold, shared=True, wait=True)
+            save_arrays(ray.get(assignment.data[0]), folder)
         return folder
 
 
@@ -165,6 +166,6 @@ def sweep() -> None:
     for folder in node_folder().iterdir():
         if not folder.is_dir():
             continue
-        with folder.with_suffix(".lock").open("a+") as hold, suppress(OSError):
+        with folder.with_suffix(".used").open("a+") as hold, suppress(OSError):
             lock_file(hold)
             shutil.rmtree(folder, ignore_errors=True)
