@@ -42,6 +42,25 @@ class FolderLock:
         file.flush()
         return cls(file)
 
+    @staticmethod
+    def is_held(folder: Path) -> bool:
+        """Whether a process writes a folder; looking does not hinder it."""
+        path = folder / "run.lock"
+        try:
+            holder = int(path.read_text())
+            os.kill(holder, 0)
+            with path.open() as file:
+                lock_file(file, shared=True)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # another user's process
+        except BlockingIOError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
     def release(self) -> None:
         """Let the next process in."""
         self._file.close()

@@ -200,12 +200,12 @@ def read_run(store: Store) -> Run:
     Raises:
         ConfigError: A newer version of edgenas wrote a winner's manifest.
     """
-    trials = store.trials()
-    by_id = {trial.trial_id: trial for trial in trials}
+    trials = store.outcomes()
+    known = {trial.trial_id for trial in trials}
     shortlist = [
-        Winner(by_id[note.trial_id], note, Manifest.from_json(note.manifest) if note.manifest else None)
+        Winner(store.trial(note.trial_id), note, Manifest.from_json(note.manifest) if note.manifest else None)
         for note in store.winners()
-        if note.trial_id in by_id
+        if note.trial_id in known
     ]
     meta = {key: store.meta(key) for key in META_KEYS}
     run = Run(store.folder, meta, trials, store.refusals(), shortlist)

@@ -37,7 +37,7 @@ def earlier_knowledge(store: Store, folder: str | Path | None) -> dict[str, Any]
     """
     knowledge: dict[str, Any] | None = store.meta("warm_start")
     if knowledge is None and folder is not None:
-        if store.trials():
+        if store.count():
             raise ConfigError(
                 f"the search in {store.folder} was begun without an earlier run; choose another "
                 f"folder for one that learns from {folder}"
@@ -83,7 +83,7 @@ def begin(
     now = {"objectives": list(problem.objectives), "constraints": constraints, "fidelity": dict(fidelity)}
     for name, value in now.items():
         begun = store.meta(name)
-        if begun is not None and begun != value and store.trials():
+        if begun is not None and begun != value and store.count():
             raise StoreError(
                 f"the run in {store.folder} was begun with {name} {begun}, now {value} were "
                 "given; bring those back or choose another folder"

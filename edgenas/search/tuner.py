@@ -197,7 +197,7 @@ class EdgeTuner(keras_tuner.Tuner):
             self.oracle.baton = self._pool.baton
             self._pool.each(lambda place: self._search_with(place, recipe, tuple(callbacks)))
             if self.earlier:
-                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.trials()))
+                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.outcomes()))
 
     def _search_with(self, place: Place, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
         """keras-tuner's own loop, in the thread of one place."""
