@@ -79,11 +79,12 @@ def _take_over(store: Store, source: Store) -> dict[str, Any]:
 def _describe(store: Store, sources: Sequence[Store], origins: Sequence[dict[str, Any]]) -> None:
     facts = {name: value for name in KEPT if (value := sources[0].meta(name)) is not None}
     refusals: dict[str, int] = {}
-    for source in sources:
+    used = [source for source, origin in zip(sources, origins, strict=True) if origin["trials"]]
+    for source in used:
         for metric, number in source.refusals().items():
             refusals[metric] = refusals.get(metric, 0) + number
     store.set_refusals(refusals)
-    seconds = sum(float(source.meta("elapsed_seconds", 0.0)) for source in sources)
+    seconds = sum(float(source.meta("elapsed_seconds", 0.0)) for source in used)
     if facts.get("config"):
         config = config_from(facts["config"])
         with storage_errors(store.folder):

@@ -7,9 +7,10 @@ alone writes to the run folder. A task whose worker or node is lost is begun aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edgenas.data.dataset import Dataset
@@ -33,6 +34,8 @@ class RayExecutor(Executor):
     _ray: Any = None
     _task: Any = None
     _data: tuple[str, Any] | None = None
+    versions: Mapping[str, str] = MappingProxyType({})
+    """Versions of this process, which nodes must have."""
 
     def __enter__(self) -> RayExecutor:
         """Connect, and make sure that a trial can run.
@@ -46,6 +49,7 @@ class RayExecutor(Executor):
         except BaseException:
             self._ray.shutdown()
             raise
+        self.versions = training_versions()
         needed = needs(self.allotment)
         self._task = self._ray.remote(
             num_returns="streaming",
@@ -151,7 +155,7 @@ class RayPlace:
         """
         assignment = Assignment(
             packed(job), job.limits, job.weights_path is not None, (self._data,), self._fingerprint,
-            self._executor.allotment.threads, training_versions(),
+            self._executor.allotment.threads, dict(self._executor.versions),
         )  # fmt: skip
         self._stream = self._executor.begin(assignment)
         overdue: Overdue | None = None
