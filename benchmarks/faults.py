@@ -51,6 +51,7 @@ class Campaign:
     finished_at_kill: dict[str, Any] = field(default_factory=dict)
 
     def begin(self) -> None:
+        """Start cluster and search."""
         self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         for _ in range(2):
             self.cluster.add_node(num_cpus=1)
@@ -63,6 +64,7 @@ class Campaign:
         self.search = subprocess.Popen(command(*words), stdout=log, stderr=log)
 
     def finished(self) -> dict[str, TrialRecord]:
+        """Trials that have ended."""
         try:
             with Store.read(self.folder) as store:
                 return {trial.trial_id: trial for trial in store.trials() if trial.status != "running"}
@@ -85,6 +87,7 @@ class Campaign:
         return found
 
     def kill_worker(self, kind: str) -> None:
+        """Kill a process of a kind, waiting until there is one."""
         deadline = time.monotonic() + 120
         while not (victims := self.processes(kind)):
             if time.monotonic() > deadline:
@@ -98,6 +101,7 @@ class Campaign:
         self.kill_worker(kind)
 
     def kill_search(self) -> None:
+        """Kill the search, note what was finished, and resume it."""
         assert self.search is not None
         self.search.kill()
         self.search.wait()
@@ -107,11 +111,13 @@ class Campaign:
         self._start("resume", str(self.folder))
 
     def lose_raylet(self) -> None:
+        """Kill a node and start another."""
         lost = self.cluster.list_all_nodes()[-1]
         self.cluster.remove_node(lost, allow_graceful=False)
         self.cluster.add_node(num_cpus=1)
 
     def inject(self, what: str) -> None:
+        """Inject one fault and print a line."""
         if what in KINDS:
             self.kill_worker(what)
         elif what == "search":

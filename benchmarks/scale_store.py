@@ -47,10 +47,14 @@ def _rows(problem: Problem, trials: int) -> Iterator[tuple[object, ...]]:
     for position, spec in enumerate(_networks(problem, rng, trials)):
         cost = problem.cost_of(spec, per_op=True)
         accuracy = float(np.clip(0.98 - 0.5 / np.log10(cost.macs) + rng.normal(0, 0.02), 0.05, 0.999))
-        curve = [{"loss": 0.5, "accuracy": accuracy * k / 12, "val_loss": 0.51, "val_accuracy": accuracy * k / 12}
-                 for k in range(1, 13)]  # fmt: skip
-        result = {"val_accuracy": accuracy, "val_loss": 0.5, "train_accuracy": accuracy, "epochs": 12,
-                  "stopped_early": False, "seconds": 5.0, "images_per_second": 4000.0, "history": curve}  # fmt: skip
+        curve = [
+            {"loss": 0.5, "accuracy": accuracy * k / 12, "val_loss": 0.51, "val_accuracy": accuracy * k / 12}
+            for k in range(1, 13)
+        ]
+        result = {
+            "val_accuracy": accuracy, "val_loss": 0.5, "train_accuracy": accuracy, "epochs": 12,
+            "stopped_early": False, "seconds": 5.0, "images_per_second": 4000.0, "history": curve,
+        }  # fmt: skip
         texts = (json.dumps(spec.to_json()), json.dumps(cost.to_json()))
         yield position, f"{position:04d}", spec.arch_id, *texts, recipe, json.dumps(result)
 

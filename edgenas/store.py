@@ -40,8 +40,9 @@ FROM trials
 """
 
 _SELECT_BRIEF = """
-SELECT trial_id, position, spec, json_remove(cost, '$.per_op'), status, reason, recipe,
-json_remove(result, '$.history'), finished - started, fidelity, arch_id, json_extract(spec, '$.space')
+SELECT trial_id, position, spec, json_remove(cost, '$.per_op'), status, reason,
+CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity,
+arch_id, json_extract(spec, '$.space')
 FROM trials
 """
 
@@ -211,7 +212,7 @@ class Store:
         return [_trial_record(*row) for row in rows]
 
     def outcomes(self) -> list[TrialRecord]:
-        """All trials without the cost of single operations and without learning curves.
+        """All trials without costs of single operations, learning curves, and recipes but of stopped ones.
 
         That is what a search or a report needs of most trials, in a tenth of the time: specs are read
         when they are first looked into (`edgenas.stored_spec`).

@@ -9,6 +9,9 @@ from edgenas.report.run import Run, cost_of, val_accuracy
 from edgenas.report.savings import savings
 from edgenas.search.objective import COST_METRICS, format_metric, metric_name
 
+LONGEST_TABLE = 1_000
+"""Rows of the table of candidates; beyond, the most accurate and the front."""
+
 _HEADINGS = {"latency_ms": "Latency", "peak_ram_bytes": "Peak RAM", "flash_bytes": "Flash",
              "macs": "MACs", "params": "Parameters"}  # fmt: skip
 
@@ -77,6 +80,9 @@ def _trials_table(run: Run) -> str:
     done = sorted(run.trained, key=lambda trial: -(val_accuracy(trial) or 0.0))
     metrics = [name for name in COST_METRICS if any(cost_of(trial, name) is not None for trial in done)]
     on_front = {trial.trial_id for trial in run.front}
+    total = len(done)
+    if total > LONGEST_TABLE:
+        done = [trial for row, trial in enumerate(done) if row < LONGEST_TABLE or trial.trial_id in on_front]
     rows = [
         [
             text(trial.trial_id),
@@ -88,9 +94,13 @@ def _trials_table(run: Run) -> str:
     ]
     headers = ["Trial", "Validation", *(_HEADINGS[metric] for metric in metrics), "On the front"]
     ids = [trial.trial_id for trial in done]
-    caption = "All trained candidates, the most accurate first; accuracy after the short training"
+    which = "All trained candidates" if total == len(done) else "The most accurate candidates and the front"
+    caption = f"{which}, the most accurate first; accuracy after the short training"
     shown = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
-    return details(f"All {len(done):,} trained candidates as a table", shown)
+    title = (
+        f"All {total:,} trained candidates" if len(done) == total else f"The best {len(done):,} of {total:,}"
+    )
+    return details(f"{title} as a table", shown)
 
 
 def _figure_of(metric: str, value: float | None) -> str:

@@ -126,7 +126,7 @@ class ExecutorContract:
 
     def test_a_training_that_is_always_killed_fails(self, pool: TrainingPool) -> None:
         """With the signal as its reason, and the next one goes on."""
-        with pytest.raises(TrialError, match="SIGKILL.*lost 4 times"):
+        with pytest.raises(TrialError, match=r"SIGKILL.*lost 4 times"):
             self.train(pool, job(at_epoch_end("die")))
         assert self.train(pool, job()).epochs == 2
 
