@@ -1,13 +1,43 @@
-"""A lock on a run folder that the operating system lifts when its holder dies."""
+"""Locks that the operating system lifts when their holder dies: on a run folder, on a board."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from edgenas.errors import StoreError
+
+
+def own_temporary_folder() -> Path:
+    """A folder of this user's in the temporary folder of this machine.
+
+    Raises:
+        StoreError: Somebody else has made it.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"edgenas-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != user):
+        raise StoreError(f"{folder} belongs to another user; remove it")
+    return folder
+
+
+@contextlib.contextmanager
+def turn_at(what: str) -> Iterator[None]:
+    """Wait for this process's turn at something that serves one at a time, for example a board.
+
+    It holds between processes of one user on this machine; a dead process has no turn.
+    """
+    name = hashlib.sha256(what.encode()).hexdigest()[:16]
+    with (own_temporary_folder() / f"turn-{name}.lock").open("a+") as file:
+        lock_file(file, wait=True)
+        yield
 
 
 class FolderLock:

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from edgenas.data.storage import save_arrays
 from edgenas.errors import EdgenasError, StoreError, WorkerLostError
-from edgenas.lock import lock_file
+from edgenas.lock import lock_file, own_temporary_folder
 from edgenas.train.limits import Limits
 from edgenas.train.process import TrainingProcess
 
@@ -123,7 +123,7 @@ class _Here:
             if self._process is not None:
                 self._process.close()
             folder = self._placed(assignment)
-            log = node_folder() / "training.log"
+            log = own_temporary_folder() / "training.log"
             self._process = TrainingProcess(None, log, threads=assignment.threads, data_folder=folder)
             self._process.start()
             self._key = key
@@ -134,7 +134,7 @@ class _Here:
         if self._hold is not None:
             self._hold.close()
         sweep()
-        folder = node_folder() / assignment.fingerprint[:32]
+        folder = own_temporary_folder() / assignment.fingerprint[:32]
         self._hold = folder.with_suffix(".used").open("a+")
         lock_file(self._hold, shared=True, wait=True)  # until this worker ends: nobody sweeps it away
         with folder.with_suffix(".written").open("a+") as writing:
@@ -148,22 +148,9 @@ class _Here:
 _HERE = _Here()
 
 
-def node_folder() -> Path:
-    """A folder of this user's in the temporary folder of the node.
-
-    Raises:
-        StoreError: Somebody else has made it.
-    """
-    folder = Path(tempfile.gettempdir()) / f"edgenas-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.is_symlink():
-        raise StoreError(f"{folder} belongs to another user; remove it")
-    return folder
-
-
 def sweep() -> None:
     """Remove data that no process of this node uses any more."""
-    for folder in node_folder().iterdir():
+    for folder in own_temporary_folder().iterdir():
         if not folder.is_dir():
             continue
         with folder.with_suffix(".used").open("a+") as hold, suppress(OSError):
