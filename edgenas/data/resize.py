@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgenas.arch.graph import Shape
-from edgenas.data.dataset import Array, Normalization
+from edgenas.data.dataset import Normalization
+from edgenas.data.disk import Array
 from edgenas.errors import DataError
 
 BATCH = 1024
