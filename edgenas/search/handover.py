@@ -13,7 +13,8 @@ from edgenas.data.dataset import Dataset, Split
 from edgenas.data.resize import prepare
 from edgenas.records import TrialRecord
 from edgenas.store import Store
-from edgenas.train.job import fresh_model, load_weights
+from edgenas.train.job import fresh_model
+from edgenas.train.weights import load_weights
 
 CALIBRATION_IMAGES = 200
 HELD_BACK_IMAGES = 10_000

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from edgenas.errors import ConfigError
+from edgenas.registry import unknown_name
 
 SEARCH_IMAGES = 36_000
 """Images that a candidate sees during a search by default: enough to rank small networks."""
@@ -21,6 +23,9 @@ SHIFT = 1 / 12
 """Largest random shift in final trainings: one pixel of digits' 8, two of 28. With two networks and two seeds
 it brought 0.6 to 2.2 points of validation accuracy on digits."""
 
+LEARNING_RATES = {"sgd": 0.15, "adamw": 0.004}
+"""Optimizers, and the peak learning rate of each for batches of 128."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -31,36 +36,82 @@ class Recipe:
         images_per_epoch: Training images of one epoch; later epochs go on where the last one
             stopped, so a small number sees fresh images for as long as there are any.
         batch_size: Images per step.
-        learning_rate: Peak of the schedule for batches of 128, scaled with the batch size (Nesterov
-            momentum; linear warm-up, then cosine decay to zero, Loshchilov and Hutter 2017).
+        learning_rate: Peak of the schedule for batches of 128, scaled with the batch size (linear
+            warm-up, then cosine decay to zero, Loshchilov and Hutter 2017); None takes the optimizer's
+            own of `LEARNING_RATES`.
         warmup: Share of all steps in which the learning rate rises.
         patience: Stop after this many epochs without a better validation accuracy, and go back to
             the best one; 0 never stops early.
         shift: Largest random shift of a training image, as a share of its side; 0 shifts nothing.
         seed: Seeds weights and the order of the images.
         share: Share of the training images that are used at all, the same random ones for every network.
+        optimizer: ``sgd`` with Nesterov momentum, or ``adamw`` (Loshchilov and Hutter 2019).
+        weight_decay: Pull of kernels towards zero: each step takes ``learning rate * weight_decay`` of
+            them; biases and batch normalization are left alone.
+        label_smoothing: Share of the label that is spread over all classes (Szegedy et al. 2016).
+        ema: Momentum of the moving average of weights a step; what is validated and kept is the
+            average (Polyak and Juditsky 1992); 0 averages nothing.
+        distill: Weight of a teacher's answers in the loss (Hinton et al. 2015), the labels have the rest;
+            0 without a teacher.
+        temperature: By how much teacher and student are softened for that.
+        mixed_precision: Whether a GPU calculates in float16 (``mixed_float16``).
+
+    Raises:
+        ConfigError: A number out of range.
+        UnknownNameError: No such optimizer.
     """
 
     epochs: int
     images_per_epoch: int
     batch_size: int = 128
-    learning_rate: float = 0.15
+    learning_rate: float | None = None
     warmup: float = 0.1
     patience: int = 0
     shift: float = 0.0
     seed: int = 0
     share: float = 1.0
+    optimizer: str = "sgd"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    distill: float = 0.0
+    temperature: float = 2.0
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
+        if self.optimizer not in LEARNING_RATES:
+            raise unknown_name("optimizer", self.optimizer, LEARNING_RATES)
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         for name in ("epochs", "images_per_epoch", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} was given; expected 1 or more")
-        if not 0 < self.learning_rate < 10:
-            raise ConfigError(f"learning_rate={self.learning_rate} was given; expected above 0 and below 10")
-        if not 0 <= self.shift <= 0.5:
-            raise ConfigError(f"shift={self.shift} was given; expected 0 to 0.5")
+        for name in ("patience", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}={getattr(self, name)} was given; expected 0 or more")
+        for name, limit in (("learning_rate", 10), ("temperature", 100)):
+            if not 0 < getattr(self, name) < limit:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)} was given; expected above 0 and below {limit}"
+                )
+        for name in ("warmup", "weight_decay", "label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} was given; expected 0 to below 1")
+        for name, most in (("shift", 0.5), ("distill", 1)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ConfigError(f"{name}={getattr(self, name)} was given; expected 0 to {most}")
         if not 0 < self.share <= 1:
             raise ConfigError(f"share={self.share} was given; expected above 0 and at most 1")
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The highest learning rate of the schedule, for this batch size."""
+        return (self.learning_rate or 0.0) * self.batch_size / 128
+
+    @property
+    def softens(self) -> bool:
+        """Whether the targets of the loss are shares of all classes instead of one label."""
+        return self.label_smoothing > 0 or self.distill > 0
 
     @property
     def images(self) -> int:
@@ -70,6 +121,24 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Recipe:
+        """The recipe that `to_json` wrote, also one of an older version.
+
+        Raises:
+            ConfigError: It lacks a field, or has one that this version does not know.
+        """
+        unknown = sorted(set(document) - {field.name for field in fields(cls)})
+        if unknown:
+            raise ConfigError(
+                f"a recipe with {', '.join(unknown)} was given, which this version of edgenas does not "
+                "know; update edgenas"
+            )
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise ConfigError(f"a damaged recipe was given ({error}); expected what edgenas wrote") from None
 
 
 def batch_for(train_images: int) -> int:

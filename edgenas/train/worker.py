@@ -31,7 +31,7 @@ import cloudpickle
 from edgenas.arch.graph import Shape
 from edgenas.data.resize import prepare
 from edgenas.data.storage import load_arrays
-from edgenas.errors import TrialError
+from edgenas.errors import StoreError, TrialError
 from edgenas.train.job import Arrays, DataFor, Job, run_job
 
 FORKS = hasattr(os, "fork")
@@ -99,6 +99,8 @@ def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
         send(answers, ("done", result))
     except TrialError as error:
         send(answers, ("failed", str(error)))
+    except StoreError as error:  # from the checkpoint
+        send(answers, ("disk", str(error)))
     except OSError as error:  # from saving the weights: no later trial would fare better
         reason = f"{job.weights_path} cannot be written: {error.strerror or error}; free space and resume"
         send(answers, ("disk", reason))

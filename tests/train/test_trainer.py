@@ -15,7 +15,7 @@ from edgenas.build.builder import build_model
 from edgenas.data.dataset import Dataset
 from edgenas.errors import TrialError
 from edgenas.train.recipe import Recipe
-from edgenas.train.trainer import _batches, accuracy, even_batch, train
+from edgenas.train.trainer import accuracy, even_batch, train
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -133,21 +133,6 @@ def test_a_validation_loss_that_is_nan_fails_the_trial(splits: tuple[Arrays, Arr
     broken[0] = np.nan
     with pytest.raises(TrialError, match="validation loss became NaN or infinite in epoch 2"):
         train(flat_model("adam", ["accuracy"]), train_split, (broken, labels), short)
-
-
-def test_an_epoch_walks_on_through_one_order_of_all_images() -> None:
-    """Small epochs see fresh images until all were seen, then a new order begins."""
-    images, labels = np.arange(96.0).reshape(96, 1), np.arange(96)
-    recipe = Recipe(epochs=6, images_per_epoch=32, batch_size=16)
-    batches, seen = _batches(images, labels, recipe, steps=2), []
-    for _ in range(6):
-        for step in range(len(batches)):
-            x, y = batches[step]
-            assert (x[:, 0] == y).all()
-            seen += y.tolist()
-        batches.on_epoch_end()
-    assert sorted(seen[:96]) == sorted(seen[96:]) == list(range(96))
-    assert seen[:96] != seen[96:]
 
 
 @given(st.integers(1, 20_000))
