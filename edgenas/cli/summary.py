@@ -60,7 +60,7 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
         console.print(_winners(document["winners"]))
-        console.print("* most accurate on validation; test images were used once, after quantization")
+        console.print("* most accurate on validation; the test set was used once, after quantization")
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] != "done":

@@ -187,7 +187,7 @@ def _numbers(table: Table, features: list[int]) -> Array:
         )
         raise DataError(
             f"data '{table.path}', line {line}, column '{table.columns[at]}': '{cell}' is no number; "
-            "expected numbers in all columns but the label: give a category a column of 0 and 1 for each value"
+            "expected numbers in all columns but the label: give each category a column of 0 and 1"
         ) from None
 
 

@@ -109,7 +109,7 @@ class Normalization:
 
     def apply(self, x: Array) -> Array:
         """Network input, float32 of the shape of ``x``."""
-        out: Array = x.astype(np.float32)
+        out: Array = np.array(x, np.float32)
         out *= np.asarray(self.scale, np.float32)
         out += np.asarray(self.offset, np.float32)
         return out

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Decoder:
 
     def bytes_of(self, examples: int) -> int:
         """Memory of so many examples."""
-        return examples * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+        return examples * prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
 
 Pairs = dict[str, tuple[Array, Array]]
@@ -82,7 +83,7 @@ def decode_all(
 def _decode(listing: Listing, decoder: Decoder, corrupt: Corrupt, file: Path | None) -> tuple[Array, Array]:
     """Examples and labels of one split; files that cannot be read are noted and left out."""
     x = rows_for((len(listing.files), *decoder.shape), decoder.dtype, file)
-    labels = []
+    labels: list[int] = []
     for path, label in zip(listing.files, listing.labels, strict=True):
         try:
             x[len(labels)] = decoder.decode(path)

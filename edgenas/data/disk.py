@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def chunks(x: Array) -> Iterator[Array]:
 
 def rows_at_once(shape: tuple[int, ...], dtype: Any) -> int:
     """How many examples of a shape make up `CHUNK_BYTES`, at least one."""
-    return max(1, CHUNK_BYTES // max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize))
+    return max(1, CHUNK_BYTES // max(1, prod(shape) * int(np.dtype(dtype).itemsize)))
 
 
 def rows_for(shape: tuple[int, ...], dtype: Any, file: Path | None) -> Array:
@@ -52,7 +53,7 @@ def rows_for(shape: tuple[int, ...], dtype: Any, file: Path | None) -> Array:
         return np.empty(shape, dtype)
     with disk_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        need = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        need = prod(shape) * np.dtype(dtype).itemsize
         space = os.statvfs(file.parent)
         if need > space.f_bavail * space.f_frsize:  # a mapped file would end the process later
             raise OSError(28, f"{need / 2**30:.1f} GiB are needed, more than is free")

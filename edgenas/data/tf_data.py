@@ -84,6 +84,6 @@ def load_tfds(name: Path | None) -> Source:
     }
     names = getattr(info.features[info.supervised_keys[1]], "names", None)
     return Source(
-        f"tfds-{Path(name).parts[0]}", arrays_of(splits["train"]), **found,
+        f"tfds-{Path(name).parts[0]}", arrays_of(splits["train"]), found["validation"], found["test"],
         class_names=tuple(names) if names else None,
     )  # fmt: skip

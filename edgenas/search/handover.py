@@ -10,6 +10,7 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
+from edgenas.data.prepared import Prepared
 from edgenas.data.resize import prepare
 from edgenas.records import TrialRecord
 from edgenas.store import Store
@@ -82,6 +83,18 @@ def _some(
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
 
 
+def _front_end(record: TrialRecord, dataset: Dataset) -> dict[str, Any]:
+    """What happens to raw data before they are scaled, so that a device does the same."""
+    if dataset.front_end is not None:
+        return {"front_end": dataset.front_end.to_json()}
+    if dataset.kind == "image":
+        return {
+            "resize_to": list(record.spec.input_shape[:2]),
+            "resize_method": "antialiased area weights, see edgenas/data/resize.py",
+        }
+    return {"features": list(dataset.columns)} if dataset.columns else {}
+
+
 def _description(store: Store, record: TrialRecord, dataset: Dataset, final: bool) -> dict[str, Any]:
     return {
         "trial_id": record.trial_id,
@@ -90,10 +103,9 @@ def _description(store: Store, record: TrialRecord, dataset: Dataset, final: boo
         "data": dataset.name,
         "class_names": list(dataset.class_names),
         "preprocessing": {
-            "resize_to": list(record.spec.input_shape[:2]),
-            "resize_method": "antialiased area weights, see edgenas/data/resize.py",
-            "scale": dataset.normalization.scale,
-            "offset": dataset.normalization.offset,
+            "kind": dataset.kind,
+            **_front_end(record, dataset),
+            **dataset.normalization.to_json(),
         },
         "weights": "final training" if final else "search training",
         "versions": store.meta("versions", {}),
