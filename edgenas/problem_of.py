@@ -51,8 +51,8 @@ def check_training_size(dataset: Dataset) -> None:
     """
     if len(dataset.train) < FEWEST_IMAGES:
         raise DataError(
-            f"data '{dataset.name}' have {len(dataset.train)} training {dataset.kind_of.many} after the split; "
-            f"quantization needs at least {FEWEST_IMAGES}: bring more"
+            f"data '{dataset.name}' have {len(dataset.train)} training {dataset.kind_of.many} after the "
+            f"split; quantization needs at least {FEWEST_IMAGES}: bring more"
         )
 
 

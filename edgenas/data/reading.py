@@ -76,8 +76,7 @@ class Reading:
                 continue
             home = HOMES[field.name]
             raise DataError(
-                f"{field.name.replace('_', ' ')} {value} was given for data '{text}', {where}; "
-                f"expected only for {home}"
+                f"{field.name} {value} was given for data '{text}', {where}; expected only for {home}"
             )
 
 

@@ -58,14 +58,15 @@ def _treatment(data: Mapping[str, Any]) -> dict[str, str]:
     facts = {}
     if front_end := data.get("front_end"):
         facts["front end"] = text(
-            f"{front_end['kind']}: {front_end['sample_rate_hz']:,} Hz, clips of {front_end['clip_samples']:,} samples, "
+            f"{front_end['kind']}: {front_end['sample_rate_hz']:,} Hz, "
+            f"clips of {front_end['clip_samples']:,} samples, "
             f"windows of {front_end['window_samples']} every {front_end['hop_samples']}, "
             f"{front_end['mel_bands']} bands from {front_end['low_hz']:g} to {front_end['high_hz']:g} Hz"
         )
     if normalization := data.get("normalization"):
         scale, offset = normalization["scale"], normalization["offset"]
         facts["network input"] = text(
-            f"value × scale + offset, one of each for {len(scale)} entries; the numbers stand in the manifests"
+            f"value × scale + offset, one of each for {len(scale)} entries, which the manifests list"
             if isinstance(scale, list)
             else f"value × {scale:.6g} {'−' if offset < 0 else '+'} {abs(offset):.6g}"
         )

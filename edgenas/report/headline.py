@@ -66,7 +66,7 @@ def _asked(run: Run) -> str:
 
 
 def _came_out(run: Run, best: Winner | None) -> str:
-    completed = run.trained
+    completed, many = run.trained, examples_word(run.document("data"))
     if best is None:
         if not completed:
             return "nothing yet; no candidate has finished its training."
@@ -85,7 +85,7 @@ def _came_out(run: Run, best: Winner | None) -> str:
     return (
         f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
         f"{_in_time(run)}. The most accurate on validation data, trial <b>{text(best.trial_id)}</b>, "
-        f"classifies <b>{percent(best.int8_test)}</b> of the test {examples_word(run.document('data'))} right as an int8 file."
+        f"classifies <b>{percent(best.int8_test)}</b> of the test {many} right as an int8 file."
     )
 
 

@@ -29,7 +29,10 @@ def command(config: Mapping[str, Any]) -> str:
     """The command line that gives this configuration."""
     words = ["edgenas", "search"]
     for name, value in config.items():
-        if value is None or name == "out":
+        if value is None or value is False or name == "out":
+            continue
+        if value is True:
+            words.append(f"--{name.replace('_', '-')}")
             continue
         shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
         words += [f"--{name.replace('_', '-')}", shlex.quote(shown)]

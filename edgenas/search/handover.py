@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -80,7 +80,16 @@ def _some(
     dataset: Dataset, split: Split, shape: Shape, number: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     chosen = rng.permutation(len(split))[:number]  # shuffled: parity is checked on the first of them
+    if dataset.on_disk and number > CALIBRATION_IMAGES:  # looks like an array, and stays on disk
+        return cast(np.ndarray, Prepared(split.x, dataset.normalization, shape, chosen)), split.y[chosen]
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
+
+
+def _training_data(store: Store) -> dict[str, Any]:
+    """What a run knows of its data beyond what the preprocessing needs."""
+    known = store.meta("data", {})
+    names = ("train", "validation", "test", "class_counts", "class_weights", "augment", "skipped")
+    return {name: known[name] for name in names if name in known}
 
 
 def _front_end(record: TrialRecord, dataset: Dataset) -> dict[str, Any]:
@@ -107,6 +116,7 @@ def _description(store: Store, record: TrialRecord, dataset: Dataset, final: boo
             **_front_end(record, dataset),
             **dataset.normalization.to_json(),
         },
+        "training_data": _training_data(store),
         "weights": "final training" if final else "search training",
         "versions": store.meta("versions", {}),
         "seed": store.meta("seed"),
