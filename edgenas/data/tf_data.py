@@ -82,6 +82,8 @@ def load_tfds(name: Path | None) -> Source:
         part: next((arrays_of(splits[key]) for key in keys if key in splits), None)
         for part, keys in PARTS.items()
     }
+    if not info.supervised_keys:
+        raise DataError(f"data 'tfds:{name}' name no input and label (supervised keys); expected both")
     names = getattr(info.features[info.supervised_keys[1]], "names", None)
     return Source(
         f"tfds-{Path(name).parts[0]}", arrays_of(splits["train"]), found["validation"], found["test"],
