@@ -63,7 +63,9 @@ def print_summary(document: Mapping[str, Any]) -> None:
         console.print("* most accurate on validation; test images were used once, after quantization")
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
-    if document["status"] != "done":
+    if document["status"] == "training":
+        console.print("not finished: run the same 'edgenas train' again")
+    elif document["status"] != "done":
         console.print(f"not finished ({document['status']}): edgenas resume {escape(document['run'])}")
     for sentence in document["savings"]:
         console.print(escape(sentence), soft_wrap=True)
@@ -106,3 +108,37 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.2f} %"
+
+
+def print_long_training(document: Mapping[str, Any]) -> None:
+    """Print what `edgenas train` came to: each seed, mean and spread, the int8 file, its folder."""
+    console = Console(highlight=False)
+    recipe = document["recipe"]
+    length = f"{recipe['epochs']} epochs with {recipe['optimizer']}"
+    console.print(f"[bold]trial {escape(document['trial'])}[/bold], {length}")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("seed", "val float", "test float", "epochs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for seed in document["seeds"]:
+        if "reason" in seed:
+            console.print(f"seed {seed['number']} failed: {escape(seed['reason'])}", soft_wrap=True)
+            continue
+        mark = " *" if seed["delivered"] else ""
+        accuracies = [_percent(seed[name]) for name in ("val_accuracy", "test_accuracy")]
+        table.add_row(f"{seed['number']}{mark}", *accuracies, str(seed["epochs"]))
+    console.print(table)
+    for split in ("val", "test"):
+        if document[f"std_{split}_accuracy"] is not None:
+            name = {"val": "validation", "test": "test"}[split]
+            console.print(f"{name}: {spread(document, split)} (mean and standard deviation over seeds)")
+    int8 = [_percent(document[name]) for name in ("int8_test_accuracy", "int8_val_accuracy")]
+    console.print(f"int8 file of seed *: {int8[0]} on test images, {int8[1]} on validation images")
+    console.print("* most accurate on validation; test images were used once, after quantization")
+    console.print(f"files:  {escape(document['folder'])}", soft_wrap=True)
+
+
+def spread(document: Mapping[str, Any], split: str) -> str:
+    """Mean and standard deviation of an accuracy over seeds, for example ``91.20 ± 0.31 %``."""
+    deviation = document[f"std_{split}_accuracy"]
+    mean = 100 * document[f"mean_{split}_accuracy"]
+    return f"{mean:.2f} %" if deviation is None else f"{mean:.2f} ± {100 * deviation:.2f} %"

@@ -13,6 +13,7 @@ STATUS_WORDS = {
     "searching": "searching",
     "retraining": "training the winners",
     "exporting": "quantizing and exporting",
+    "training": "training one network",
     "done": "finished",
 }
 

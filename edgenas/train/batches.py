@@ -64,7 +64,7 @@ class Walk:
         return images, self._targets(chosen, images)
 
     def _targets(self, chosen: np.ndarray, images: np.ndarray) -> np.ndarray:
-        labels = self._labels[chosen]
+        labels: np.ndarray = self._labels[chosen]
         if not self._recipe.softens:
             return labels
         shares = smoothed(one_hot(labels, self._classes), self._recipe.label_smoothing)
