@@ -125,9 +125,9 @@ def read_spec(path: Path) -> ArchSpec:
 
 
 def _check_fits(spec: ArchSpec, dataset: Dataset) -> None:
+    reads, have = ("x".join(map(str, shape)) for shape in (spec.input_shape, dataset.input_shape))
     if spec.classes != dataset.classes or spec.input_shape[-1] != dataset.input_shape[-1]:
         raise ConfigError(
-            f"the network reads {'x'.join(map(str, spec.input_shape))} and tells {spec.classes} classes apart, "
-            f"but data '{dataset.name}' have {'x'.join(map(str, dataset.input_shape))} and {dataset.classes}; "
-            "bring other data or another spec"
+            f"the network reads {reads} and tells {spec.classes} classes apart, but data '{dataset.name}' have "
+            f"{have} and {dataset.classes}; bring other data or another spec"
         )

@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weight-decay", type=float, help="decay of kernels (default: 0)")
     add("--label-smoothing", type=float, help="share of each label spread over all classes (default: 0)")
     add("--ema", type=float, help="momentum of the average of weights (default: 0.999; 0: none)")
-    add(
-        "--patience", type=int, help="epochs without a better validation before the end (0: train to the end)"
-    )
+    add("--patience", type=int, help="epochs without progress before the end (0: to the end, last weights)")
     add("--shift", type=float, help="largest shift of images, share of a side (default: 0.083; 0: none)")
     add("--distill", type=_names, metavar="A,B", help="teachers: 'best', trial ids or .keras files")
     add("--distill-weight", type=float, help=f"weight of the teachers in the loss (default: {DISTILL})")
@@ -41,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder for a copy of the files; for a spec, its new run folder",
+        help="folder for a copy of the files; of a spec, the run folder",
     )
 
 
@@ -65,9 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.run.suffix == ".json":
         folder, trial_id, out = _begin(args), GIVEN, None
     elif args.data or args.device:
-        raise _config_error(
-            f"--data or --device was given with the run {args.run}, which has its own; leave it"
-        )
+        raise _config_error(f"--data or --device was given, but the run {args.run} has its own; leave it")
     with RichListener() as listener:
         try:
             return train_trial(
@@ -84,9 +80,7 @@ def _begin(args: argparse.Namespace) -> Path:
     from edgenas.long_training import begin_with_spec
 
     if args.out is None or args.trial is not None:
-        raise _config_error(
-            f"the spec {args.run} was given; it needs --out for its run folder, and no --trial"
-        )
+        raise _config_error(f"the spec {args.run} was given; it needs --out for a run folder, and no --trial")
     settings = {"data": args.data, "device": args.device or "host", "seed": args.seed or 0}
     begin_with_spec(args.run, config_from(settings), args.out)
     folder: Path = args.out

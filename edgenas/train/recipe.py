@@ -176,9 +176,8 @@ def long_recipe(train_images: int, epochs: int | None = None, **settings: Any) -
         settings: Other fields of the recipe; those that are None keep their defaults.
     """
     passes = LONG_EPOCHS if epochs is None else epochs
-    defaults = {
-        "batch_size": batch_for(train_images), "patience": max(5, passes // 2), "shift": SHIFT, "ema": LONG_EMA,
-    }  # fmt: skip
+    patience, batch = max(5, passes // 2), batch_for(train_images)
+    defaults = {"batch_size": batch, "patience": patience, "shift": SHIFT, "ema": LONG_EMA}
     chosen = {name: value for name, value in settings.items() if value is not None}
     return Recipe(passes, train_images, **{**defaults, **chosen})
 
