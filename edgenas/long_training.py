@@ -47,6 +47,7 @@ def train_trial(
         EdgenasError: The training or its export failed.
     """
     with captured():  # TensorFlow greets on standard error
+        import edgenas.export.bundle  # noqa: F401
         from edgenas.winners.long import train_for_long
 
     with Store.open(folder) as store:
@@ -128,6 +129,6 @@ def _check_fits(spec: ArchSpec, dataset: Dataset) -> None:
     reads, have = ("x".join(map(str, shape)) for shape in (spec.input_shape, dataset.input_shape))
     if spec.classes != dataset.classes or spec.input_shape[-1] != dataset.input_shape[-1]:
         raise ConfigError(
-            f"the network reads {reads} and tells {spec.classes} classes apart, but data '{dataset.name}' have "
-            f"{have} and {dataset.classes}; bring other data or another spec"
+            f"the network reads {reads} and tells {spec.classes} classes apart, but data '{dataset.name}' "
+            f"have {have} and {dataset.classes}; bring other data or another spec"
         )

@@ -61,6 +61,7 @@ def print_summary(document: Mapping[str, Any]) -> None:
     if document["winners"]:
         console.print(_winners(document["winners"]))
         console.print("* most accurate on validation; test images were used once, after quantization")
+        _trust(console, document)
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] == "training":
@@ -77,6 +78,23 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console.print(f"report: {escape(str(run / 'report.html'))}", soft_wrap=True)
 
 
+def _trust(console: Console, document: Mapping[str, Any]) -> None:
+    """What the seeds say about the winners."""
+    for winner in document["winners"]:
+        if (found := winner["lead_within_spread"]) is not None:
+            lead, over = f"{100 * found['lead']:.2f} points", f"trial {found['over']}"
+            console.print(
+                f"winner {winner['trial']}: its lead of {lead} over {over} lies within the spread of seeds",
+                soft_wrap=True,
+            )
+    if (found := document["rank_correlation"]) is not None:
+        console.print(
+            f"the search ranked the {found['networks']} networks trained again with a Spearman correlation "
+            f"of {found['spearman']:+.2f} to their final accuracy",
+            soft_wrap=True,
+        )
+
+
 def _title(document: Mapping[str, Any]) -> str:
     data, device = document["data"] or {}, document["device"] or {}
     return f"{data.get('name', 'run')} on {device.get('name', 'an unknown device')}"
@@ -89,7 +107,9 @@ def _duration(seconds: float | None) -> str:
 def _winners(winners: list[Mapping[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("winner", no_wrap=True)
-    for heading in ("test int8", "val int8", "val float", "latency", "RAM", "flash", "MACs"):
+    several = any(winner["std_val_accuracy"] is not None for winner in winners)
+    by_seed = "val by seed" if several else "val float"
+    for heading in ("test int8", "val int8", by_seed, "latency", "RAM", "flash", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for winner in winners:
         cost = winner["cost"]
@@ -101,6 +121,8 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
             _percent(winner[name])
             for name in ("int8_test_accuracy", "int8_val_accuracy", "float_val_accuracy")
         ]
+        if several:
+            accuracies[-1] = spread(winner, "val")
         mark = " *" if winner["best"] else ""
         table.add_row(f"{winner['trial']}{mark}", *accuracies, *figures)
     return table

@@ -111,8 +111,12 @@ class Recipe:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The highest learning rate of the schedule, for this batch size."""
-        return (self.learning_rate or 0.0) * self.batch_size / 128
+        """The highest learning rate of the schedule, for this batch size.
+
+        Scaled with the size for SGD (Goyal et al. 2017), with its root for AdamW (Malladi et al. 2022).
+        """
+        size = self.batch_size / 128
+        return (self.learning_rate or 0.0) * (size if self.optimizer == "sgd" else size**0.5)
 
     @property
     def softens(self) -> bool:
