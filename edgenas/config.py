@@ -56,6 +56,8 @@ class RunConfig:
         shift: Largest random shift of images in the final training, as a share of a side; None for 1/12
             where ``augment`` has ``shift`` or is None, 0 where the place in the image matters.
         winners: How many candidates are trained again and may be exported.
+        seeds: How often each of them is trained, with another seed each time; None for 3, or with a time
+            limit for as many up to 3 as the time allows.
         workers: Trainings at the same time; None for one a core up to four, and one with a GPU.
         seed: Seeds the split, the search and the trainings.
         out: Run folder, or None for a new one under ``runs/``.
@@ -94,6 +96,7 @@ class RunConfig:
     final_epochs: int | None = None
     shift: float | None = None
     winners: int = 5
+    seeds: int | None = None
     workers: int | None = None
     seed: int = 0
     out: str | None = None
@@ -103,7 +106,7 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BudgetError(f"{_option(name)} {value:g} was given; expected more than zero")
-        for name in ("trials", "epochs", "images", "final_epochs", "winners", "workers"):
+        for name in ("trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")

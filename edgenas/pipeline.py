@@ -170,10 +170,9 @@ def run_stages(
     if store.meta("status") == "searching":
         search_stage(store, config, dataset, problem, recipe, clock, reporter)
     if store.meta("status") == "retraining":
-        chosen = shortlist(store, problem, config.winners)
-        reporter.stage_began("final training", len(chosen), None)
+        shortlist(store, problem, config.winners)
         recipes = FinalRecipes(config, dataset, recipe, lambda: clock.elapsed)
-        retrain(store, dataset, recipes, reporter, config.workers or 1)
+        retrain(store, dataset, recipes.plan, reporter, config.workers or 1)
         drop_dominated(store, problem)
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":

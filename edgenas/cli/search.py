@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shift", type=float, help="largest shift of images in it, share of a side (default: 0.083; 0: none)"
     )
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
+    add("--seeds", type=int, help="trainings of each (default: 3, with --minutes what the time allows)")
     add("--workers", type=int, help="trainings at the same time (default: one a core, at most 4)")
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgenas.report.data import examples_word
+from edgenas.report.honest import seeds_table
 from edgenas.report.intervals import wilson
 from edgenas.report.markup import paragraph, percent, points, table, text
 from edgenas.report.run import Run
@@ -21,7 +22,7 @@ def validation_against_test(run: Run) -> str:
     ]
     if not known or not images:
         words = "The test set has not been touched yet; only exported winners meet it, once."
-        return paragraph(words, "muted")
+        return paragraph(words, "muted") + seeds_table(run)
     rows, above = [], 0
     for trial_id, validation, test in known:
         low, high = wilson(test, images)
@@ -30,7 +31,8 @@ def validation_against_test(run: Run) -> str:
         rows.append([text(trial_id), percent(validation), percent(test), points(test - validation), interval])
     headers = ["Trial", "Validation", "Test", "Test − validation", "95 % interval of test"]
     caption = f"Accuracy in percent of the int8 files; {images:,} test {examples_word(run.document('data'))}"
-    return table(caption, headers, rows, numeric=range(1, 5)) + paragraph(_verdict(len(known), above, images))
+    compared = table(caption, headers, rows, numeric=range(1, 5))
+    return compared + paragraph(_verdict(len(known), above, images)) + seeds_table(run)
 
 
 def _verdict(winners: int, above: int, images: int) -> str:

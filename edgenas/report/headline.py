@@ -14,6 +14,7 @@ STATUS_WORDS = {
     "searching": "searching",
     "retraining": "training the winners",
     "exporting": "quantizing and exporting",
+    "training": "training one network",
     "done": "finished",
 }
 

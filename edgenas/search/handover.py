@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ def export_trial(
     *,
     hypermodel: Any = None,
     final: bool = False,
+    weights_path: Path | None = None,
+    training: Mapping[str, Any] | None = None,
     with_test: bool = False,
 ) -> Any:
     """Quantize, export and verify one trial.
@@ -39,7 +42,9 @@ def export_trial(
         dataset: Calibration images come from its training split, parity from its validation split.
         out_dir: Folder of the bundle; replaced whole if it exists.
         hypermodel: The user's build function the trial came from, or None.
-        final: Whether to take the weights of the long training of winners.
+        final: Whether the weights are those of a long training, by default of that of winners.
+        weights_path: Other weights than those of the search or the final training, or None.
+        training: What the manifest says of the long training, or None.
         with_test: Whether the test split may be touched: once, for a winner, after quantization.
 
     Returns:
@@ -52,7 +57,7 @@ def export_trial(
     from edgenas.export.bundle import export_bundle
 
     shape = record.spec.input_shape
-    weights = load_weights(store.weights_path(record.trial_id, final=final))
+    weights = load_weights(weights_path or store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
     return export_bundle(
@@ -63,8 +68,18 @@ def export_trial(
         held_back=_some(dataset, dataset.validation, shape, HELD_BACK_IMAGES, rng),
         test=_some(dataset, dataset.test, shape, len(dataset.test), rng) if with_test else None,
         cost=record.cost,
-        description=_description(store, record, dataset, final),
+        description=_description(store, record, dataset, final)
+        | ({"training": training} if training else {}),
     )
+
+
+def float_accuracy(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
+    """Share of right classes of a trial's Keras model with some weights, 0 to 1."""
+    from edgenas.export.bundle import keras_outputs
+    from edgenas.export.parity import accuracy
+
+    images = prepare(split.x, dataset.normalization, record.spec.input_shape)
+    return accuracy(keras_outputs(twin(record.spec, load_weights(weights_path)), images), split.y)
 
 
 def _convertible(record: TrialRecord, weights: list[np.ndarray], hypermodel: Any) -> Any:

@@ -68,7 +68,7 @@ class Walk:
         return self._augment.mixed(parts, rng)
 
     def _targets(self, chosen: np.ndarray, images: np.ndarray) -> np.ndarray:
-        labels = self._labels[chosen]
+        labels: np.ndarray = self._labels[chosen]
         if not self._recipe.softens:
             return labels
         shares = smoothed(one_hot(labels, self._classes), self._recipe.label_smoothing)

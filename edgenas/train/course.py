@@ -95,17 +95,14 @@ class Course:
             self.model.set_weights(self._averager.average)
 
     def _keep_best(self) -> None:
-        """Early stopping on validation accuracy, as the loss of a network that becomes too sure of itself rises
-        while its accuracy still does."""
+        """Early stopping on accuracy: the loss of a network that becomes too sure of itself rises before."""
         score = score_of(self.history[-1])
         if math.isfinite(score) and (self.best is None or score > score_of(self.history[self.best])):
             self.best = self.epoch - 1
-            averaged = self._averager is not None
-            self._best_weights = (
-                [np.copy(array) for array in self._averager.average]
-                if averaged
-                else synced(self.model).get_weights()
-            )
+            if self._averager is not None:
+                self._best_weights = [np.copy(array) for array in self._averager.average]
+            else:
+                self._best_weights = synced(self.model).get_weights()
         best = -1 if self.best is None else self.best
         self._stopped = self.epoch - 1 - best >= self.recipe.patience
 

@@ -19,12 +19,14 @@ SMALLEST = 1e-7
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """Labels (n,) as float32 shares (n, classes)."""
-    return np.eye(classes, dtype=np.float32)[labels]
+    shares: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
+    return shares
 
 
 def smoothed(shares: np.ndarray, smoothing: float) -> np.ndarray:
     """Shares of classes with a part of each spread over all of them (Szegedy et al. 2016)."""
-    return ((1 - smoothing) * shares + smoothing / shares.shape[-1]).astype(np.float32)
+    spread: np.ndarray = ((1 - smoothing) * shares + smoothing / shares.shape[-1]).astype(np.float32)
+    return spread
 
 
 def softened(probabilities: np.ndarray, temperature: float) -> np.ndarray:

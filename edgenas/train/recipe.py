@@ -21,6 +21,12 @@ FINAL_FACTOR = 10
 MOST_EPOCHS = 60
 """Epochs after which small data bring nothing more."""
 
+LONG_EPOCHS = 100
+"""Epochs of a training by `edgenas train`, unless told otherwise."""
+
+LONG_EMA = 0.999
+"""Momentum of its average of weights."""
+
 LEARNING_RATES = {"sgd": 0.15, "adamw": 0.004}
 """Optimizers, and the peak learning rate of each for batches of 128."""
 
@@ -123,8 +129,12 @@ class Recipe:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The highest learning rate of the schedule, for this batch size."""
-        return (self.learning_rate or 0.0) * self.batch_size / 128
+        """The highest learning rate of the schedule, for this batch size.
+
+        Scaled with the size for SGD (Goyal et al. 2017), with its root for AdamW (Malladi et al. 2022).
+        """
+        size = self.batch_size / 128
+        return (self.learning_rate or 0.0) * (size if self.optimizer == "sgd" else size**0.5)
 
     @property
     def softens(self) -> bool:
@@ -184,6 +194,22 @@ def search_recipe(
     per_epoch = min(images or max(1, SEARCH_IMAGES // passes), train_images)
     batch = min(batch_for(train_images), per_epoch)
     return Recipe(passes, per_epoch, batch, class_weights=class_weights, seed=seed)
+
+
+def long_recipe(train_images: int, epochs: int | None = None, **settings: Any) -> Recipe:
+    """The training of `edgenas train`: many epochs on all images, with averaged weights.
+
+    Args:
+        train_images: Size of the training split.
+        epochs: Epochs, or None for `LONG_EPOCHS`.
+        settings: Other fields of the recipe; those that are None keep their defaults.
+    """
+    passes = LONG_EPOCHS if epochs is None else epochs
+    patience, batch = max(5, passes // 2), batch_for(train_images)
+    augment = () if settings.get("shift") == 0 else ("shift",)
+    defaults = {"batch_size": batch, "patience": patience, "augment": augment, "ema": LONG_EMA}
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    return Recipe(passes, train_images, **{**defaults, **chosen})
 
 
 def final_recipe(

@@ -88,8 +88,7 @@ def answers_of(teachers: Sequence[Teacher], shape: Shape, classes: int, images_f
 
     def answers(positions: np.ndarray, images: np.ndarray) -> np.ndarray:
         found = [table[positions] for table in known] + [ask(images) for ask in live]
-        mean: np.ndarray = np.mean(found, axis=0, dtype=np.float32)
-        return mean
+        return np.asarray(np.mean(found, axis=0), np.float32)
 
     return answers
 
@@ -106,7 +105,7 @@ def _answering(model: Any) -> Callable[[np.ndarray], np.ndarray]:
         call = model.predict_on_batch
 
     def ask(images: np.ndarray) -> np.ndarray:
-        out = keras.ops.convert_to_numpy(call(images)).astype(np.float32)
+        out: np.ndarray = keras.ops.convert_to_numpy(call(images)).astype(np.float32)
         if np.allclose(out.sum(axis=-1), 1.0, atol=1e-2) and out.min() >= 0:
             return out
         raised = np.exp(out - out.max(axis=-1, keepdims=True))

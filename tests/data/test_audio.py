@@ -91,7 +91,9 @@ def test_several_rates_are_refused_by_name_or_resampled(sounds: Path) -> None:
     write_sounds(sounds.parent / "fast", 2, rate=8000, samples=3200, seed=1)
     for file in (sounds.parent / "fast").glob("*/*.wav"):
         shutil.copy(file, sounds / file.parent.name / f"fast-{file.name}")
-    with pytest.raises(DataError, match=r"\(4000, 8000 Hz\); 4 have not 4000: .*fast-000.wav.*--sample-rate-hz 4000"):
+    with pytest.raises(
+        DataError, match=r"\(4000, 8000 Hz\); 4 have not 4000: .*fast-000.wav.*--sample-rate-hz 4000"
+    ):
         load_dataset(sounds)
     data = load_dataset(sounds, reading=Reading(sample_rate_hz=4000))
     assert data.warnings == ("4 of 28 clips were resampled to 4000 Hz",) and data.input_shape[0] == 19
@@ -121,7 +123,9 @@ def damage(sounds: Path) -> list[Path]:
 
 def test_all_damaged_files_are_named_or_left_out(sounds: Path) -> None:
     files = damage(sounds)
-    with pytest.raises(DataError, match="2 WAVs cannot be read: .*000.wav.*cut off.*001.wav.*--corrupt skip") as caught:
+    with pytest.raises(
+        DataError, match="2 WAVs cannot be read: .*000.wav.*cut off.*001.wav.*--corrupt skip"
+    ) as caught:
         load_dataset(sounds)  # the headers of two; the third is found when it is decoded
     assert "\n" not in str(caught.value)
     data = load_dataset(sounds, reading=Reading(corrupt="skip"))

@@ -20,7 +20,9 @@ HEAD = "length,width,label"
 def rows(number: int = 30) -> list[str]:
     """Rows of two features and a class."""
     rng = np.random.default_rng(0)
-    return [f"{a:.4f},{b:.4f},{'oak' if at % 3 else 'elm'}" for at, (a, b) in enumerate(rng.random((number, 2)))]
+    return [
+        f"{a:.4f},{b:.4f},{'oak' if at % 3 else 'elm'}" for at, (a, b) in enumerate(rng.random((number, 2)))
+    ]
 
 
 def table(folder: Path, *lines: str) -> Path:
@@ -63,7 +65,9 @@ def test_the_label_column_may_be_any(tmp_path: Path) -> None:
     path = table(tmp_path, "kind of tree,width,length", *lines)
     data = load_dataset(path, reading=Reading(label="kind of tree"))
     assert data.class_names == ("elm", "oak") and data.columns == ("width", "length") and data.warnings == ()
-    with pytest.raises(DataError, match="label column 'tree' was given; expected one of kind of tree, width, length"):
+    with pytest.raises(
+        DataError, match="label column 'tree' was given; expected one of kind of tree, width, length"
+    ):
         load_dataset(path, reading=Reading(label="tree"))
 
 
@@ -121,7 +125,9 @@ finite = st.floats(-1e6, 1e6, width=32)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(finite, finite, st.sampled_from(["a", "b c", 'd"e', "f,g"])), min_size=1, max_size=20))
+@given(
+    st.lists(st.tuples(finite, finite, st.sampled_from(["a", "b c", 'd"e', "f,g"])), min_size=1, max_size=20)
+)
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, cells: list) -> None:
     path = tmp_path_factory.mktemp("csv") / "any.csv"
     with path.open("w", newline="") as file:

@@ -85,10 +85,10 @@ def test_what_cannot_be_read_is_left_out_there_too(photos: Path, tmp_path: Path)
         with pytest.raises(DataError, match=r"001.bmp' cannot be read .*--corrupt skip"):
             load_dataset(photos, reading=little(tmp_path))
         for _ in range(2):  # decoded, then from the cache
-            data = load_dataset(
-                photos, reading=Reading(memory_bytes=100_000, cache=tmp_path, corrupt="skip")
+            data = load_dataset(photos, reading=Reading(memory_bytes=100_000, cache=tmp_path, corrupt="skip"))
+            assert data.skipped == (str(victim),) and data.warnings[0].startswith(
+                "1 images could not be read"
             )
-            assert data.skipped == (str(victim),) and data.warnings[0].startswith("1 images could not be read")
             assert sum(len(split) for split in data.splits.values()) == 199
         assert data.fingerprint == load_dataset(photos, reading=Reading(corrupt="skip")).fingerprint
     finally:
@@ -97,16 +97,28 @@ def test_what_cannot_be_read_is_left_out_there_too(photos: Path, tmp_path: Path)
 
 def test_sounds_lie_on_disk_too(tmp_path: Path) -> None:
     write_sounds(tmp_path / "sounds", 10)
-    data: Dataset = load_dataset(tmp_path / "sounds", reading=Reading(memory_bytes=1, cache=tmp_path / "cache"))
+    data: Dataset = load_dataset(
+        tmp_path / "sounds", reading=Reading(memory_bytes=1, cache=tmp_path / "cache")
+    )
     assert data.on_disk and data.fingerprint == load_dataset(tmp_path / "sounds").fingerprint
 
 
 def test_prepared_examples_look_like_the_array(photos: Path, tmp_path: Path) -> None:
     data = load_dataset(photos, reading=little(tmp_path))
     shape = (SIDE // 2, SIDE // 2, 3)
-    lazy, whole = Prepared(data.test.x, data.normalization, shape), prepare(data.test.x, data.normalization, shape)
+    lazy, whole = (
+        Prepared(data.test.x, data.normalization, shape),
+        prepare(data.test.x, data.normalization, shape),
+    )
     assert lazy.shape == whole.shape and len(lazy) == len(whole) and lazy.ndim == 4
-    for which in (3, -1, slice(2, 9), slice(None, None, 3), np.array([5, 1, 1]), np.arange(len(whole)) % 2 == 0):
+    for which in (
+        3,
+        -1,
+        slice(2, 9),
+        slice(None, None, 3),
+        np.array([5, 1, 1]),
+        np.arange(len(whole)) % 2 == 0,
+    ):
         assert np.array_equal(lazy[which], whole[which])
     assert np.array_equal(np.stack(list(lazy.take(np.array([4, 2])))), whole[[4, 2]])
 

@@ -37,7 +37,10 @@ def of_kind(kind: str) -> tuple[np.ndarray, dict]:
 
 
 def test_images_keep_the_fingerprint_that_runs_of_version_0_1_have() -> None:
-    assert load_dataset("digits").fingerprint == "60dff02ed041ed25166eda825f56113ad268b00f6e7ba8110563ff2a6b2f469a"
+    assert (
+        load_dataset("digits").fingerprint
+        == "60dff02ed041ed25166eda825f56113ad268b00f6e7ba8110563ff2a6b2f469a"
+    )
     x = np.linspace(0, 1, 60 * 4 * 3, dtype=np.float32).reshape(60, 4, 3)
     expected = "429066b04e4901bb12918fb8ce88b9d4b16a959bde12846fa51826628f6a2b69"
     assert from_arrays(x, np.arange(60) % 2).fingerprint == expected
@@ -67,7 +70,9 @@ def test_the_kind_is_told_by_the_axes_unless_it_is_named(tmp_path: Path) -> None
     assert series.fingerprint != from_arrays(x, Y).fingerprint
     np.savez(tmp_path / "a.npz", x=x, y=Y, kind="series")
     assert load_dataset(tmp_path / "a.npz").fingerprint == series.fingerprint
-    with pytest.raises(DataError, match="kind 'serie' was given; expected one of audio, features, image, series"):
+    with pytest.raises(
+        DataError, match="kind 'serie' was given; expected one of audio, features, image, series"
+    ):
         from_arrays(x, Y, kind="serie")
     with pytest.raises(DataError, match=r"rows of shape \(60, 12, 2\) were given; expected \(n, features\)"):
         from_arrays(x, Y, kind="features")

@@ -64,7 +64,9 @@ def test_several_clips_are_each_as_alone_and_lengths_are_made_to_fit() -> None:
 def test_a_tone_is_loudest_in_its_band() -> None:
     front_end = LogMel()
     times = np.arange(front_end.clip_samples) / front_end.sample_rate_hz
-    loudest = [int(front_end(np.sin(2 * np.pi * hz * times)).mean(axis=0).argmax()) for hz in (300, 1000, 5000)]
+    loudest = [
+        int(front_end(np.sin(2 * np.pi * hz * times)).mean(axis=0).argmax()) for hz in (300, 1000, 5000)
+    ]
     peaks = front_end.mel_weights().argmax(axis=0) * front_end.sample_rate_hz / front_end.fft_size
     assert np.abs(peaks[loudest] - [300, 1000, 5000]).max() < 160
 
