@@ -83,7 +83,7 @@ def test_samples_in_an_array_are_the_same_data(sounds: Path, tmp_path: Path) -> 
     assert load_dataset(tmp_path / "a.npz").fingerprint == by_hand.fingerprint
     with pytest.raises(DataError, match="without a sample rate"):
         from_arrays(x, y, kind="audio")
-    with pytest.raises(DataError, match="values up to .* expected -1 to 1"):
+    with pytest.raises(DataError, match=r"values up to .* expected -1 to 1"):
         from_arrays(x.astype(np.float32), y, kind="audio", sample_rate_hz=4000)
 
 
@@ -124,7 +124,7 @@ def damage(sounds: Path) -> list[Path]:
 def test_all_damaged_files_are_named_or_left_out(sounds: Path) -> None:
     files = damage(sounds)
     with pytest.raises(
-        DataError, match="2 WAVs cannot be read: .*000.wav.*cut off.*001.wav.*--corrupt skip"
+        DataError, match=r"2 WAVs cannot be read: .*000.wav.*cut off.*001.wav.*--corrupt skip"
     ) as caught:
         load_dataset(sounds)  # the headers of two; the third is found when it is decoded
     assert "\n" not in str(caught.value)
