@@ -4,8 +4,8 @@
     python benchmarks/augmentation.py [--json OUT]
 
 Processor time of one batch of 128, the median of many, against that of a training step of a network of
-the `micro` space that reads examples of the same shape (series and rows: a dense network with one hidden
-layer of 64).
+the `micro` space that reads examples of the same shape (series: two convolutions of 16 and 32 filters in
+front of a dense layer of 64; rows: that layer alone).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgenas.train.augment import AUGMENTATIONS, MIXUP, Augmenter
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import compile_model
 
-BATCH, CLASSES, REPEATS = 128, 10, 60
+BATCH, CLASSES, REPEATS = 128, 10, 30
 SHAPES = {"image": (32, 32, 3), "audio": (49, 40, 1), "series": (128, 9), "features": (64,)}
 
 
@@ -55,7 +55,12 @@ def network(kind: str) -> Any:
         model = build_model(spec, keras)
     else:
         layers = keras.layers
-        hidden = [layers.Flatten(), layers.Dense(64, "relu"), layers.Dense(CLASSES, "softmax")]
+        convolutions = [
+            layers.Conv1D(16, 5, 2, activation="relu"),
+            layers.Conv1D(32, 5, 2, activation="relu"),
+        ]
+        inner = [*convolutions, layers.GlobalAveragePooling1D()] if len(shape) == 2 else []
+        hidden = [*inner, layers.Dense(64, "relu"), layers.Dense(CLASSES, "softmax")]
         model = keras.Sequential([layers.Input(shape), *hidden])
     compile_model(model, Recipe(1, BATCH), 1)
     return model
