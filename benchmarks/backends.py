@@ -47,8 +47,8 @@ def main() -> None:
     apart = max(entry["mean"] for entry in known.values()) - min(entry["mean"] for entry in known.values())
     print(f"means lie {100 * apart:.2f} points apart; largest standard deviation of seeds {100 * spread:.2f}")
     document = {
-        "benchmark": "backends", "date": date.today().isoformat(), "gpu": False, "apart": apart, "spread": spread,
-        "backends": found, "machine": machine(), "versions": versions(),
+        "benchmark": "backends", "date": date.today().isoformat(), "gpu": False, "apart": apart,
+        "spread": spread, "backends": found, "machine": machine(), "versions": versions(),
     }  # fmt: skip
     if args.json:
         args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
