@@ -25,7 +25,7 @@ from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.weights import load_weights, save_weights
 from edgenas.winners.recipes import SEEDS, FinalRecipes
 from edgenas.winners.retrain import final_name, retrain
-from edgenas.winners.seeds import planned, together, weights_of
+from edgenas.winners.seeds import keep_best, planned, together, weights_of
 from edgenas.winners.shortlist import drop_dominated
 
 SPACE = MicroSpace((8, 8, 1), 10)
@@ -75,7 +75,8 @@ def end(store: Store, trial_id: str, accuracies: list[float]) -> None:
             "seconds": 1.0,
         }
         store.trainings.end(row, result=result)
-    store.update_winner(trial_id, **together(store, store.trainings.named(final_name(trial_id))))
+    keep_best(store, store.trainings.named(final_name(trial_id)))
+    store.update_winner(trial_id, **together(store.trainings.named(final_name(trial_id))))
 
 
 def reasons(store: Store) -> list[str | None]:
