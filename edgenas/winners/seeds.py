@@ -113,23 +113,37 @@ def weights_of(store: Store, name: str) -> Path:
     return store.folder / "weights" / f"{name}.npz"
 
 
-def together(store: Store, trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
-    """What all seeds of a network come to; the weights of the best become those of their common name.
+def best_of(trainings: Sequence[TrainingRecord]) -> TrainingRecord | None:
+    """The seed that is best on validation, the first of equals; None where all failed."""
+    good = [one for one in trainings if one.result is not None]
+    return max(good, key=lambda one: float((one.result or {})["val_accuracy"]), default=None)
+
+
+def keep_best(store: Store, trainings: Sequence[TrainingRecord]) -> None:
+    """Make the weights of the best seed those of the seeds' common name.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    if (best := best_of(trainings)) is None:
+        return
+    final = weights_of(store, best.name)
+    with storage_errors(store.folder):
+        unfinished = final.with_name(f"{final.name}.tmp")
+        shutil.copyfile(weights_of(store, best.weights_name), unfinished)
+        unfinished.replace(final)
+
+
+def together(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
+    """What all seeds of a network come to.
 
     Returns:
         ``recipe`` and ``result`` of the seed that is best on validation, the result with ``seeds`` (one
         entry a seed), ``mean_val_accuracy`` and ``std_val_accuracy`` (None of a single seed) beside it, and
         the same of ``test`` where the seeds were tested; or ``reason`` where all of them failed.
     """
-    good = [one for one in trainings if one.result is not None]
-    if not good:
+    if (best := best_of(trainings)) is None:
         return {"reason": trainings[0].reason}
-    best = max(good, key=lambda one: float((one.result or {})["val_accuracy"]))
-    final = weights_of(store, best.name)
-    with storage_errors(store.folder):
-        unfinished = final.with_name(f"{final.name}.tmp")
-        shutil.copyfile(weights_of(store, best.weights_name), unfinished)
-        unfinished.replace(final)
     summary: dict[str, Any] = {"seeds": [_seed(one, one is best) for one in trainings]}
     for split in ("val", "test"):
         known = [entry[f"{split}_accuracy"] for entry in summary["seeds"] if f"{split}_accuracy" in entry]
@@ -141,9 +155,9 @@ def together(store: Store, trainings: Sequence[TrainingRecord]) -> dict[str, Any
 def test_each(
     store: Store, record: TrialRecord, trainings: Sequence[TrainingRecord], dataset: Dataset
 ) -> list[TrainingRecord]:
-    """Note the test accuracy of each seed, in float; called once, when everything has been chosen."""
+    """Note the test accuracy of each seed, in float; called when everything has been chosen and exported."""
     for one in trainings:
-        if one.result is not None:
+        if one.result is not None and "test_accuracy" not in one.result:
             share = float_accuracy(record, weights_of(store, one.weights_name), dataset, dataset.test)
             store.trainings.end(one, result={**one.result, "test_accuracy": share})
     return store.trainings.named(trainings[0].name)
