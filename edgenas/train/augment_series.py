@@ -49,13 +49,19 @@ def _stretch(length: int, rng: np.random.Generator, count: int) -> np.ndarray:
 
 def noise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Add Gaussian noise of 2 % of the full range to spectrograms, which lie in [0, 1]."""
-    noisy: np.ndarray = x + np.float32(NOISE) * _gaussian(x.shape, rng)
-    return noisy
+    return _with_gaussian(x, NOISE, rng)
 
 
 def jitter(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Add Gaussian noise of 3 % of a standard deviation to standardised values (Um et al. 2017)."""
-    noisy: np.ndarray = x + np.float32(JITTER) * _gaussian(x.shape, rng)
+    return _with_gaussian(x, JITTER, rng)
+
+
+def _with_gaussian(x: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """A batch with Gaussian noise, added in place: new memory costs more than the sums."""
+    noisy = _gaussian(x.shape, rng)
+    noisy *= np.float32(deviation)
+    noisy += x
     return noisy
 
 
