@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -151,10 +152,13 @@ class RayPlace:
             TrialError: The training failed.
             WorkerLostError: Its worker or node was lost.
             StoreError: The weights could not be written, here or there.
-            ConfigError: A node has other versions than this process.
+            ConfigError: A node has other versions than this process, or the job needs files of this machine.
         """
+        if job.teachers:
+            raise ConfigError("a training that learns from teachers was given to Ray; train it with local")
         assignment = Assignment(
-            packed(job), job.limits, job.weights_path is not None, (self._data,), self._fingerprint,
+            packed(replace(job, checkpoint_path=None)),
+            job.limits, job.weights_path is not None, (self._data,), self._fingerprint,
             self._executor.allotment.threads, dict(self._executor.versions),
         )  # fmt: skip
         self._stream = self._executor.begin(assignment)

@@ -26,11 +26,12 @@ from edgenas.data.dataset import Dataset
 from edgenas.data.load import load_dataset
 from edgenas.distribute.executor import Allotment, Executor
 from edgenas.errors import ConfigError, StoreError, TrialError
-from edgenas.train.job import Job, load_weights
+from edgenas.train.job import Job
 from edgenas.train.limits import Limits
 from edgenas.train.pool import TrainingPool
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import TrainResult
+from edgenas.train.weights import load_weights
 
 ENDLESS = Recipe(epochs=100_000, images_per_epoch=320, batch_size=32)
 MOMENT = Recipe(epochs=2, images_per_epoch=320, batch_size=32)
