@@ -13,6 +13,9 @@ from edgenas.errors import DataError
 MOST_VECTORS = 5
 """Inputs that a bundle brings along as test vectors."""
 
+SAMPLES = 30
+"""Inputs that interpreters are compared on; the first of them become test vectors."""
+
 
 @dataclass(frozen=True, eq=False)
 class RawSamples:
@@ -45,11 +48,11 @@ class RawSamples:
             )
 
     @classmethod
-    def of_prepared(cls, images: Array, labels: Array, classes: int) -> RawSamples:
+    def of_prepared(cls, images: Array, labels: Array, *, classes: int) -> RawSamples:
         """Samples of data whose raw form is not known: what the network reads, as it is."""
         names = tuple(str(number) for number in range(classes))
         return cls(
-            images[:MOST_VECTORS].astype(np.float32), labels[:MOST_VECTORS], Normalization(1.0, 0.0), names
+            images[:SAMPLES].astype(np.float32), labels[:SAMPLES], Normalization(1.0, 0.0), names
         )
 
     @property

@@ -7,7 +7,7 @@ order, and ``vectors.json``, which names type and shape of each.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def run_reference(model: bytes, values: np.ndarray) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def write_vectors(folder: Path, vectors: Vectors, class_names: Sequence[str]) -> None:
+def write_vectors(folder: Path, vectors: Vectors, samples: RawSamples) -> None:
     """Write the folder ``test_vectors`` of a bundle.
 
     Raises:
@@ -158,7 +158,8 @@ def write_vectors(folder: Path, vectors: Vectors, class_names: Sequence[str]) ->
         "int8_runtime": vectors.runtime,
         "labels": vectors.labels.tolist(),
         "classes": vectors.classes.tolist(),
-        "class_names": list(class_names),
+        "class_names": list(samples.class_names),
+        "preprocessing": {"scale": samples.scale.tolist(), "offset": samples.offset.tolist()},
         "arrays": {name: _write(home, f"{name}.bin", array) for name, array in arrays.items()},
         "outputs": {
             name: _write(home, f"{name}.output.bin", array) for name, array in vectors.outputs.items()

@@ -10,7 +10,8 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
-from edgenas.data.resize import prepare
+from edgenas.data.resize import prepare, resize
+from edgenas.deploy.samples import SAMPLES, RawSamples
 from edgenas.records import TrialRecord
 from edgenas.store import Store
 from edgenas.train.job import fresh_model, load_weights
@@ -62,6 +63,7 @@ def export_trial(
         test=_some(dataset, dataset.test, shape, len(dataset.test), rng) if with_test else None,
         cost=record.cost,
         description=_description(store, record, dataset, final),
+        samples=raw_samples(dataset, shape),
     )
 
 
@@ -79,6 +81,22 @@ def _some(
 ) -> tuple[np.ndarray, np.ndarray]:
     chosen = rng.permutation(len(split))[:number]  # shuffled: parity is checked on the first of them
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
+
+
+def raw_samples(dataset: Dataset, shape: Shape) -> RawSamples:
+    """Some validation images as they come, in the size of the network; the same ones every time."""
+    chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:SAMPLES]
+    split = dataset.validation.take(chosen)
+    size = tuple(int(axis) for axis in split.x.shape[1:3])
+    is_resized = size != tuple(shape[:2])
+    values = resize(split.x, (shape[0], shape[1])) if is_resized else split.x
+    return RawSamples(
+        values if values.dtype == np.uint8 else values.astype(np.float32),
+        split.y,
+        dataset.normalization,
+        dataset.class_names,
+        resized_from=size if is_resized else None,
+    )
 
 
 def _description(store: Store, record: TrialRecord, dataset: Dataset, final: bool) -> dict[str, Any]:
