@@ -19,15 +19,6 @@ from edgenas.deploy.samples import RawSamples
 from edgenas.deploy.vectors import Vectors
 
 FOLDER = "c"
-_U8 = "\n/* The same from 8-bit values, by a table. */\nvoid edgenas_preprocess_u8(const uint8_t *raw, int8_t *input);\n"
-_U8_DEFINITION = """
-void edgenas_preprocess_u8(const uint8_t *raw, int8_t *input) {
-  unsigned place;
-  for (place = 0; place < EDGENAS_INPUT_SIZE; ++place) {
-    input[place] = from_u8[raw[place]];
-  }
-}
-"""
 
 
 def write_c(folder: Path, facts: Facts, samples: RawSamples, vectors: Vectors) -> None:
@@ -36,8 +27,10 @@ def write_c(folder: Path, facts: Facts, samples: RawSamples, vectors: Vectors) -
     Raises:
         OSError: It cannot be written.
     """
-    values = {**_of_model(facts), **_of_pipeline(facts, samples), **_of_vectors(vectors)}
+    values = {**_of_model(facts), **_of_pipeline(facts, samples), **_of_vectors(vectors, samples)}
     write_group("c", folder / FOLDER, values)
+    if by_table(samples):
+        write_group("u8", folder / FOLDER, values)
     if samples.front_end is not None:
         write_group("audio", folder / FOLDER, log_mel_values(samples.front_end))
 
@@ -67,19 +60,17 @@ def _of_model(facts: Facts) -> Mapping[str, str]:
 
 
 def _of_pipeline(facts: Facts, samples: RawSamples) -> Mapping[str, str]:
-    scale, offset = samples.scale, samples.offset
-    by_table = len(scale) == 1
     every_byte = np.arange(256, dtype=np.uint8)
-    table = literals.table(facts.input.quantize(samples.prepared(every_byte))) if by_table else ""
+    quantized = facts.input.quantize(samples.prepared(every_byte)) if by_table(samples) else np.zeros(0)
     size = samples.resized_from
     names = [f"  {literals.string_literal(name)}" for name in samples.class_names]
     return {
-        "normalization_scale": literals.table(scale),
-        "normalization_offset": literals.table(offset),
-        "channel_place": "channel * 0" if by_table else "channel",
-        "u8_declaration": _U8 if by_table else "",
-        "u8_table": f"static const int8_t from_u8[256] = {{\n{table}\n}};\n" if by_table else "",
-        "u8_definition": _U8_DEFINITION if by_table else "",
+        "normalization_scale": literals.table(samples.scale),
+        "normalization_offset": literals.table(samples.offset),
+        "channel_place": "0" if by_table(samples) else "channel",
+        "u8_include": '#include "preprocess_u8.h"
+' if by_table(samples) else "",
+        "u8_table": literals.table(quantized),
         "resize_note": (
             "Images of another size are resized before, which is left to the\n * device's camera or library."
             if size is None
@@ -92,16 +83,21 @@ def _of_pipeline(facts: Facts, samples: RawSamples) -> Mapping[str, str]:
     }
 
 
-def _of_vectors(vectors: Vectors) -> Mapping[str, str]:
+def by_table(samples: RawSamples) -> bool:
+    """Whether 8-bit values have a table: one normalization for all channels."""
+    return len(samples.scale) == 1
+
+
+def _of_vectors(vectors: Vectors, samples: RawSamples) -> Mapping[str, str]:
     n = len(vectors)
-    is_u8 = vectors.raw.dtype == np.uint8
+    is_u8 = vectors.raw.dtype == np.uint8 and by_table(samples)
     return {
         "vector_count": str(n),
         "raw_type": "uint8_t" if is_u8 else "float",
         "raw_suffix": "u8" if is_u8 else "f32",
         "vectors_runtime": vectors.runtime,
         "vectors_hash": f"{vectors.hash:08x}",
-        "vector_raw": literals.rows(vectors.raw),
+        "vector_raw": literals.rows(vectors.raw if is_u8 else vectors.raw.astype(np.float32)),
         "vector_input": literals.rows(vectors.input),
         "vector_output": literals.rows(vectors.output),
         "vector_score_bits": literals.rows(vectors.scores.astype(np.float32).view(np.uint32)),

@@ -1,4 +1,4 @@
-"""The one call that makes a bundle out of model files: sources, projects, samples, vectors, documents, proof."""
+"""The one call that makes a bundle out of model files: sources, projects, vectors, documents, proof."""
 
 from __future__ import annotations
 
@@ -47,16 +47,24 @@ def deploy(
         ParityError: The C sources compute something else than the Python pipeline.
         StoreError: The folder cannot be written.
     """
-    model, program = files[INT8]
-    try:
-        facts = Facts.of(model, program)
-    except UnsupportedError as error:
-        manifest = replace(manifest, proof=Proof(note=f"no C sources: {error}"))
+    facts = _facts(files)
+    if isinstance(facts, str):
+        manifest = replace(manifest, proof=Proof(note=f"no C sources: {facts}"))
     else:
         manifest = replace(manifest, proof=_with_sources(folder, facts, files, samples, cost))
     with storage_errors(folder):
         write_documents(folder, manifest, samples)
         return replace(manifest, files=_listed(folder, set(files)))
+
+
+def _facts(files: Mapping[str, tuple[bytes, Program]]) -> Facts | str:
+    """What the C sources say of the int8 file, or in words why there are none."""
+    if INT8 not in files:
+        return f"the bundle has no {INT8}"
+    try:
+        return Facts.of(*files[INT8])
+    except UnsupportedError as error:
+        return str(error)
 
 
 def _with_sources(

@@ -16,11 +16,12 @@ from edgenas.export.manifest import Manifest
 BEGIN = {
     "firmware": (
         "- Firmware: `projects/cmake` runs the test vectors on your computer and on an emulated Cortex-M4; "
-        "then take `projects/arduino`, `projects/zephyr` or `projects/esp-idf`, or add `c/` to a project of your own."
+        "then take `projects/arduino`, `projects/zephyr` or `projects/esp-idf`, or add `c/` to a project of "
+        "your own."
     ),
     "linux": "- A Linux board: `samples/linux`.",
     "android": "- An Android app: `samples/android`.",
-    "other": "- Another language or runtime: `test_vectors/vectors.json` names inputs and what must come out.",
+    "other": "- Another language or runtime: `test_vectors/vectors.json` names inputs and what comes of them.",
 }
 
 
@@ -60,8 +61,8 @@ def write_documents(folder: Path, manifest: Manifest, samples: RawSamples) -> No
 def _summary(manifest: Manifest, samples: RawSamples, shape: tuple[int, ...]) -> str:
     size = " x ".join(map(str, shape))
     return (
-        f"A network that reads {size} values and names one of {len(samples.class_names)} classes, quantized to "
-        f"int8 by the scheme `{manifest.scheme}`."
+        f"A network that reads {size} values and names one of {len(samples.class_names)} classes, quantized "
+        f"to int8 by the scheme `{manifest.scheme}`."
     )
 
 
@@ -84,7 +85,9 @@ def _data(known: Mapping[str, Any], samples: RawSamples, shape: tuple[int, ...])
 def _accuracies(manifest: Manifest) -> Iterable[str]:
     for one in manifest.artifacts:
         cells = [f"`{one.file}`", one.precision, f"{one.bytes / 1024:.1f} KiB"]
-        cells += [f"{one.accuracy[s]:.2%}" if s in one.accuracy else "not used" for s in ("validation", "test")]
+        cells += [
+            f"{one.accuracy[s]:.2%}" if s in one.accuracy else "not used" for s in ("validation", "test")
+        ]
         yield "| " + " | ".join([*cells, f"{one.parity.agreement:.2%}"]) + " |"
 
 
@@ -105,7 +108,9 @@ def _costs(manifest: Manifest) -> str:
         rows.append(f"| flash | {cost['flash_bytes']} bytes | {where} |")
         rows.append(f"| multiply-accumulates | {cost['macs']} | counted |")
     if micro:
-        rows.append(f"| TFLite-Micro's arena | {micro.arena_bytes} bytes | its interpreter, on a 64-bit host |")
+        rows.append(
+            f"| TFLite-Micro's arena | {micro.arena_bytes} bytes | its interpreter, on a 64-bit host |"
+        )
     for one in (manifest.proof or Proof()).latency:
         how = "measured on the exporting machine, one thread" + (", noisy" if one.is_noisy else "")
         rows.append(f"| latency of `{one.file}`, {one.runtime} | {one.latency_ms:.4g} ms | {how} |")
@@ -128,7 +133,11 @@ def _proof(proof: Proof) -> str:
     lines = [f"- {proof.note}"] if proof.note else []
     lines += [
         f"- C sources for {one.target}: {_word(one.passed)}"
-        + (f", {one.text_bytes} bytes of code and constants, {one.model_bytes} of them the network" if one.text_bytes else "")
+        + (
+            f", {one.text_bytes} bytes of code and constants, {one.model_bytes} of them the network"
+            if one.text_bytes
+            else ""
+        )
         + (f" ({one.note})" if one.note else "")
         for one in proof.compiled
     ]

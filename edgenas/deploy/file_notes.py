@@ -21,6 +21,8 @@ NOTES = {
     "c/tflm_model.cc": "those functions with TFLite-Micro (C++)",
     "c/preprocess.h": "raw values to int8 input",
     "c/preprocess.c": "the same bytes as the Python pipeline",
+    "c/preprocess_u8.h": "8-bit values to int8 input",
+    "c/preprocess_u8.c": "by a table",
     "c/postprocess.h": "int8 output to scores, best class, best k",
     "c/postprocess.c": "with the names of the classes",
     "c/log_mel.h": "audio to log-mel spectrogram",
@@ -37,7 +39,7 @@ NOTES = {
 }
 
 FOLDERS = {
-    "projects/cmake": "builds and runs the test vectors on this machine and an emulated Cortex-M4; fetches TFLite-Micro",
+    "projects/cmake": "runs the test vectors on this machine and an emulated Cortex-M4; fetches TFLite-Micro",
     "projects/qemu": "startup code and linker script for the emulated Cortex-M4",
     "projects/arduino": "a sketch that runs the test vectors",
     "projects/zephyr": "an application that runs the test vectors",
@@ -53,7 +55,11 @@ def file_table(folder: Path) -> str:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     names |= {name for name in NOTES if name.endswith(".md") or name == "manifest.json"}  # written last
     rows = [(name, NOTES[name]) for name in NOTES if name in names]
-    rows += [(name, "a model file; see the manifest") for name in sorted(names) if "/" not in name and name not in NOTES]
+    rows += [
+        (name, "a model file; see the manifest")
+        for name in sorted(names)
+        if "/" not in name and name not in NOTES
+    ]
     rows += [
         (f"{home}/", note) for home, note in FOLDERS.items() if any(name.startswith(home) for name in names)
     ]

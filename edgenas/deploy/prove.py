@@ -65,11 +65,13 @@ def compare_interpreters(int8: bytes, inputs: np.ndarray) -> BitExact:
 def _explained(int8: bytes, differing: int, values: int, largest: int) -> str:
     """Why two sets of reference kernels do not agree, as far as the file tells."""
     kinds = {op.kind for op in graph_from_tflite(int8).ops}
-    suspects = sorted(kinds & {"softmax", "global_avg_pool", "mean", "avg_pool2d", "activation", "log_softmax"})
+    suspects = sorted(
+        kinds & {"softmax", "global_avg_pool", "mean", "avg_pool2d", "activation", "log_softmax"}
+    )
     named = f"; those of {', '.join(suspects)} are known to round in two ways" if suspects else ""
     return (
-        f"{differing} of {values} outputs differ, by {largest} step(s) at most: LiteRT's reference kernels of "
-        f"this version are not those of this TFLite-Micro{named}"
+        f"{differing} of {values} outputs differ, by {largest} step(s) at most: LiteRT's reference kernels "
+        f"of this version are not those of this TFLite-Micro{named}"
     )
 
 

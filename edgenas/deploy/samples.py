@@ -43,17 +43,15 @@ class RawSamples:
     def __post_init__(self) -> None:
         if self.values.dtype not in (np.uint8, np.float32) or not len(self.values):
             raise DataError(
-                f"{len(self.values)} raw samples of type {self.values.dtype} were given for the test vectors; "
-                "expected at least one, uint8 or float32"
+                f"{len(self.values)} raw samples of type {self.values.dtype} were given for the test "
+                "vectors; expected at least one, uint8 or float32"
             )
 
     @classmethod
     def of_prepared(cls, images: Array, labels: Array, *, classes: int) -> RawSamples:
         """Samples of data whose raw form is not known: what the network reads, as it is."""
         names = tuple(str(number) for number in range(classes))
-        return cls(
-            images[:SAMPLES].astype(np.float32), labels[:SAMPLES], Normalization(1.0, 0.0), names
-        )
+        return cls(images[:SAMPLES].astype(np.float32), labels[:SAMPLES], Normalization(1.0, 0.0), names)
 
     @property
     def scale(self) -> Array:

@@ -33,9 +33,12 @@ def write_samples(folder: Path, facts: Facts, samples: RawSamples) -> None:
             "scale": ", ".join(literals.float_literal(value) for value in samples.scale.tolist()),
             "offset": ", ".join(literals.float_literal(value) for value in samples.offset.tolist()),
             "class_names": ", ".join(_kotlin(name) for name in samples.class_names),
-            "raw_note": "0 to 255 where they are 8-bit images" if samples.values.dtype == np.uint8 else "float",
+            "raw_note": "0 to 255 where they are 8-bit images"
+            if samples.values.dtype == np.uint8
+            else "float",
             "audio_note": (
-                "\nThe network reads log-mel spectrograms: give it one as `.npy`, computed as `../../c/log_mel.h` says.\n"
+                "\nThe network reads log-mel spectrograms: give it one as `.npy`, computed as "
+                "`../../c/log_mel.h` says.\n"
                 if samples.front_end
                 else ""
             ),

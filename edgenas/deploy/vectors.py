@@ -55,7 +55,8 @@ class Vectors:
     @property
     def classes(self) -> np.ndarray:
         """The class that each output names, int64 of shape (n,)."""
-        return self.output.argmax(axis=-1)
+        best: np.ndarray = self.output.argmax(axis=-1)
+        return best
 
     @property
     def hash(self) -> int:

@@ -99,12 +99,24 @@ def raw_samples(dataset: Dataset, shape: Shape) -> RawSamples:
     )
 
 
+def _loading(store: Store, dataset: Dataset) -> dict[str, Any]:
+    """What loads the same data in the same split again."""
+    config = store.meta("config") or {}
+    return {
+        "fingerprint": dataset.fingerprint,
+        "seed": store.meta("seed") or 0,
+        "size": config.get("image_size"),
+        "drop_duplicates": bool(config.get("drop_duplicates")),
+    }
+
+
 def _description(store: Store, record: TrialRecord, dataset: Dataset, final: bool) -> dict[str, Any]:
     return {
         "trial_id": record.trial_id,
         "arch_id": record.spec.arch_id,
         "spec": record.spec.to_json(),
         "data": dataset.name,
+        "data_loading": _loading(store, dataset),
         "class_names": list(dataset.class_names),
         "preprocessing": {
             "resize_to": list(record.spec.input_shape[:2]),
