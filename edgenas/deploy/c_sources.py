@@ -68,8 +68,7 @@ def _of_pipeline(facts: Facts, samples: RawSamples) -> Mapping[str, str]:
         "normalization_scale": literals.table(samples.scale),
         "normalization_offset": literals.table(samples.offset),
         "channel_place": "0" if by_table(samples) else "channel",
-        "u8_include": '#include "preprocess_u8.h"
-' if by_table(samples) else "",
+        "u8_include": '#include "preprocess_u8.h"\n' if by_table(samples) else "",
         "u8_table": literals.table(quantized),
         "resize_note": (
             "Images of another size are resized before, which is left to the\n * device's camera or library."

@@ -21,7 +21,7 @@ BEGIN = {
     ),
     "linux": "- A Linux board: `samples/linux`.",
     "android": "- An Android app: `samples/android`.",
-    "other": "- Another language or runtime: `test_vectors/vectors.json` names inputs and what comes of them.",
+    "other": "- Another language or runtime: `test_vectors/vectors.json` has inputs and what comes of them.",
 }
 
 
