@@ -111,8 +111,14 @@ class Proof:
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
-        document = asdict(self)
-        return {**document, "npu": None if self.npu is None else dict(self.npu)}
+        return {
+            "compiled": [asdict(one) for one in self.compiled],
+            "ran": [asdict(one) for one in self.ran],
+            "bit_exact": None if self.bit_exact is None else asdict(self.bit_exact),
+            "latency": [asdict(one) for one in self.latency],
+            "npu": None if self.npu is None else dict(self.npu),
+            "note": self.note,
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Proof:
