@@ -41,7 +41,7 @@ def prove(
         ran=tuple(ran),
         bit_exact=compare_interpreters(int8, inputs),
         latency=time_files(files, cost),
-        npu=_vela(int8, cost),
+        npu=npu_report(int8, cost),
     )
 
 
@@ -75,7 +75,7 @@ def _explained(int8: bytes, differing: int, values: int, largest: int) -> str:
     )
 
 
-def _vela(int8: bytes, cost: Cost | None) -> dict[str, Any] | None:
+def npu_report(int8: bytes, cost: Cost | None) -> dict[str, Any] | None:
     """What Vela reports of the file itself, where the network was searched for an Ethos-U."""
     if cost is None or cost.runtime != RUNTIME:
         return None

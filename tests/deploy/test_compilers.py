@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edgenas.cost.types import Cost
 from edgenas.deploy.compilers import TARGETS, compile_all
 from edgenas.deploy.deploy import deploy
 from edgenas.deploy.proof import Proof
+from edgenas.deploy.prove import npu_report
 from edgenas.deploy.running_c import run_everywhere
 from edgenas.errors import ParityError
 from edgenas.export.running import load_tflite
@@ -77,3 +80,14 @@ def test_c_that_computes_something_else_stops_the_export(
     files = {INT8: (bundle.facts.model, load_tflite(bundle.facts.model))}
     with pytest.raises(ParityError, match=r"c/: the C sources compute something else .* on host"):
         deploy(folder, bundle.manifest, files, bundle.samples, None)
+
+
+def test_the_file_itself_is_compiled_for_an_npu(bundle: Bundle) -> None:
+    pytest.importorskip("ethosu.vela")
+    cost = Cost("ethos-u55-128", "ethos-u", "int8", "vela", 1.0, None, None, 1, 1, 1, 1)
+    report = npu_report(bundle.facts.model, cost)
+    assert report is not None and report["source"] == "vela" and "Vela" in report["note"]
+    assert 0 < report["latency_ms"] < 1 and report["flash_bytes"] > 1_000
+    assert npu_report(bundle.facts.model, None) is None
+    gone = npu_report(bundle.facts.model, replace(cost, device="ethos-u99"))
+    assert gone is not None and gone["note"].startswith("not compiled: ")
