@@ -19,7 +19,6 @@ from edgenas.deploy.vectors import make_vectors, write_vectors
 from edgenas.errors import ParityError, UnsupportedError
 from edgenas.export.manifest import BundleFile, Manifest
 from edgenas.export.running import Program
-from edgenas.store import storage_errors
 
 INT8 = "model.int8.tflite"
 
@@ -45,16 +44,15 @@ def deploy(
 
     Raises:
         ParityError: The C sources compute something else than the Python pipeline.
-        StoreError: The folder cannot be written.
+        OSError: The folder cannot be written.
     """
     facts = _facts(files)
     if isinstance(facts, str):
         manifest = replace(manifest, proof=Proof(note=f"no C sources: {facts}"))
     else:
         manifest = replace(manifest, proof=_with_sources(folder, facts, files, samples, cost))
-    with storage_errors(folder):
-        write_documents(folder, manifest, samples)
-        return replace(manifest, files=_listed(folder, set(files)))
+    write_documents(folder, manifest, samples)
+    return replace(manifest, files=_listed(folder, set(files)))
 
 
 def _facts(files: Mapping[str, tuple[bytes, Program]]) -> Facts | str:
@@ -76,11 +74,10 @@ def _with_sources(
 ) -> Proof:
     programs = {name: program for name, (_, program) in files.items()}
     vectors = make_vectors(samples, facts.input, facts.output, facts.model, programs)
-    with storage_errors(folder):
-        write_c(folder, facts, samples, vectors)
-        write_vectors(folder, vectors, samples)
-        write_group("projects", folder / "projects", {})
-        write_samples(folder, facts, samples)
+    write_c(folder, facts, samples, vectors)
+    write_vectors(folder, vectors, samples)
+    write_group("projects", folder / "projects", {})
+    write_samples(folder, facts, samples)
     inputs = facts.input.quantize(samples.prepared())
     proof = prove(folder, {name: content for name, (content, _) in files.items()}, facts.model, inputs, cost)
     for one in proof.ran:

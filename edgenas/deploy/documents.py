@@ -13,16 +13,16 @@ from edgenas.deploy.rendering import write_group
 from edgenas.deploy.samples import RawSamples
 from edgenas.export.manifest import Manifest
 
-BEGIN = {
-    "firmware": (
+BEGIN = (
+    (
         "- Firmware: `projects/cmake` runs the test vectors on your computer and on an emulated Cortex-M4; "
         "then take `projects/arduino`, `projects/zephyr` or `projects/esp-idf`, or add `c/` to a project of "
         "your own."
     ),
-    "linux": "- A Linux board: `samples/linux`.",
-    "android": "- An Android app: `samples/android`.",
-    "other": "- Another language or runtime: `test_vectors/vectors.json` has inputs and what comes of them.",
-}
+    "- A Linux board: `samples/linux`.",
+    "- An Android app: `samples/android`.",
+    "- Another language or runtime: `test_vectors/vectors.json` has inputs and what comes of them.",
+)
 
 
 def write_documents(folder: Path, manifest: Manifest, samples: RawSamples) -> None:
@@ -37,7 +37,7 @@ def write_documents(folder: Path, manifest: Manifest, samples: RawSamples) -> No
         OSError: They cannot be written.
     """
     known = manifest.description
-    begin = [text for name, text in BEGIN.items() if name != "firmware" or (folder / "c").is_dir()]
+    begin = BEGIN if (folder / "c").is_dir() else ("- The model files, each in its runtime.",)
     shape = manifest.artifacts[0].input.shape[1:]
     values = {
         "title": f"network {known['trial_id']} on {known['data']}" if "trial_id" in known else "a network",

@@ -120,7 +120,8 @@ def run_interpreter(model: bytes, values: np.ndarray) -> np.ndarray | None:
                 rows.append(np.array(interpreter.get_output(0)))
         except (RuntimeError, ValueError):
             return None
-    return np.concatenate(rows)
+    outputs: np.ndarray = np.concatenate(rows)
+    return outputs
 
 
 def run_reference(model: bytes, values: np.ndarray) -> np.ndarray:
@@ -140,7 +141,8 @@ def run_reference(model: bytes, values: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(source["index"], values[position : position + 1])
         interpreter.invoke()
         rows.append(interpreter.get_tensor(target["index"]).copy())
-    return np.concatenate(rows)
+    outputs: np.ndarray = np.concatenate(rows)
+    return outputs
 
 
 def write_vectors(folder: Path, vectors: Vectors, samples: RawSamples) -> None:

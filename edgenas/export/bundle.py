@@ -109,8 +109,8 @@ def export_bundle(
                 (folder / file.name).write_bytes(file.content)
         known = {file.name: (file.content, file.program) for file in files}
         samples = samples or RawSamples.of_prepared(*held_back, classes=reference.shape[-1])
-        manifest = deploy(folder, manifest, known, samples, cost)
         with storage_errors(out_dir):
+            manifest = deploy(folder, manifest, known, samples, cost)
             text = json.dumps(manifest.to_json(), indent=1) + "\n"
             (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return manifest
