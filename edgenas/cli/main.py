@@ -20,6 +20,7 @@ from edgenas.errors import EdgenasError, UsageError
 VERBS = (
     "search",
     "resume",
+    "train",
     "report",
     "export",
     "verify",

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     manifest = read_manifest(args.bundle)
     listed(manifest)  # refuses names that lead out of the bundle before any data are read
-    dataset = _dataset(args.data, manifest.description) if args.data else None
+    dataset = _dataset(args.data, manifest.description, args.bundle) if args.data else None
     checks = verify(args.bundle, manifest, dataset)
     found = counts(checks)
     return {
@@ -44,17 +44,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _dataset(name: str, description: Any) -> Any:
-    """The data, split as when the bundle was made."""
+def _dataset(name: str, description: Any, bundle: Path) -> Any:
+    """The data, read and split as when the bundle was made; what is larger than memory goes beside it."""
+    from edgenas.config import config_from
     from edgenas.data.load import load_dataset
 
-    loading = description.get("data_loading", {})
-    size = loading.get("size")
+    settings = description.get("data_loading", {}).get("settings", {})
+    config = config_from({**settings, "data": name})
     return load_dataset(
         name,
-        seed=loading.get("seed", 0),
-        size=None if size is None else (size[0], size[1]),
-        drop_duplicates=loading.get("drop_duplicates", False),
+        seed=config.seed,
+        drop_duplicates=bool(config.drop_duplicates),
+        reading=config.reading(cache=bundle.resolve().parent / ".data"),
     )
 
 

@@ -144,7 +144,8 @@ class LogMel:
         corners = np.linspace(_mel(self.low_hz), _mel(self.high_hz), self.mel_bands + 2)
         left, peak, right = corners[:-2], corners[1:-1], corners[2:]
         rising, falling = (points - left) / (peak - left), (right - points) / (right - peak)
-        return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+        weights: Float32 = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+        return weights
 
     def fit(self, audio: Float32) -> Float32:
         """Audio of shape (..., n) made (..., clip_samples): zeros are added at its end, or its end is cut."""

@@ -68,4 +68,4 @@ class RawSamples:
     def prepared(self, values: Array | None = None) -> Array:
         """What the network reads for raw values, by default for these samples: float32."""
         raw = self.values if values is None else values
-        return raw.astype(np.float32) * self.scale + self.offset
+        return self.normalization.apply(raw)

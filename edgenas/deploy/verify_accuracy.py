@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from edgenas.captured import captured
 from edgenas.data.dataset import Dataset
-from edgenas.data.resize import prepare
+from edgenas.data.prepared import Prepared
 from edgenas.deploy.checks import Check
 from edgenas.deploy.verify_runtimes import RUNTIMES
 from edgenas.export.manifest import Artifact, Manifest
@@ -29,15 +32,15 @@ def accuracy_checks(folder: Path, manifest: Manifest, dataset: Dataset) -> Itera
     if fingerprint is not None:
         other = "" if fingerprint == dataset.fingerprint else "not the data of the manifest, so not compared"
     shape = manifest.artifacts[0].input.shape[1:]
-    images = prepare(dataset.test.x, dataset.normalization, tuple(shape))
+    inputs = cast(np.ndarray, Prepared(dataset.test.x, dataset.normalization, tuple(shape)))
     for artifact in manifest.artifacts:
         package, name, load = RUNTIMES[artifact.format]
         if find_spec(package) is None:
             yield Check(artifact.file, name, None, f"{package} is not installed")
             continue
         with captured():
-            found = accuracy(load((folder / artifact.file).read_bytes()).run(images), dataset.test.y)
-        yield _compared(artifact, name, found, len(images), other)
+            found = accuracy(load((folder / artifact.file).read_bytes()).run(inputs), dataset.test.y)
+        yield _compared(artifact, name, found, len(inputs), other)
 
 
 def _compared(artifact: Artifact, name: str, found: float, number: int, other: str) -> Check:

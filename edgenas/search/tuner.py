@@ -34,11 +34,12 @@ from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
-from edgenas.train.job import Job, fresh_model, load_weights
+from edgenas.train.job import Job, fresh_model
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.trainer import TrainResult
+from edgenas.train.weights import load_weights
 
 
 class EdgeTuner(keras_tuner.Tuner):

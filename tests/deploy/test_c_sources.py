@@ -122,9 +122,7 @@ def test_names_of_classes_survive_whatever_they_are(bundle: Bundle, build: Build
 def test_a_scale_for_each_channel(bundle: Bundle, build: Build, tmp_path: Path) -> None:
     """As features and sensors have it: 8-bit tables make no sense then, and are left out."""
 
-    normalization = Normalization()
-    object.__setattr__(normalization, "scale", (0.01, 0.002))
-    object.__setattr__(normalization, "offset", (0.5, -0.1))
+    normalization = Normalization((0.01, 0.002), (0.5, -0.1))
     facts = replace(bundle.facts, input=replace(bundle.facts.input, shape=(1, 4, 2)))
     values = np.linspace(-90, 90, 16, dtype=np.float32).reshape(2, 4, 2)
     samples = replace(bundle.samples, values=values, labels=np.zeros(2), normalization=normalization)
