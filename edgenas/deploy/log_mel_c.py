@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgenas.data.dataset import Array
+from edgenas.data.disk import Array
 from edgenas.data.log_mel import LogMel
 from edgenas.deploy import literals
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.data.dataset import Array, Normalization
+from edgenas.data.dataset import Normalization
+from edgenas.data.disk import Array
 from edgenas.data.log_mel import LogMel
 from edgenas.errors import DataError
 
