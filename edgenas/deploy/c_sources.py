@@ -31,6 +31,8 @@ def write_c(folder: Path, facts: Facts, samples: RawSamples, vectors: Vectors) -
     write_group("c", folder / FOLDER, values)
     if by_table(samples):
         write_group("u8", folder / FOLDER, values)
+    if samples.resized_from is not None:
+        write_group("resize", folder / FOLDER, _of_resizing(facts, samples.resized_from))
     if samples.front_end is not None:
         write_group("audio", folder / FOLDER, log_mel_values(samples.front_end))
 
@@ -71,14 +73,22 @@ def _of_pipeline(facts: Facts, samples: RawSamples) -> Mapping[str, str]:
         "u8_include": '#include "preprocess_u8.h"\n' if by_table(samples) else "",
         "u8_table": literals.table(quantized),
         "resize_note": (
-            "Images of another size are resized before, which is left to the\n * device's camera or library."
+            "Those of another size are resized before."
             if size is None
-            else f"The data's images are {size[0]} x {size[1]} and were made\n * smaller or larger by area "
-            "averaging (edgenas/data/resize.py), which is not part of this file."
+            else "Those in the size of the data go\n * through resize.h before."
         ),
         "class_names": ",\n".join(names),
         "front_end_include": '#include "test_log_mel.h"\n' if samples.front_end else "",
         "front_end_check": "  failed += edgenas_check_log_mel() != 0;\n" if samples.front_end else "",
+    }
+
+
+def _of_resizing(facts: Facts, before: tuple[int, ...]) -> Mapping[str, str]:
+    return {
+        "raw_height": str(before[0]),
+        "raw_width": str(before[1]),
+        "network_height": str(facts.input_shape[0]),
+        "network_width": str(facts.input_shape[1]),
     }
 
 

@@ -72,7 +72,7 @@ def _data(known: Mapping[str, Any], samples: RawSamples, shape: tuple[int, ...])
     lines = [first, f"The network reads values of shape {shape}, channels last."]
     if samples.resized_from:
         before = " x ".join(map(str, samples.resized_from))
-        lines.append(f"Images were {before} and are resized by area averaging.")
+        lines.append(f"The data are {before} and are resized by area averaging (`c/resize.h`).")
     if samples.front_end:
         lines.append(
             f"Audio of {samples.front_end.sample_rate_hz} Hz becomes a log-mel spectrogram (`c/log_mel.h`)."

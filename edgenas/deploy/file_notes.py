@@ -23,6 +23,8 @@ NOTES = {
     "c/preprocess.c": "the same bytes as the Python pipeline",
     "c/preprocess_u8.h": "8-bit values to int8 input",
     "c/preprocess_u8.c": "by a table",
+    "c/resize.h": "from the size of the data to that of the network",
+    "c/resize.c": "by area averaging",
     "c/postprocess.h": "int8 output to scores, best class, best k",
     "c/postprocess.c": "with the names of the classes",
     "c/log_mel.h": "audio to log-mel spectrogram",

@@ -113,7 +113,7 @@ def raw_samples(dataset: Dataset, shape: Shape) -> RawSamples:
     chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:SAMPLES]
     x = np.asarray(dataset.validation.x[chosen])
     size = tuple(int(axis) for axis in x.shape[1:3])
-    is_resized = dataset.kind == "image" and size != tuple(shape[:2])
+    is_resized = x.shape[1:] != tuple(shape)
     values = resize(x, (shape[0], shape[1])) if is_resized else x
     return RawSamples(
         values if values.dtype == np.uint8 else values.astype(np.float32),

@@ -61,13 +61,18 @@ class Bundle:
         (self.folder / MANIFEST_NAME).write_text(json.dumps(document))
 
 
-def make_bundle(folder: Path, data: Dataset, front_end: LogMel | None = None) -> Bundle:
+def make_bundle(
+    folder: Path,
+    data: Dataset,
+    front_end: LogMel | None = None,
+    resized_from: tuple[int, int] | None = None,
+) -> Bundle:
     graph = deployed_graph(SPECS["separable"].graph())
     content = {INT8: synthesize(graph), ONNX: synthesize_onnx(graph, 0, "float32")}
     programs = {INT8: load_tflite(content[INT8]), ONNX: load_onnx(content[ONNX])}
     samples = RawSamples(
         data.validation.x[:SAMPLES], data.validation.y[:SAMPLES], data.normalization, data.class_names,
-        front_end=front_end,
+        front_end=front_end, resized_from=resized_from,
     )  # fmt: skip
     folder.mkdir(parents=True)
     for name, model in content.items():

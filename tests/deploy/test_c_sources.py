@@ -14,6 +14,7 @@ import pytest
 
 from edgenas.data.dataset import Dataset, Normalization
 from edgenas.data.log_mel import LogMel
+from edgenas.data.resize import resize
 from edgenas.deploy import literals
 from edgenas.deploy.c_sources import write_c
 from edgenas.deploy.compilers import STRICT
@@ -136,6 +137,18 @@ def test_a_scale_for_each_channel(bundle: Bundle, build: Build, tmp_path: Path) 
 
 
 @needs_gcc
+@pytest.mark.parametrize("size", [(16, 16), (19, 9), (8, 28), (3, 8)])
+def test_resizing_is_that_of_python(
+    bundle: Bundle, build: Build, tmp_path: Path, rng: np.random.Generator, size: tuple[int, int]
+) -> None:
+    rewritten(bundle, tmp_path, resized_from=size)
+    raw = rng.normal(0, 10, (1, *size, 1)).astype(np.float32)
+    found = np.full((8, 8, 1), np.nan, np.float32)
+    build(tmp_path / "c").edgenas_resize(pointer(raw), pointer(found))
+    assert np.abs(found - resize(raw, (8, 8))[0]).max() < 1e-5
+
+
+@needs_gcc
 def test_the_spectrogram_is_that_of_python(
     bundle: Bundle, build: Build, tmp_path: Path, rng: np.random.Generator
 ) -> None:
@@ -207,7 +220,7 @@ def test_float_literals_read_back_to_the_same_bits(value: float) -> None:
 
 
 def test_every_template_is_used(bundle: Bundle, data: Dataset, tmp_path: Path) -> None:
-    audio = make_bundle(tmp_path / "audio", data, LogMel())
+    audio = make_bundle(tmp_path / "audio", data, LogMel(), resized_from=(16, 16))
     written = {path.name for path in audio.folder.rglob("*")}
     assert {path.name.removesuffix(".in") for path in TEMPLATES.rglob("*.in")} <= written
     assert [one.passed for one in audio.manifest.proof.ran if one.passed is not None].count(False) == 0
