@@ -27,7 +27,7 @@ class RawSamples:
         labels: Their classes, int of shape (n,).
         normalization: Of the data set.
         class_names: One a class.
-        resized_from: Size (height, width) of the data's images or spectrograms where it is another, else None.
+        resized_from: Size (height, width) of the data where it is another than the network's, else None.
         front_end: How audio becomes ``values``, or None for data that are no audio.
 
     Raises:
