@@ -65,7 +65,7 @@ def _of_pipeline(facts: Facts, samples: RawSamples) -> Mapping[str, str]:
     every_byte = np.arange(256, dtype=np.uint8)
     quantized = facts.input.quantize(samples.prepared(every_byte)) if by_table(samples) else np.zeros(0)
     size = samples.resized_from
-    names = [f"  {literals.string_literal(name)}" for name in samples.class_names]
+    names = [f"  {literals.string_literal(name)}" for name in samples.names(facts.classes)]
     return {
         "normalization_scale": literals.table(samples.scale),
         "normalization_offset": literals.table(samples.offset),

@@ -66,6 +66,12 @@ class RawSamples:
             np.atleast_1d(np.asarray(self.normalization.offset, np.float32)), self.scale.shape
         )
 
+    def names(self, outputs: int) -> tuple[str, ...]:
+        """A name for each output: of the classes, or numbers where the outputs are no classes."""
+        if len(self.class_names) == outputs:
+            return self.class_names
+        return tuple(str(number) for number in range(outputs))
+
     def prepared(self, values: Array | None = None) -> Array:
         """What the network reads for raw values, by default for these samples: float32."""
         raw = self.values if values is None else values

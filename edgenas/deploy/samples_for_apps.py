@@ -32,7 +32,7 @@ def write_samples(folder: Path, facts: Facts, samples: RawSamples) -> None:
             "output_zero_point": str(facts.output.zero_point),
             "scale": ", ".join(literals.float_literal(value) for value in samples.scale.tolist()),
             "offset": ", ".join(literals.float_literal(value) for value in samples.offset.tolist()),
-            "class_names": ", ".join(_kotlin(name) for name in samples.class_names),
+            "class_names": ", ".join(_kotlin(name) for name in samples.names(facts.classes)),
             "raw_note": "0 to 255 where they are 8-bit images"
             if samples.values.dtype == np.uint8
             else "float",

@@ -161,7 +161,7 @@ def write_vectors(folder: Path, vectors: Vectors, samples: RawSamples) -> None:
         "int8_runtime": vectors.runtime,
         "labels": vectors.labels.tolist(),
         "classes": vectors.classes.tolist(),
-        "class_names": list(samples.class_names),
+        "class_names": list(samples.names(vectors.output.shape[-1])),
         "preprocessing": {"scale": samples.scale.tolist(), "offset": samples.offset.tolist()},
         "arrays": {name: _write(home, f"{name}.bin", array) for name, array in arrays.items()},
         "outputs": {

@@ -117,6 +117,7 @@ def test_names_of_classes_survive_whatever_they_are(bundle: Bundle, build: Build
     rewritten(bundle, tmp_path, class_names=names)
     found = (ctypes.c_char_p * 10).in_dll(build(tmp_path / "c"), "edgenas_class_names")
     assert tuple((name or b"").decode() for name in found) == names
+    assert replace(bundle.samples, class_names=()).names(3) == ("0", "1", "2")  # outputs that are no classes
 
 
 @needs_gcc
