@@ -105,6 +105,16 @@ def useful_nodes(edges: Sequence[str]) -> set[int]:
     return useful
 
 
+def reads_positive_part(edges: Sequence[str]) -> bool:
+    """Whether a cell reads its input through ReLUs only.
+
+    Args:
+        edges: Operations in the order of `EDGES`.
+    """
+    steps, output = _steps(edges)
+    return output != 0 and 0 not in _readers(steps)[0]
+
+
 def _readers(steps: Sequence[_Step]) -> tuple[set[int], set[int]]:
     """Values that are read as they are, and values whose positive part is read."""
     plain = {value for step in steps if step.kind != "conv2d" for value in step.reads}
@@ -142,7 +152,7 @@ def cell_stem(builder: GraphBuilder, tensor: int, name: str, *, filters: int, re
 
 
 def residual_reduction(builder: GraphBuilder, tensor: int, name: str, *, filters: int, rectify: bool) -> int:
-    """Residual block that halves the image (He et al. 2016): two convolutions beside mean and 1x1 convolution."""
+    """Residual block that halves the image: two convolutions beside mean and 1x1 convolution."""
     positive = _rectified(builder, tensor, f"{name}_relu")
     hidden = builder.window(
         "conv2d", f"{name}_a", positive, filters=filters, kernel=3, stride=2, batch_norm=True,

@@ -51,9 +51,7 @@ def mobile_bottleneck(
     if expansion > 1:
         wide = divisible(channels * expansion)
         hidden = _activated(builder, hidden, "conv2d", f"{name}_expand", activation, wide)
-    hidden = _activated(
-        builder, hidden, "depthwise_conv2d", f"{name}_dw", activation, None, kernel, stride
-    )
+    hidden = _activated(builder, hidden, "depthwise_conv2d", f"{name}_dw", activation, None, kernel, stride)
     if squeeze:
         hidden = squeeze_excite(builder, hidden, name)
     out = builder.window("conv2d", f"{name}_project", hidden, filters=filters, batch_norm=True)

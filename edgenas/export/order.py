@@ -1,4 +1,4 @@
-"""Operators, tensors and operator codes of a ``.tflite`` file in an order that follows from the network alone."""
+"""Operators, tensors and codes of a ``.tflite`` file in an order that follows from the network alone."""
 
 from __future__ import annotations
 

@@ -302,8 +302,11 @@ def _elementwise(code: int, options_kind: int, options: Callable[[], Any]) -> Ca
             values = writer.rng.integers(-127, 128, op.constants, dtype=np.int8)
             scale = np.array([1 / 64], np.float32)
             floats = values.astype(np.float32) / 64
-            inputs.append(writer.constant(f"{op.name}/constant", values, scale) if writer.int8 else
-                          writer.constant(f"{op.name}/constant", floats))
+            inputs.append(
+                writer.constant(f"{op.name}/constant", values, scale)
+                if writer.int8
+                else writer.constant(f"{op.name}/constant", floats)
+            )
         writer.operator(op, code, 2, inputs, _range(op), options_kind, chosen)
 
     return write

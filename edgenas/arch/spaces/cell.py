@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgenas.arch.blocks import BLOCKS
-from edgenas.arch.cell_blocks import EDGES, KERNELS, OPERATIONS, useful_nodes
+from edgenas.arch.cell_blocks import EDGES, KERNELS, OPERATIONS, reads_positive_part, useful_nodes
 from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape
 from edgenas.arch.space import SPACES
@@ -74,9 +74,7 @@ def _edge_operations(builder: GraphBuilder, tensor: int) -> None:
     builder.simple("activation", "relu", tensor, activation="relu")
     for activation in ("linear", "relu"):
         for kernel in KERNELS.values():
-            builder.window(
-                "conv2d", "conv", tensor, kernel=kernel, batch_norm=True, activation=activation
-            )
+            builder.window("conv2d", "conv", tensor, kernel=kernel, batch_norm=True, activation=activation)
         builder.window("avg_pool2d", "mean", tensor, kernel=3, activation=activation)
         builder.simple("add", "sum", tensor, tensor, activation=activation)
 
@@ -125,12 +123,6 @@ def network_blocks(edges: tuple[str, ...], channels: int, cells: int, classes: i
         for place in range(cells):
             blocks.append(Block("cell", {**named, "rectify": only_positive and place < cells - 1}))
     return (*blocks, Block("normalized", {}), Block("head", {"classes": classes}))
-
-
-def reads_positive_part(edges: tuple[str, ...]) -> bool:
-    """Whether a cell reads its input through ReLUs only."""
-    read = [edge for (source, _), edge in zip(EDGES, edges, strict=True) if source == 0 and edge != "none"]
-    return all(edge in KERNELS for edge in read)
 
 
 def paper_network(edges: tuple[str, ...], input_shape: Shape = (32, 32, 3), classes: int = 10) -> ArchSpec:
