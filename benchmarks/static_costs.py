@@ -1,7 +1,7 @@
 """Do static costs state what the exported files really need?
 
-Fifty random networks of each space of image classifiers are converted to full int8 (random weights, random calibration
-data), compacted as the exporter does, and compared: peak RAM with the arena that TFLite Micro's own
+Fifty random networks of each space of image classifiers are converted to full int8 (random weights, random
+calibration data), compacted as the exporter does, and compared: peak RAM with the arena that TFLite Micro's own
 interpreter reports, flash with the size of the file. Then estimates are timed on one core, in a process
 without TensorFlow. Goals: RAM and flash within 2 %, RAM never more than 1 KiB too low, 2,000 specs of
 `micro` a second. At last the paper's network of NAS-Bench-201's best CIFAR-10 cell, and those of the smallest
@@ -232,7 +232,8 @@ def show(document: dict[str, Any]) -> None:
     for cell in document["cells"]:
         print(
             f"cell {cell['cell']}: {cell['params']:,} parameters (known {cell['known_params']:,}), "
-            f"{cell['flops']:,} FLOPs (known {cell['known_flops']:,}): {'equal' if cell['equal'] else 'NOT EQUAL'}"
+            f"{cell['flops']:,} FLOPs (known {cell['known_flops']:,}): "
+            + ("equal" if cell["equal"] else "NOT EQUAL")
         )
     print(f"specs a second in each round: {document['speed']['specs_a_second_in_each_round']}")
 

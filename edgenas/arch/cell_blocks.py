@@ -52,7 +52,8 @@ def cell(
     steps, output = _steps((e01, e02, e12, e03, e13, e23))
     plain, positive = _readers(steps)
     (positive if rectify else plain).add(output)
-    tensors, rectified = [tensor], {}
+    tensors = [tensor]
+    rectified: dict[int, int] = {}
     for value in range(len(steps) + 1):
         if value:
             only = value in positive and value not in plain

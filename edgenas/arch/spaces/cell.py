@@ -16,7 +16,7 @@ from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape
 from edgenas.arch.space import SPACES
 from edgenas.arch.spaces.image import ImageSpace
-from edgenas.arch.spec import ArchSpec, Block
+from edgenas.arch.spec import ArchSpec, Block, Value
 
 CHANNELS = (4, 8, 16)
 """Of the first stage."""
@@ -127,5 +127,5 @@ def network_blocks(edges: tuple[str, ...], channels: int, cells: int, classes: i
 
 def paper_network(edges: tuple[str, ...], input_shape: Shape = (32, 32, 3), classes: int = 10) -> ArchSpec:
     """NAS-Bench-201's network of a cell: 16 channels, 5 cells a stage."""
-    choices = {**dict(zip(EDGE_NAMES, edges, strict=True)), "channels": 16, "cells": 5}
+    choices: dict[str, Value] = {**dict(zip(EDGE_NAMES, edges, strict=True)), "channels": 16, "cells": 5}
     return CellSpace(input_shape, classes).from_choices(choices)
