@@ -44,8 +44,8 @@ KNOWN_CELLS = {
     "smallest": (("none",) * 6, 73_306, 7_783_050),
     "largest": (("conv3x3",) * 6, 1_531_546, 220_119_690),
 }  # fmt: skip
-"""Edges, parameters and FLOPs (MACs and the head's biases). Smallest and largest: as EvoXBench and MO-HPOBench
-print them from the benchmark's file; best: counted from the paper's description of its network."""
+"""Edges, parameters and FLOPs (MACs and the head's biases). Smallest and largest: as EvoXBench and
+MO-HPOBench print them from the benchmark's file; best: counted from the paper's description of its network."""
 
 
 def main() -> None:
@@ -170,7 +170,7 @@ def convert(graph: OpGraph) -> bytes:
 
 
 def settle(model: Any, rng: np.random.Generator) -> None:
-    """Random biases, and batch normalizations with the statistics of random images, as a training leaves them.
+    """Random biases, and batch normalizations with statistics of images, as a training leaves them.
 
     With random statistics the activations of a deep network grow until all biases are zero, and equal ones
     are stored once.
@@ -214,14 +214,13 @@ def summary(rows: list[dict[str, Any]], timing: dict[str, Any]) -> dict[str, Any
 
 def show(document: dict[str, Any]) -> None:
     """Print each network and the summary."""
-    print(
-        f"{'space':>6} {'input':>10} {'ops':>4} {'RAM':>8} {'measured':>9} {'flash':>8} {'file':>8} {'converter':>10}"
-    )
+    titles = f"{'space':>6} {'input':>10} {'ops':>4} {'RAM':>8} {'measured':>9} {'flash':>8} {'file':>8}"
+    print(f"{titles} {'converter':>10}")
     for row in document["rows"]:
         shape = "x".join(map(str, row["input"]))
         print(
-            f"{row['space']:>6} {shape:>10} {row['operations']:>4} {row['peak_ram_bytes']:>8} {row['measured_arena_bytes']:>9} "
-            f"{row['flash_bytes']:>8} {row['file_bytes']:>8} {row['converter_file_bytes']:>10}"
+            f"{row['space']:>6} {shape:>10} {row['operations']:>4} {row['peak_ram_bytes']:>8} "
+            f"{row['measured_arena_bytes']:>9} {row['flash_bytes']:>8} {row['file_bytes']:>8} {row['converter_file_bytes']:>10}"
         )
     for name, value in document.items():
         if isinstance(value, (int, float)):
