@@ -1,8 +1,8 @@
 """Do static costs state what the exported files really need?
 
 Fifty random networks of each space of image classifiers are converted to full int8 (random weights, random
-calibration data), compacted as the exporter does, and compared: peak RAM with the arena that TFLite Micro's own
-interpreter reports, flash with the size of the file. Then estimates are timed on one core, in a process
+calibration data), compacted as the exporter does, and compared: peak RAM with the arena that TFLite Micro's
+own interpreter reports, flash with the size of the file. Then estimates are timed on one core, in a process
 without TensorFlow. Goals: RAM and flash within 2 %, RAM never more than 1 KiB too low, 2,000 specs of
 `micro` a second. At last the paper's network of NAS-Bench-201's best CIFAR-10 cell, and those of the smallest
 and the largest cell, are compared with their known parameters and MACs.
@@ -45,7 +45,7 @@ KNOWN_CELLS = {
     "largest": (("conv3x3",) * 6, 1_531_546, 220_119_690),
 }  # fmt: skip
 """Edges, parameters and FLOPs (MACs and the head's biases). Smallest and largest: as EvoXBench and
-MO-HPOBench print them from the benchmark's file; best: counted from the paper's description of its network."""
+MO-HPOBench print them from the benchmark's file; best: counted from the paper's description."""
 
 
 def main() -> None:
@@ -220,7 +220,8 @@ def show(document: dict[str, Any]) -> None:
         shape = "x".join(map(str, row["input"]))
         print(
             f"{row['space']:>6} {shape:>10} {row['operations']:>4} {row['peak_ram_bytes']:>8} "
-            f"{row['measured_arena_bytes']:>9} {row['flash_bytes']:>8} {row['file_bytes']:>8} {row['converter_file_bytes']:>10}"
+            f"{row['measured_arena_bytes']:>9} {row['flash_bytes']:>8} {row['file_bytes']:>8} "
+            f"{row['converter_file_bytes']:>10}"
         )
     for name, value in document.items():
         if isinstance(value, (int, float)):
