@@ -2,7 +2,10 @@
 
 from edgenas.arch.graph import GraphBuilder, Op, OpGraph
 from edgenas.arch.space import SPACES, SearchSpace
-from edgenas.arch.spaces import MicroSpace
+from edgenas.arch.spaces import CellSpace, MicroSpace, MobileSpace
 from edgenas.arch.spec import ArchSpec, Block
 
-__all__ = ["SPACES", "ArchSpec", "Block", "GraphBuilder", "MicroSpace", "Op", "OpGraph", "SearchSpace"]
+__all__ = [
+    "SPACES", "ArchSpec", "Block", "CellSpace", "GraphBuilder", "MicroSpace", "MobileSpace", "Op", "OpGraph",
+    "SearchSpace",
+]  # fmt: skip

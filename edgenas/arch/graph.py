@@ -11,7 +11,7 @@ are one `Op`. Tensor 0 is the network's input and tensor ``k + 1`` is what opera
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -46,6 +46,9 @@ class Op:
         constants: Elements of a constant that it reads besides weights and bias, for example the
             factor of each channel of a ``mul`` with one input.
         per_tensor: Whether its int8 weights share one scale (files of older converters).
+        broadcasts: Whether its second input has another shape than the first and is spread over it, for
+            example one factor for each channel.
+        bias_start: What its bias is before training, for example 3 of a gate that a ReLU6 clips.
     """
 
     kind: str
@@ -63,6 +66,8 @@ class Op:
     groups: int = 1
     constants: int = 0
     per_tensor: bool = False
+    broadcasts: bool = False
+    bias_start: float = field(default=0.0, compare=False)
 
     @property
     def macs(self) -> int:
@@ -258,6 +263,7 @@ class GraphBuilder:
         activation: str = "linear",
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
+        bias_start: float = 0.0,
     ) -> int:
         """Append a convolution or pooling over a (height, width, channels) tensor.
 
@@ -275,7 +281,7 @@ class GraphBuilder:
         return self.add_op(
             Op(
                 kind, name, (tensor,), shape, out, window, step, padding, bias, batch_norm, activation,
-                dilation, groups,
+                dilation, groups, bias_start=bias_start,
             )
         )  # fmt: skip
 
@@ -284,7 +290,9 @@ class GraphBuilder:
     ) -> int:
         """Append an operation without a window or weights; the output has the input's shape by default."""
         shape = self.shape(tensors[0])
-        return self.add_op(Op(kind, name, tensors, shape, out_shape or shape, activation=activation))
+        spread = len(tensors) == 2 and self.shape(tensors[1]) != shape and kind != "concat"
+        op = Op(kind, name, tensors, shape, out_shape or shape, activation=activation, broadcasts=spread)
+        return self.add_op(op)
 
     def dense(
         self, name: str, tensor: int, units: int, *, bias: bool = True, activation: str = "linear"

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgenas.arch.graph import Op, OpGraph
 from edgenas.arch.spec import ArchSpec
+from edgenas.build.functions import activation_function
 from edgenas.errors import UnsupportedError
 
 Tensor = Any
@@ -48,11 +49,14 @@ def build_model(network: ArchSpec | OpGraph, keras_module: ModuleType) -> Model:
 def _finish(keras_module: ModuleType, op: Op, hidden: Tensor) -> Tensor:
     """Batch normalization and activation, as the operation asks."""
     layers = keras_module.layers
-    if op.batch_norm:
+    if op.batch_norm and op.kind != "mul":
         hidden = layers.BatchNormalization(name=f"{op.name}_bn", momentum=0.9)(hidden)
+    name = op.name if op.kind == "activation" else f"{op.name}_{op.activation}"
     if op.activation in ("relu", "relu6"):
         limit = 6.0 if op.activation == "relu6" else None
-        hidden = layers.ReLU(limit, name=f"{op.name}_{op.activation}")(hidden)
+        hidden = layers.ReLU(limit, name=name)(hidden)
+    elif op.activation != "linear":
+        hidden = layers.Activation(activation_function(keras_module, op), name=name)(hidden)
     return hidden
 
 
@@ -64,6 +68,7 @@ def _conv2d(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tenso
         padding=op.padding,
         use_bias=op.bias,
         kernel_initializer="he_normal",
+        bias_initializer=keras_module.initializers.Constant(op.bias_start),
         name=op.name,
     )
     return layer(inputs[0])
@@ -86,7 +91,21 @@ def _dense(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor
 
 
 def _add(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    if len(inputs) == 1:  # the summand of a batch normalization of its own, which the factor before it made
+        return inputs[0]
     return keras_module.layers.Add(name=op.name)(list(inputs))
+
+
+def _mul(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    if len(inputs) > 1:
+        return keras_module.layers.Multiply(name=op.name)(list(inputs))
+    if not op.batch_norm:
+        raise UnsupportedError(
+            f"a product with a constant ({op.name}) cannot be built; expected one of two tensors, or the "
+            "factor of a batch normalization"
+        )
+    name = op.name.removesuffix("_scale")
+    return keras_module.layers.BatchNormalization(name=name, momentum=0.9)(inputs[0])
 
 
 def _pool(layer_name: str) -> Emitter:
@@ -98,7 +117,8 @@ def _pool(layer_name: str) -> Emitter:
 
 
 def _global_pool(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
-    return keras_module.layers.GlobalAveragePooling2D(name=op.name)(inputs[0])
+    keeps_axes = len(op.out_shape) == len(op.in_shape)
+    return keras_module.layers.GlobalAveragePooling2D(keepdims=keeps_axes, name=op.name)(inputs[0])
 
 
 def _reshape(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
@@ -118,6 +138,7 @@ _EMITTERS: dict[str, Emitter] = {
     "depthwise_conv2d": _depthwise,
     "dense": _dense,
     "add": _add,
+    "mul": _mul,
     "max_pool2d": _pool("MaxPooling2D"),
     "avg_pool2d": _pool("AveragePooling2D"),
     "global_avg_pool": _global_pool,

@@ -249,7 +249,8 @@ def greedy_plan_bytes(buffers: Sequence[tuple[int, int, int]]) -> int:
 def _tail_bytes(graph: OpGraph, precision: str) -> int:
     """Bytes of the structures, allocated one after the other from the arena's end downwards."""
     ops = graph.ops
-    constants = sum(constant_tensors(op) for op in ops)
+    shared = [structure(op) for op in ops if structure(op)]
+    constants = sum(constant_tensors(op) for op in ops) - len(shared) + len({*shared})
     end = FIXED_BYTES + TENSOR_BYTES * (1 + len(ops) + constants) + NODE_BYTES * len(ops)
     names = [op.activation if op.kind == "activation" else op.kind for op in ops]
     for name in names:
@@ -274,6 +275,19 @@ def constant_tensors(op: Op) -> int:
     """How many constant tensors of the file an operation reads."""
     missing_bias = op.kind == "dense" and not op.stores_bias
     return CONSTANTS.get(op.kind, 0) - missing_bias + (op.constants > 0)
+
+
+def structure(op: Op) -> tuple[int, ...]:
+    """The int32 constant that tells an operation what to do, if it has one; the converter writes
+    equal ones once."""
+    if op.kind == "global_avg_pool":
+        return tuple(range(1, len(op.in_shape)))
+    if op.kind == "reshape":
+        return (1, *op.out_shape)
+    if op.kind == "pad":
+        gaps = [out - size for size, out in zip(op.in_shape, op.out_shape, strict=True)]
+        return (0, 0, *(amount for gap in gaps for amount in (gap // 2, gap - gap // 2)))
+    return ()
 
 
 def _multiplier_bytes(op: Op, precision: str) -> int:

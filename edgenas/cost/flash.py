@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import prod
 
 from edgenas.arch.graph import RECURRENT, Op, OpGraph
-from edgenas.cost.arena import constant_tensors, outputs
+from edgenas.cost.arena import constant_tensors, outputs, structure
 
 DESCRIPTION_CHARACTERS = 7
 """Length of what `edgenas.export.compact` writes as the file's description."""
@@ -29,9 +29,14 @@ CONSTANT_ALIGNMENT_BYTES = 16
 _Fields = tuple[tuple[int, int], ...]
 """Fields of a table that differ from their defaults: (field number, bytes)."""
 
-_CODE: dict[str, _Fields] = {"add": ((2, 4),), "reshape": ((0, 1), (3, 4))}
+_CODE: dict[str, _Fields] = {
+    "add": ((2, 4),),
+    "reshape": ((0, 1), (3, 4)),
+    "hard_swish": ((0, 1), (3, 4)),
+}
 _ANY_CODE: _Fields = ((0, 1), (2, 4), (3, 4))
-"""Operator code (twice) and version; 0 is the code of an addition, 1 the version of a reshape: defaults."""
+"""Operator code (twice) and version; 0 is the code of an addition, 1 the version of a reshape and a
+hard swish: defaults."""
 
 _TENSOR: _Fields = ((0, 4), (1, 1), (2, 4), (3, 4), (4, 4), (8, 1))
 """Shape, type, buffer, name, quantization, has_rank; activations have no buffer."""
@@ -133,7 +138,9 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
 
     sizes: dict[object, int] = {}
     for op in graph.ops:
-        content = _structure(op)
+        content = structure(op)
+        if content in sizes:  # equal constants are one tensor
+            continue
         if content:
             tensor(2 if op.kind == "pad" else 1, 0, True)
             sizes[content] = 4 * len(content)
@@ -156,18 +163,6 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
         tensor(1 + len(op.out_shape), 1)
     layout.vector(4 * count)
     return list(sizes.values())
-
-
-def _structure(op: Op) -> tuple[int, ...]:
-    """The int32 constant that tells an operation what to do, if it has one."""
-    if op.kind == "global_avg_pool":
-        return tuple(range(1, len(op.in_shape)))
-    if op.kind == "reshape":
-        return (1, *op.out_shape)
-    if op.kind == "pad":
-        gaps = [out - size for size, out in zip(op.in_shape, op.out_shape, strict=True)]
-        return (0, 0, *(amount for gap in gaps for amount in (gap // 2, gap - gap // 2)))
-    return ()
 
 
 @lru_cache(maxsize=100_000)

@@ -3,8 +3,9 @@
 TensorFlow's converter names each tensor after the Keras layers that it came from, often a hundred
 characters, gives every activation an empty buffer of its own, and adds metadata and signatures. In
 a network for a microcontroller that is a tenth of the flash and more, and it depends on how layers
-are called. What decides the computation stays as it is: order and types of tensors, operators, their
-options and versions, weights and quantization parameters.
+are called; so does the order of branches, which decides on memory (`edgenas.export.order` sorts them).
+What decides the computation stays as it is: types of tensors, operators, their options and versions,
+weights and quantization parameters.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ def compact(model: bytes) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    from edgenas.export.order import put_in_order
+
     check_model(model)
     parsed = schema.ModelT.InitFromPackedBuf(model, 0)
     _refuse_what_would_be_lost(parsed)
     subgraph = parsed.subgraphs[0]
     subgraph.name = None
     subgraph.debugMetadataIndex = -1
+    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
+    codes = put_in_order(subgraph, codes)
     buffers = _used_buffers(subgraph, parsed.buffers, schema.BufferT)
     for number, tensor in enumerate(subgraph.tensors):
         tensor.name = str(number)
@@ -52,7 +57,6 @@ def compact(model: bytes) -> bytes:
             tensor.quantization = None
     for operator in subgraph.operators:
         operator.debugMetadataIndex = -1
-    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
     return pack_model(subgraph, buffers, codes, DESCRIPTION)
 
 

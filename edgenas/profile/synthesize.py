@@ -71,7 +71,7 @@ def synthesize(graph: OpGraph, seed: int = 0, precision: str = "int8") -> bytes:
         if op.kind not in _WRITERS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' ({op.name}) cannot be synthesized; expected one of "
-                f"{', '.join(_WRITERS)}, without dilation, groups or constant inputs"
+                f"{', '.join(_WRITERS)}, without dilation, groups or unusual constant inputs"
             )
         _WRITERS[op.kind](writer, op)
     return writer.finish()
@@ -100,6 +100,7 @@ class _Writer:
         self.buffers: list[Any] = [schema.BufferT()]  # buffer 0 is empty by the format's rule
         self.operators: list[Any] = []
         self.codes: list[tuple[int, int]] = []
+        self.shared: dict[tuple[tuple[int, ...], bytes] | None, int] = {}
         self.quantizations: list[_Quantization] = [_IMAGE]
         self.outputs = [self.tensor("input", graph.input_shape, _IMAGE)]
 
@@ -112,13 +113,23 @@ class _Writer:
         return self._append(name, (1, *shape), schema.TensorType.INT8, 0, _parameters(scale, zero, 0))
 
     def constant(self, name: str, values: np.ndarray, scale: np.ndarray | None = None, axis: int = 0) -> int:
-        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled."""
+        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled.
+
+        Equal axes, shapes and amounts of padding are one constant, as in a converter's file.
+        """
         kind = _TYPES[values.dtype.name]
+        shared = (values.shape, values.tobytes()) if scale is None and values.dtype == np.int32 else None
+        if shared in self.shared:
+            return self.shared[shared]
         buffer = AlignedBufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.buffers.append(buffer)
         zero = None if scale is None else np.zeros(scale.size, np.int64)
-        return self._append(name, values.shape, kind, len(self.buffers) - 1, _parameters(scale, zero, axis))
+        parameters = _parameters(scale, zero, axis)
+        number = self._append(name, values.shape, kind, len(self.buffers) - 1, parameters)
+        if shared is not None:
+            self.shared[shared] = number
+        return number
 
     def _append(self, name: str, shape: tuple[int, ...], kind: int, buffer: int, quantization: Any) -> int:
         tensor = schema.TensorT()
@@ -229,14 +240,6 @@ def _dense(writer: _Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.FULLY_CONNECTED, 4, inputs, _range(op), kind, options)
 
 
-def _add(writer: _Writer, op: Op) -> None:
-    options = schema.AddOptionsT()
-    options.fusedActivationFunction = _ACTIVATIONS[op.activation]
-    inputs = [writer.outputs[tensor] for tensor in op.inputs]
-    kind = schema.BuiltinOptions.AddOptions
-    writer.operator(op, schema.BuiltinOperator.ADD, 2, inputs, _range(op), kind, options)
-
-
 def _pool(code: int, version: int) -> Callable[[_Writer, Op], None]:
     def write(writer: _Writer, op: Op) -> None:
         options = schema.Pool2DOptionsT()
@@ -288,18 +291,50 @@ def _pad(writer: _Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.PAD, 2, inputs, same, kind, schema.PadOptionsT())
 
 
+def _elementwise(code: int, options_kind: int, options: Callable[[], Any]) -> Callable[[_Writer, Op], None]:
+    """Of two tensors, or of one and a constant for each channel."""
+
+    def write(writer: _Writer, op: Op) -> None:
+        chosen = options()
+        chosen.fusedActivationFunction = _ACTIVATIONS[op.activation]
+        inputs = [writer.outputs[tensor] for tensor in op.inputs]
+        if op.constants:
+            values = writer.rng.integers(-127, 128, op.constants, dtype=np.int8)
+            scale = np.array([1 / 64], np.float32)
+            floats = values.astype(np.float32) / 64
+            inputs.append(
+                writer.constant(f"{op.name}/constant", values, scale)
+                if writer.int8
+                else writer.constant(f"{op.name}/constant", floats)
+            )
+        writer.operator(op, code, 2, inputs, _range(op), options_kind, chosen)
+
+    return write
+
+
+_FUNCTIONS = {
+    "relu": (schema.BuiltinOperator.RELU, 2, _POSITIVE),
+    "relu6": (schema.BuiltinOperator.RELU6, 2, _POSITIVE),
+    "hard_swish": (schema.BuiltinOperator.HARD_SWISH, 1, _SIGNED),
+}
+"""Operator, version of int8, and range of each lone activation."""
+
+
 def _activation(writer: _Writer, op: Op) -> None:
-    codes = {"relu": schema.BuiltinOperator.RELU, "relu6": schema.BuiltinOperator.RELU6}
-    if op.activation not in codes:
-        raise UnsupportedError(f"activation '{op.activation}' ({op.name}) was given; expected relu or relu6")
-    writer.operator(op, codes[op.activation], 2, [writer.outputs[op.inputs[0]]], _POSITIVE)
+    if op.activation not in _FUNCTIONS:
+        raise UnsupportedError(
+            f"activation '{op.activation}' ({op.name}) was given; expected one of {', '.join(_FUNCTIONS)}"
+        )
+    code, version, result = _FUNCTIONS[op.activation]
+    writer.operator(op, code, version, [writer.outputs[op.inputs[0]]], result)
 
 
 _WRITERS: dict[str, Callable[[_Writer, Op], None]] = {
     "conv2d": _conv2d,
     "depthwise_conv2d": _depthwise,
     "dense": _dense,
-    "add": _add,
+    "add": _elementwise(schema.BuiltinOperator.ADD, schema.BuiltinOptions.AddOptions, schema.AddOptionsT),
+    "mul": _elementwise(schema.BuiltinOperator.MUL, schema.BuiltinOptions.MulOptions, schema.MulOptionsT),
     "max_pool2d": _pool(schema.BuiltinOperator.MAX_POOL_2D, 2),
     "avg_pool2d": _pool(schema.BuiltinOperator.AVERAGE_POOL_2D, 2),
     "global_avg_pool": _global_pool,

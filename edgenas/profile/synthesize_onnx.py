@@ -21,6 +21,8 @@ from edgenas.errors import UnsupportedError
 _OPSET, _IR_VERSION = 17, 8
 _SCALE = np.float32(6.0 / 255.0)
 _ACTIVATIONS = {"linear": None, "relu": "Relu", "relu6": "Clip"}
+_FUNCTIONS = frozenset({"relu", "relu6", "hard_swish"})
+"""Lone activations that have a writer."""
 
 
 def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, bare: bool = False) -> bytes:
@@ -42,11 +44,12 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
     writer = _Writer(graph, np.random.default_rng(seed), precision == "int8", bare)
     for op in graph.ops:
-        if op.kind not in _WRITERS or op.activation not in _ACTIVATIONS or is_rare(op):
+        known = _FUNCTIONS if op.kind == "activation" else _ACTIVATIONS
+        if op.kind not in _WRITERS or op.activation not in known or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' with activation '{op.activation}' ({op.name}) cannot be synthesized; "
-                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}, without dilation, "
-                "groups or constant inputs"
+                f"expected one of {', '.join(_WRITERS)} with {', '.join(known)}, without dilation, groups or "
+                "unusual constant inputs"
             )
         writer.add(op)
     outputs = writer.graph_outputs()
@@ -58,7 +61,8 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
 def is_rare(op: Op) -> bool:
     """Whether an operation has what no writer here writes."""
-    return op.dilation != (1, 1) or op.groups != 1 or op.constants != 0
+    by_channel = op.kind in ("add", "mul") and op.constants == op.out_shape[-1] and len(op.inputs) == 1
+    return op.dilation != (1, 1) or op.groups != 1 or (op.constants != 0 and not by_channel)
 
 
 def _nchw(shape: Shape) -> list[int]:
@@ -100,7 +104,7 @@ class _Writer:
     def add(self, op: Op) -> None:
         """Append an operation with its activation."""
         name = _WRITERS[op.kind](self, op, [self.tensors[tensor] for tensor in op.inputs])
-        activation = _ACTIVATIONS[op.activation]
+        activation = _ACTIVATIONS.get(op.activation)  # a lone one that is never fused writes itself
         if activation and not self.int8:  # in int8 the quantizer folds it into the range
             limits = [self.constant(f"{op.name}/{v}", np.float32(v)) for v in (0, 6)]
             name = self.node(activation, [name, *(limits if activation == "Clip" else [])])
@@ -202,6 +206,29 @@ def _conv(writer: _Writer, op: Op, inputs: list[str]) -> str:
     return writer.node("Conv", names, group=group, dilations=[1, 1], **_window_attributes(op))
 
 
+def _elementwise(kind: str) -> Any:
+    """Of two tensors, or of one and a constant for each channel."""
+
+    def write(writer: _Writer, op: Op, inputs: list[str]) -> str:
+        if not op.constants:
+            return writer.node(kind, inputs)
+        shape = (op.constants, *[1] * (len(op.in_shape) - 1))
+        if not writer.int8:
+            constant = writer.constant(f"{op.name}/c", writer.rng.uniform(0.5, 2, shape).astype(np.float32))
+        else:
+            values = writer.constant(f"{op.name}/c", writer.rng.integers(0, 256, shape, dtype=np.uint8))
+            constant = writer.node("DequantizeLinear", [values, "scale", "zero"])
+        return writer.node(kind, [*inputs, constant])
+
+    return write
+
+
+def _activation(writer: _Writer, op: Op, inputs: list[str]) -> str:
+    if op.activation == "hard_swish":
+        return writer.node("HardSwish", inputs)
+    return writer.node("Relu" if writer.int8 else "Identity", inputs)
+
+
 def _dense(writer: _Writer, op: Op, inputs: list[str]) -> str:
     weights = writer.weights(op, (op.in_shape[-1], op.out_shape[-1]), 1)
     if writer.int8 or not op.bias:
@@ -234,14 +261,13 @@ _WRITERS: dict[str, Any] = {
     "conv2d": _conv,
     "depthwise_conv2d": _conv,
     "dense": _dense,
-    "add": lambda writer, op, inputs: writer.node("Add", inputs),
+    "add": _elementwise("Add"),
+    "mul": _elementwise("Mul"),
     "max_pool2d": _pool("MaxPool"),
     "avg_pool2d": _pool("AveragePool"),
     "global_avg_pool": _global_pool,
     "softmax": lambda writer, op, inputs: writer.node("Softmax", inputs, axis=-1),
     "reshape": lambda writer, op, inputs: writer.reshaped(inputs[0], _nchw(op.out_shape)),
     "pad": _pad,
-    "activation": lambda writer, op, inputs: (
-        writer.node("Relu", inputs) if writer.int8 else writer.node("Identity", inputs)
-    ),
+    "activation": _activation,
 }
