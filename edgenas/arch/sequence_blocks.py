@@ -90,42 +90,51 @@ def lstm(builder: GraphBuilder, tensor: int, name: str, *, units: int) -> int:
 def gru(builder: GraphBuilder, tensor: int, name: str, *, units: int) -> int:
     """A GRU over (time, 1, features), written out step after step; its last state, (units,).
 
-    TFLite has no GRU; written out as dense layers and elementwise functions it runs in int8. The first
-    state is a dense layer of the first step, so that no constant state is read. With ``[ ]`` for joining:
-    ``z = sigmoid([x, h])``, ``r = sigmoid([x, h])``, ``c = tanh([x, r h])``, ``h = c + z (h - c)``.
+    TFLite has no GRU; written out as dense layers and elementwise functions it runs in int8. What the
+    gates take from the input is one convolution over all steps; from the state ``h`` each step takes
+    ``r = sigmoid(x_r + U_r h)``, ``z = sigmoid(x_z + U_z h)``, ``c = tanh(x_c + U_c (r h))``, and its state
+    is ``z h + (1 - z) c``, written ``c + z (h - c)``. The state before the first step is zero.
+    (Keras' `GRU` with ``reset_after=False``.)
     """
-    time, _, features = builder.shape(tensor)
-    steps = _reshape(builder, f"{name}_steps", tensor, (time, features))
-    first = builder.dense(f"{name}_first", builder.step(f"{name}_x0", steps, 0), units)
-    state = builder.simple("activation", f"{name}_h0", first, activation="tanh")
+    time = builder.shape(tensor)[0]
+    gates = builder.window("conv2d", f"{name}_gates", tensor, filters=3 * units, bias=True)
+    rows = _reshape(builder, f"{name}_rows", gates, (3 * time, units))
+    state = _first_gru_step(builder, rows, f"{name}_0")
     for number in range(1, time):
-        state = _gru_step(builder, steps, state, name, number)
+        state = _gru_step(builder, rows, state, name, number)
     return state
 
 
-def _gru_step(builder: GraphBuilder, steps: int, state: int, name: str, number: int) -> int:
+def _first_gru_step(builder: GraphBuilder, rows: int, here: str) -> int:
+    """The step from the state of zeros: ``c - z c``."""
+    update = _function(builder, f"{here}_z", builder.step(f"{here}_xz", rows, 1), "sigmoid")
+    candidate = _function(builder, f"{here}_c", builder.step(f"{here}_xc", rows, 2), "tanh")
+    part = builder.simple("mul", f"{here}_part", update, candidate)
+    return builder.simple("sub", f"{here}_h", candidate, part)
+
+
+def _gru_step(builder: GraphBuilder, rows: int, state: int, name: str, number: int) -> int:
     here = f"{name}_{number}"
-    units = builder.shape(state)[-1]
 
-    def gate(inputs: tuple[int, ...], part: str, activation: str) -> int:
-        joined = builder.simple("concat", f"{here}_{part}_in", *inputs, out_shape=(width,))
-        return dense(joined, part, activation)
-
-    def dense(joined: int, part: str, activation: str) -> int:
+    def gate(place: int, part: str, source: int, activation: str) -> int:
+        given = builder.step(f"{here}_x{part}", rows, 3 * number + place)
         shared = "" if number == 1 else f"{name}_1_{part}"
-        gate = builder.dense(f"{here}_{part}", joined, units, weights_of=shared)
-        return builder.simple("activation", f"{here}_{part}_out", gate, activation=activation)
+        units = builder.shape(source)[-1]
+        remembered = builder.dense(f"{here}_{part}", source, units, bias=False, weights_of=shared)
+        both = builder.simple("add", f"{here}_{part}_sum", given, remembered)
+        return _function(builder, f"{here}_{part}_gate", both, activation)
 
-    x = builder.step(f"{name}_x{number}", steps, number)
-    width = builder.shape(x)[-1] + units
-    joined = builder.simple("concat", f"{here}_in", x, state, out_shape=(width,))
-    reset = dense(joined, "r", "sigmoid")
+    reset = gate(0, "r", state, "sigmoid")
     kept = builder.simple("mul", f"{here}_kept", reset, state)
-    candidate = gate((x, kept), "c", "tanh")
-    update = dense(joined, "z", "sigmoid")
+    candidate = gate(2, "c", kept, "tanh")
     change = builder.simple("sub", f"{here}_change", state, candidate)
+    update = gate(1, "z", state, "sigmoid")
     part = builder.simple("mul", f"{here}_part", update, change)
     return builder.simple("add", f"{here}_h", candidate, part)
+
+
+def _function(builder: GraphBuilder, name: str, tensor: int, activation: str) -> int:
+    return builder.simple("activation", name, tensor, activation=activation)
 
 
 def spectrogram_stem(

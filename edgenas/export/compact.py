@@ -35,7 +35,7 @@ def compact(model: bytes) -> bytes:
 
     Raises:
         UnsupportedError: The bytes are not a ``.tflite`` file, or one with several subgraphs,
-            variables, sparse tensors, custom operators or data outside of its buffers.
+            sparse tensors, custom operators or data outside of its buffers.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -68,11 +68,11 @@ def _refuse_what_would_be_lost(parsed: Any) -> None:
             "supported_ops TFLITE_BUILTINS or TFLITE_BUILTINS_INT8"
         )
     for tensor in parsed.subgraphs[0].tensors:
-        if tensor.isVariable or tensor.sparsity is not None or tensor.externalBuffer:
+        if tensor.sparsity is not None or tensor.externalBuffer:
             name = tensor.name.decode(errors="replace") if tensor.name else "unnamed"
             raise UnsupportedError(
-                f"tensor '{name}' is a variable, sparse or stored outside of the file; expected plain "
-                "tensors: convert a model without state"
+                f"tensor '{name}' is sparse or stored outside of the file; expected plain tensors: convert "
+                "a model without pruned storage"
             )
     if parsed.externalBuffers or any(buffer.offset for buffer in parsed.buffers):
         raise UnsupportedError(
