@@ -68,12 +68,12 @@ def synthesize(graph: OpGraph, seed: int = 0, precision: str = "int8") -> bytes:
     """
     writer = _Writer(graph, np.random.default_rng(seed), precision == "int8")
     for op in graph.ops:
-        if op.kind not in _WRITERS or is_rare(op):
+        if op.kind not in WRITERS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' ({op.name}) cannot be synthesized; expected one of "
-                f"{', '.join(_WRITERS)}, without dilation, groups or constant inputs"
+                f"{', '.join(WRITERS)}, without groups or constant inputs"
             )
-        _WRITERS[op.kind](writer, op)
+        WRITERS[op.kind](writer, op)
     return writer.finish()
 
 
@@ -99,6 +99,7 @@ class _Writer:
         self.tensors: list[Any] = []
         self.buffers: list[Any] = [schema.BufferT()]  # buffer 0 is empty by the format's rule
         self.operators: list[Any] = []
+        self.settings: dict[tuple[Any, ...], int] = {}
         self.codes: list[tuple[int, int]] = []
         self.quantizations: list[_Quantization] = [_IMAGE]
         self.outputs = [self.tensor("input", graph.input_shape, _IMAGE)]
@@ -112,7 +113,15 @@ class _Writer:
         return self._append(name, (1, *shape), schema.TensorType.INT8, 0, _parameters(scale, zero, 0))
 
     def constant(self, name: str, values: np.ndarray, scale: np.ndarray | None = None, axis: int = 0) -> int:
-        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled."""
+        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled.
+
+        Integers that stand for themselves (axes, shapes) are written once, as in the exporter's files.
+        """
+        setting = (values.shape, values.tobytes()) if scale is None and values.dtype == np.int32 else None
+        if setting in self.settings:
+            return self.settings[setting]
+        if setting:
+            self.settings[setting] = len(self.tensors)
         kind = _TYPES[values.dtype.name]
         buffer = AlignedBufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
@@ -194,6 +203,7 @@ def _conv2d(writer: _Writer, op: Op) -> None:
     options = schema.Conv2DOptionsT()
     options.padding = _PADDINGS[op.padding]
     options.strideH, options.strideW = op.stride
+    options.dilationHFactor, options.dilationWFactor = op.dilation
     options.fusedActivationFunction = _ACTIVATIONS[op.activation]
     inputs = [
         writer.outputs[op.inputs[0]],
@@ -207,6 +217,7 @@ def _depthwise(writer: _Writer, op: Op) -> None:
     options = schema.DepthwiseConv2DOptionsT()
     options.padding = _PADDINGS[op.padding]
     options.strideH, options.strideW = op.stride
+    options.dilationHFactor, options.dilationWFactor = op.dilation
     options.depthMultiplier = 1
     options.fusedActivationFunction = _ACTIVATIONS[op.activation]
     inputs = [
