@@ -9,6 +9,8 @@ autoencoder, Purohit et al. 2019 and MLPerf Tiny's anomaly detection.
 
 from __future__ import annotations
 
+from math import prod
+
 from edgenas.arch.blocks import BLOCKS, BlockFunction
 from edgenas.arch.graph import GraphBuilder, Op, Shape
 
@@ -19,10 +21,7 @@ def _register(kind: str, block: BlockFunction) -> None:
 
 def series_shape(shape: Shape) -> Shape:
     """(time, 1, channels) of a series; all axes behind the first become channels."""
-    channels = 1
-    for size in shape[1:]:
-        channels *= size
-    return (shape[0], 1, channels)
+    return (shape[0], 1, prod(shape[1:]))
 
 
 def as_series(builder: GraphBuilder, tensor: int, name: str) -> int:
@@ -180,9 +179,7 @@ def _pooled(builder: GraphBuilder, tensor: int, name: str, pool: str) -> int:
 
 def flat(builder: GraphBuilder, tensor: int, name: str) -> int:
     """All elements as one vector of features."""
-    size = 1
-    for axis in builder.shape(tensor):
-        size *= axis
+    size = prod(builder.shape(tensor))
     return tensor if builder.shape(tensor) == (size,) else _reshape(builder, name, tensor, (size,))
 
 
@@ -193,6 +190,17 @@ def dense_layer(
     return builder.dense(
         f"{name}_dense", tensor, units, bias=not batch_norm, batch_norm=batch_norm, activation=activation
     )
+
+
+def reconstruction(builder: GraphBuilder, tensor: int, name: str, *, activation: str = "linear") -> int:
+    """A dense layer that gives the network's input again, in the input's shape.
+
+    Args:
+        activation: ``linear``; stated so that a spec shows how the network ends.
+    """
+    shape = builder.input_shape
+    values = builder.dense(f"{name}_dense", tensor, prod(shape), activation=activation)
+    return values if len(shape) == 1 else _reshape(builder, f"{name}_shape", values, shape)
 
 
 def _reshape(builder: GraphBuilder, name: str, tensor: int, out: Shape) -> int:
@@ -208,3 +216,4 @@ _register("spectrogram_stem", spectrogram_stem)
 _register("series_head", series_head)
 _register("flat", flat)
 _register("dense", dense_layer)
+_register("reconstruction", reconstruction)

@@ -98,7 +98,7 @@ KERNEL_BYTES: dict[str, int] = {
     "relu": 28,
     "relu6": 8,
     "transpose_conv2d": 80,
-    "sub": 48,
+    "sub": 60,
     "mul": 36,
     "div": 24,
     "squared_difference": 112,
@@ -115,15 +115,15 @@ KERNEL_BYTES: dict[str, int] = {
     "l2_norm": 4,
     "matmul": 80,
     "quantize": 56,
-    "sigmoid": 20,
-    "tanh": 20,
+    "sigmoid": 16,
+    "tanh": 16,
     "hard_swish": 24,
     "leaky_relu": 36,
     "prelu": 44,
     "abs": 32,
     "elu": 272,
     "rsqrt": 16,
-    "lstm": 0,
+    "lstm": 688,
 }
 """What a kernel keeps (`OpDataConv`, `OpDataReduce` ...), by kind or, of a lone activation, by function."""
 
@@ -270,10 +270,13 @@ def _tail_bytes(graph: OpGraph, precision: str) -> int:
         data = KERNEL_BYTES.get(name)
         if data:
             end = _aligned(end + data)
-        end += _multiplier_bytes(op, precision) + _state_bytes(op, precision)
+        end += _multiplier_bytes(op, precision)
         scratch += SCRATCH_BUFFERS.get(name, 0)
     if scratch:
         end = -(-(end + scratch * SCRATCH_HANDLE_BYTES) // 8) * 8
+    for op in ops:
+        for size in _states(op, precision):
+            end = _aligned(end + size)
     for count in (1, len(outputs(graph))):
         end = _aligned(end + POINTER_BYTES * count) + END_TENSOR_BYTES[precision] * count
     return end
@@ -292,12 +295,10 @@ def tensors_of_constants(ops: Sequence[Op]) -> int:
     return len(distinct) + own
 
 
-def _state_bytes(op: Op, precision: str) -> int:
-    """What an LSTM keeps from step to step: hidden and cell state, the latter of 16 bits in int8."""
-    if op.kind != "lstm":
-        return 0
+def _states(op: Op, precision: str) -> tuple[int, ...]:
+    """Bytes of what an LSTM keeps: hidden and cell state, the latter of 16 bits in int8."""
     widths = (1, 2) if precision == "int8" else (4, 4)
-    return sum(_aligned(width * op.out_shape[-1]) for width in widths)
+    return tuple(width * op.out_shape[-1] for width in widths) if op.kind == "lstm" else ()
 
 
 def _multiplier_bytes(op: Op, precision: str) -> int:

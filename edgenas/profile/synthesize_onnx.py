@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.arch.graph import Op, OpGraph, Shape
+from edgenas.arch.graph import RECURRENT, Op, OpGraph, Shape
 from edgenas.errors import UnsupportedError
 
 _OPSET, _IR_VERSION = 17, 8
@@ -45,8 +45,8 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
         if op.kind not in _WRITERS or op.activation not in _ACTIVATIONS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' with activation '{op.activation}' ({op.name}) cannot be synthesized; "
-                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}, without dilation, "
-                "groups or constant inputs"
+                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}, without groups or "
+                "constant inputs"
             )
         writer.add(op)
     outputs = writer.graph_outputs()
@@ -58,7 +58,7 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
 def is_rare(op: Op) -> bool:
     """Whether an operation has what no writer here writes."""
-    return op.dilation != (1, 1) or op.groups != 1 or op.constants != 0
+    return op.groups != 1 or (op.constants != 0 and op.kind not in RECURRENT)
 
 
 def _nchw(shape: Shape) -> list[int]:
@@ -190,7 +190,8 @@ def _window_attributes(op: Op) -> dict[str, Any]:
     if op.padding == "same":  # TensorFlow's rule: the odd element goes to the end
         for axis in (0, 1):
             size = op.in_shape[axis]
-            missing = max(0, (op.out_shape[axis] - 1) * op.stride[axis] + op.kernel[axis] - size)
+            span = (op.kernel[axis] - 1) * op.dilation[axis] + 1
+            missing = max(0, (op.out_shape[axis] - 1) * op.stride[axis] + span - size)
             pads[axis], pads[axis + 2] = missing // 2, missing - missing // 2
     return {"kernel_shape": list(op.kernel), "strides": list(op.stride), "pads": pads}
 
@@ -199,7 +200,7 @@ def _conv(writer: _Writer, op: Op, inputs: list[str]) -> str:
     group = op.in_shape[-1] if op.kind == "depthwise_conv2d" else 1
     weights = writer.weights(op, (op.out_shape[-1], op.in_shape[-1] // group, *op.kernel), 0)
     names = [*inputs, weights, writer.bias(op)]
-    return writer.node("Conv", names, group=group, dilations=[1, 1], **_window_attributes(op))
+    return writer.node("Conv", names, group=group, dilations=list(op.dilation), **_window_attributes(op))
 
 
 def _dense(writer: _Writer, op: Op, inputs: list[str]) -> str:
