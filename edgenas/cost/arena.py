@@ -123,7 +123,7 @@ KERNEL_BYTES: dict[str, int] = {
     "abs": 32,
     "elu": 272,
     "rsqrt": 16,
-    "lstm": 688,
+    "lstm": 680,
 }
 """What a kernel keeps (`OpDataConv`, `OpDataReduce` ...), by kind or, of a lone activation, by function."""
 

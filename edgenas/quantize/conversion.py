@@ -41,7 +41,9 @@ def convert(
         import tensorflow as tf
 
         if has_fused_lstm(model):
-            function, trackable = _concrete(model, input_shape), model
+            function = _concrete(model, input_shape)
+            trackable = tf.Module()  # only the variables: a whole tf_keras model takes ten times as long
+            trackable.held = model.variables
         else:
             function, trackable = frozen(written_out(model), input_shape), None
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], trackable)

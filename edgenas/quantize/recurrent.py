@@ -16,7 +16,9 @@ _WRITTEN_OUT = ("LSTM", "GRU", "SimpleRNN")
 
 def has_fused_lstm(model: Any) -> bool:
     """Whether a model holds an LSTM that the converter makes one operation of."""
-    return _is_tf_keras(model) and any(_kind(layer) == "LSTM" for layer in _layers(model))
+    return _is_tf_keras(model) and any(
+        _kind(layer) == "LSTM" and not layer.unroll for layer in _layers(model)
+    )
 
 
 def written_out(model: Any) -> Any:
