@@ -2,14 +2,14 @@
 
     python benchmarks/series.py [--only GunPoint] [--networks 8] [--data FOLDER]
 
-For each data set: networks are drawn from the space by seed, those above the flash budget are left out unseen,
-the rest is trained on a part of the training series and judged on the other part. The best is trained
-again on all training series with some seeds, exported, and its int8 file is run on the test series: once
-for each seed, nothing is chosen by it. Series of unequal length (JapaneseVowels) are read in aeon's own form of
-equal length. The package aeon is needed for its data only, and may lie elsewhere (``--data``).
+For each data set: networks are drawn from the space by seed, those above the flash budget are left out
+unseen, the rest is trained on a part of the training series and judged on the other part. The best is
+trained again on all training series with some seeds, exported, and its int8 file is run on the test series:
+once for each seed, nothing is chosen by it. Series of unequal length (JapaneseVowels) are read in aeon's own
+form of equal length. The package aeon is needed for its data only, and may lie elsewhere (``--data``).
 
-The reference is ROCKET (Dempster et al. 2020), one of aeon's classifiers, with 10,000 kernels: for GunPoint and
-ItalyPowerDemand its authors' means of ten runs (github.com/angus924/rocket, results/results_ucr.csv), for
+The reference is ROCKET (Dempster et al. 2020), one of aeon's classifiers, with 10,000 kernels: for GunPoint
+and ItalyPowerDemand its authors' means of ten runs (github.com/angus924/rocket, results/results_ucr.csv), for
 the others means of aeon 1.6's RocketClassifier with seeds 0 to 4 on the same files, measured here.
 """
 
@@ -148,7 +148,7 @@ def candidates(shape: tuple[int, ...], classes: int, count: int) -> list[ArchSpe
 
 
 def train_one(spec: ArchSpec, data: Labelled, steps: int, seed: int) -> Any:
-    """A trained Keras model: Adam with warm-up and cosine, jitter and scaling of the series (Um et al. 2017)."""
+    """A trained Keras model: Adam with warm-up and cosine, jitter and scaling of series (Um et al. 2017)."""
     import keras
     import tensorflow as tf
 
@@ -168,9 +168,8 @@ def train_one(spec: ArchSpec, data: Labelled, steps: int, seed: int) -> Any:
             x = data[0][rows] * rng.normal(1, 0.1, (BATCH, 1, 1)) + rng.normal(0, 0.05, data[0][rows].shape)
             yield x.astype(np.float32), np.eye(spec.classes, dtype=np.float32)[data[1][rows]]
 
-    signature = (
-        tf.TensorSpec((BATCH, *spec.input_shape), tf.float32), tf.TensorSpec((BATCH, spec.classes), tf.float32)
-    )  # fmt: skip
+    shapes = (spec.input_shape, (spec.classes,))
+    signature = tuple(tf.TensorSpec((BATCH, *shape), tf.float32) for shape in shapes)
     series = tf.data.Dataset.from_generator(batches, output_signature=signature)
     model.fit(series, epochs=1, verbose=0)
     return model

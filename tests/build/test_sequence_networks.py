@@ -51,7 +51,8 @@ NETWORKS = {
         ("ds", {"filters": 6, "kernel": 3, "stride": 1, "skip": True}), ("head", {"classes": 4}),
     ),
     "dense": network(
-        (20,), ("dense", {"units": 12, **LAYER}), ("dense", {"units": 8, "activation": "relu6", "batch_norm": False}),
+        (20,), ("dense", {"units": 12, **LAYER}),
+        ("dense", {"units": 8, "activation": "relu6", "batch_norm": False}),
         ("series_head", {"classes": 4}),
     ),
     "autoencoder": network(
@@ -147,9 +148,7 @@ def test_the_gru_is_that_of_keras() -> None:
     inputs = keras.Input((7, 3))
     layer = keras.layers.GRU(4, reset_after=False)
     reference = keras.Model(inputs, layer(inputs))
-    layer.set_weights(
-        [np.hstack([update, reset, candidate]), np.hstack(states), np.concatenate(by_gate)]
-    )
+    layer.set_weights([np.hstack([update, reset, candidate]), np.hstack(states), np.concatenate(by_gate)])
     head, offset = named["b1_series_head_dense"]
     expected = np.asarray(reference(images[:, :, 0])) @ head + offset
     np.testing.assert_allclose(np.asarray(model(images)), expected, atol=1e-5)
