@@ -52,7 +52,8 @@ def cell(
     steps, output = _steps((e01, e02, e12, e03, e13, e23))
     plain, positive = _readers(steps)
     (positive if rectify else plain).add(output)
-    tensors, rectified = [tensor], {}
+    tensors = [tensor]
+    rectified: dict[int, int] = {}
     for value in range(len(steps) + 1):
         if value:
             only = value in positive and value not in plain
@@ -105,6 +106,16 @@ def useful_nodes(edges: Sequence[str]) -> set[int]:
     return useful
 
 
+def reads_positive_part(edges: Sequence[str]) -> bool:
+    """Whether a cell reads its input through ReLUs only.
+
+    Args:
+        edges: Operations in the order of `EDGES`.
+    """
+    steps, output = _steps(edges)
+    return output != 0 and 0 not in _readers(steps)[0]
+
+
 def _readers(steps: Sequence[_Step]) -> tuple[set[int], set[int]]:
     """Values that are read as they are, and values whose positive part is read."""
     plain = {value for step in steps if step.kind != "conv2d" for value in step.reads}
@@ -142,7 +153,7 @@ def cell_stem(builder: GraphBuilder, tensor: int, name: str, *, filters: int, re
 
 
 def residual_reduction(builder: GraphBuilder, tensor: int, name: str, *, filters: int, rectify: bool) -> int:
-    """Residual block that halves the image (He et al. 2016): two convolutions beside mean and 1x1 convolution."""
+    """Residual block that halves the image: two convolutions beside mean and 1x1 convolution."""
     positive = _rectified(builder, tensor, f"{name}_relu")
     hidden = builder.window(
         "conv2d", f"{name}_a", positive, filters=filters, kernel=3, stride=2, batch_norm=True,

@@ -15,7 +15,9 @@ from edgenas.export.compact import compact
 from edgenas.profile.synthesize import synthesize, tiny_model
 from tests.converted import float_network, micro_networks, users_networks
 
-WHAT_COMPUTES = ("builtinOptionsType", "customOptions", "mutatingVariableInputs")
+WHAT_COMPUTES = (
+    "inputs", "outputs", "builtinOptionsType", "customOptions", "mutatingVariableInputs", "intermediates",
+)  # fmt: skip
 
 
 def litert_output(model: bytes, seed: int = 0) -> np.ndarray:
@@ -82,27 +84,49 @@ def test_equal_axes_and_shapes_are_stored_once() -> None:
 def test_what_decides_the_computation_is_untouched() -> None:
     for network in (micro_networks()[0], *users_networks()):
         before, after = parsed(network.model), parsed(compact(network.model))
-        first, second = before.subgraphs[0], after.subgraphs[0]
-        numbers = dict(zip(first.inputs, second.inputs, strict=True))
-        for old, new in zip(first.operators, second.operators, strict=True):
-            assert all(np.array_equal(getattr(old, name), getattr(new, name)) for name in WHAT_COMPUTES)
-            assert code(before, old) == code(after, new)
-            assert vars(old.builtinOptions or object.__new__(schema.OperatorT)) == vars(
-                new.builtinOptions or object.__new__(schema.OperatorT)
-            )
-            for ours, theirs in ((old.inputs, new.inputs), (old.outputs, new.outputs)):
-                assert [numbers.setdefault(a, b) for a, b in zip(ours, theirs, strict=True)] == list(theirs)
-        assert [numbers[output] for output in first.outputs] == list(second.outputs)
-        for number, other in numbers.items():
-            old, new = first.tensors[number], second.tensors[other]
-            assert old.type == new.type and np.array_equal(old.shape, new.shape)
-            same_data(before.buffers[old.buffer].data, after.buffers[new.buffer].data)
-            same_quantization(old.quantization, new.quantization)
+        assert sorted(map(content, operators(before))) == sorted(map(content, operators(after)))
+        for model in (before, after):
+            entries = [model.subgraphs[0].tensors[k] for k in model.subgraphs[0].inputs]
+            assert [tensor.shape.tolist() for tensor in entries] == [[1, *network.graph.input_shape]]
 
 
-def code(model: Any, operator: Any) -> tuple[int, int]:
-    entry = model.operatorCodes[operator.opcodeIndex]
-    return max(entry.builtinCode, entry.deprecatedBuiltinCode), entry.version
+def test_a_network_in_a_row_keeps_its_order() -> None:
+    before, after = (
+        parsed(model) for model in (micro_networks()[0].model, compact(micro_networks()[0].model))
+    )
+    for old, new in zip(before.subgraphs[0].operators, after.subgraphs[0].operators, strict=True):
+        assert all(np.array_equal(getattr(old, name), getattr(new, name)) for name in WHAT_COMPUTES)
+        assert old.opcodeIndex == new.opcodeIndex
+    for old, new in zip(before.subgraphs[0].tensors, after.subgraphs[0].tensors, strict=True):
+        assert old.type == new.type and np.array_equal(old.shape, new.shape)
+        same_data(before.buffers[old.buffer].data, after.buffers[new.buffer].data)
+        same_quantization(old.quantization, new.quantization)
+
+
+def operators(model: Any) -> list[tuple[Any, Any]]:
+    return [(model, operator) for operator in model.subgraphs[0].operators]
+
+
+def content(entry: tuple[Any, Any]) -> str:
+    """An operator with all that it reads and writes, without the numbers under which a file keeps them."""
+    model, operator = entry
+    code = model.operatorCodes[operator.opcodeIndex]
+    lines = [str(max(code.builtinCode, code.deprecatedBuiltinCode)), str(code.version)]
+    lines.append(str(sorted(vars(operator.builtinOptions).items())) if operator.builtinOptions else "")
+    for number in (*operator.inputs, *operator.outputs):
+        tensor = model.subgraphs[0].tensors[number] if number >= 0 else None
+        if tensor is None:
+            lines.append("none")
+            continue
+        data = model.buffers[tensor.buffer].data
+        scale = tensor.quantization.scale if tensor.quantization else None
+        lines += [
+            str(tensor.shape),
+            str(tensor.type),
+            "" if data is None else np.asarray(data).tobytes().hex(),
+        ]
+        lines.append("" if scale is None else np.asarray(scale).tobytes().hex())
+    return "|".join(lines)
 
 
 def same_data(old: Any, new: Any) -> None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgenas.arch.blocks import BLOCKS
-from edgenas.arch.cell_blocks import EDGES, KERNELS, OPERATIONS, useful_nodes
+from edgenas.arch.cell_blocks import EDGES, KERNELS, OPERATIONS, reads_positive_part, useful_nodes
 from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape
 from edgenas.arch.space import SPACES
 from edgenas.arch.spaces.image import ImageSpace
-from edgenas.arch.spec import ArchSpec, Block
+from edgenas.arch.spec import ArchSpec, Block, Value
 
 CHANNELS = (4, 8, 16)
 """Of the first stage."""
@@ -125,13 +125,7 @@ def network_blocks(edges: tuple[str, ...], channels: int, cells: int, classes: i
     return (*blocks, Block("normalized", {}), Block("head", {"classes": classes}))
 
 
-def reads_positive_part(edges: tuple[str, ...]) -> bool:
-    """Whether a cell reads its input through ReLUs only."""
-    read = [edge for (source, _), edge in zip(EDGES, edges, strict=True) if source == 0 and edge != "none"]
-    return all(edge in KERNELS for edge in read)
-
-
 def paper_network(edges: tuple[str, ...], input_shape: Shape = (32, 32, 3), classes: int = 10) -> ArchSpec:
     """NAS-Bench-201's network of a cell: 16 channels, 5 cells a stage."""
-    choices = {**dict(zip(EDGE_NAMES, edges, strict=True)), "channels": 16, "cells": 5}
+    choices: dict[str, Value] = {**dict(zip(EDGE_NAMES, edges, strict=True)), "channels": 16, "cells": 5}
     return CellSpace(input_shape, classes).from_choices(choices)

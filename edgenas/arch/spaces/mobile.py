@@ -1,9 +1,9 @@
 """Space `mobile`: image classifiers for phones, single-board computers and larger microcontrollers.
 
-A stem and three to six stages of inverted bottlenecks, as in MobileNetV3 (Howard et al. 2019) and FBNet (Wu
-et al. 2019). Free are the input resolution, a width multiplier, the stem's stride, the number of stages, each
-stage's depth, kernel, expansion, squeeze-and-excite and activation, and a last 1x1 convolution. A stage halves
-the image as long as enough of it is left, so one space serves images of 8 and of 224 pixels.
+A stem and three to six stages of inverted bottlenecks, as in MobileNetV3 (Howard et al. 2019) and FBNet
+(Wu et al. 2019). Free are the input resolution, a width multiplier, the stem's stride, the number of stages,
+each stage's depth, kernel, expansion, squeeze-and-excite and activation, and a last 1x1 convolution. A stage
+halves the image as long as enough of it is left, so one space serves images of 8 and of 224 pixels.
 """
 
 from __future__ import annotations
