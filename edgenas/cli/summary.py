@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgenas.report.data import examples_word
 from edgenas.search.objective import format_metric, metric_name
 
 _TOTALS = ("peak_ram_bytes", "flash_bytes", "macs", "params")
@@ -60,10 +61,14 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
         console.print(_winners(document["winners"]))
-        console.print("* most accurate on validation; test images were used once, after quantization")
+        many = examples_word(document["data"] or {})
+        console.print(f"* most accurate on validation; test {many} were used once, after quantization")
+        _trust(console, document)
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
-    if document["status"] != "done":
+    if document["status"] == "training":
+        console.print("not finished: run the same 'edgenas train' again")
+    elif document["status"] != "done":
         console.print(f"not finished ({document['status']}): edgenas resume {escape(document['run'])}")
     for sentence in document["savings"]:
         console.print(escape(sentence), soft_wrap=True)
@@ -73,6 +78,23 @@ def print_summary(document: Mapping[str, Any]) -> None:
     if any(winner["files"] for winner in document["winners"]):
         console.print(f"files:  {escape(str(run / 'winners'))}", soft_wrap=True)
     console.print(f"report: {escape(str(run / 'report.html'))}", soft_wrap=True)
+
+
+def _trust(console: Console, document: Mapping[str, Any]) -> None:
+    """What the seeds say about the winners."""
+    for winner in document["winners"]:
+        if (found := winner["lead_within_spread"]) is not None:
+            lead, over = f"{100 * found['lead']:.2f} points", f"trial {found['over']}"
+            console.print(
+                f"winner {winner['trial']}: its lead of {lead} over {over} lies within the spread of seeds",
+                soft_wrap=True,
+            )
+    if (found := document["rank_correlation"]) is not None:
+        console.print(
+            f"the search ranked the {found['networks']} networks trained again with a Spearman correlation "
+            f"of {found['spearman']:+.2f} to their final accuracy",
+            soft_wrap=True,
+        )
 
 
 def _title(document: Mapping[str, Any]) -> str:
@@ -87,7 +109,9 @@ def _duration(seconds: float | None) -> str:
 def _winners(winners: list[Mapping[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("winner", no_wrap=True)
-    for heading in ("test int8", "val int8", "val float", "latency", "RAM", "flash", "MACs"):
+    several = any(winner["std_val_accuracy"] is not None for winner in winners)
+    by_seed = "val by seed" if several else "val float"
+    for heading in ("test int8", "val int8", by_seed, "latency", "RAM", "flash", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for winner in winners:
         cost = winner["cost"]
@@ -99,6 +123,8 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
             _percent(winner[name])
             for name in ("int8_test_accuracy", "int8_val_accuracy", "float_val_accuracy")
         ]
+        if several:
+            accuracies[-1] = spread(winner, "val")
         mark = " *" if winner["best"] else ""
         table.add_row(f"{winner['trial']}{mark}", *accuracies, *figures)
     return table
@@ -106,3 +132,37 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.2f} %"
+
+
+def print_long_training(document: Mapping[str, Any]) -> None:
+    """Print what `edgenas train` came to: each seed, mean and spread, the int8 file, its folder."""
+    console = Console(highlight=False)
+    recipe = document["recipe"]
+    length = f"{recipe['epochs']} epochs with {recipe['optimizer']}"
+    console.print(f"[bold]trial {escape(document['trial'])}[/bold], {length}")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("seed", "val float", "test float", "epochs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for seed in document["seeds"]:
+        if "reason" in seed:
+            console.print(f"seed {seed['number']} failed: {escape(seed['reason'])}", soft_wrap=True)
+            continue
+        mark = " *" if seed["delivered"] else ""
+        accuracies = [_percent(seed[name]) for name in ("val_accuracy", "test_accuracy")]
+        table.add_row(f"{seed['number']}{mark}", *accuracies, str(seed["epochs"]))
+    console.print(table)
+    for split in ("val", "test"):
+        if document[f"std_{split}_accuracy"] is not None:
+            name = {"val": "validation", "test": "test"}[split]
+            console.print(f"{name}: {spread(document, split)} (mean and standard deviation over seeds)")
+    int8 = [_percent(document[name]) for name in ("int8_test_accuracy", "int8_val_accuracy")]
+    console.print(f"int8 file of seed *: {int8[0]} on test images, {int8[1]} on validation images")
+    console.print("* most accurate on validation; test images were used once, after quantization")
+    console.print(f"files:  {escape(document['folder'])}", soft_wrap=True)
+
+
+def spread(document: Mapping[str, Any], split: str) -> str:
+    """Mean and standard deviation of an accuracy over seeds, for example ``91.20 ± 0.31 %``."""
+    deviation = document[f"std_{split}_accuracy"]
+    mean = 100 * document[f"mean_{split}_accuracy"]
+    return f"{mean:.2f} %" if deviation is None else f"{mean:.2f} ± {100 * deviation:.2f} %"

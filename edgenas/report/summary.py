@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from edgenas.records import TrialRecord
+from edgenas.report.honest import rank_correlation, within_spread
 from edgenas.report.intervals import wilson
+from edgenas.report.long_trainings import long_documents
 from edgenas.report.run import Run, Winner, read_run, val_accuracy
 from edgenas.report.savings import savings
 from edgenas.store import Store
@@ -16,7 +18,8 @@ def summarize(store: Store) -> dict[str, Any]:
 
     Returns:
         Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
-        dropped, refusals, failures, versions, seed, seconds``; None or empty where not known yet.
+        dropped, rank_correlation, trainings, savings, refusals, failures, versions, seed, seconds``; None or
+        empty where not known yet.
     """
     run = read_run(store)
     return {
@@ -41,6 +44,8 @@ def summarize(store: Store) -> dict[str, Any]:
             {"trial": winner.trial_id, "why": winner.note.why, "reason": winner.note.reason}
             for winner in run.dropped
         ],
+        "rank_correlation": rank_correlation(run),
+        "trainings": long_documents(run),
         "savings": savings(run),
         "refusals": dict(run.refusals),
         "failures": [{"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")],
@@ -70,6 +75,12 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
         "int8_val_accuracy": winner.int8_val,
         "int8_test_accuracy": winner.int8_test,
         "int8_test_interval": interval_on_test(run, winner),
+        "seeds": len(winner.seeds),
+        "mean_val_accuracy": winner.mean("val"),
+        "std_val_accuracy": winner.deviation("val"),
+        "mean_test_accuracy": winner.mean("test"),
+        "std_test_accuracy": winner.deviation("test"),
+        "lead_within_spread": within_spread(run, winner),
         "cost": winner.trial.cost.to_json(),
         "choices": dict(winner.trial.spec.choices),
         "folder": str(run.folder / "winners" / winner.trial_id),
