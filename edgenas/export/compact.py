@@ -24,9 +24,9 @@ DESCRIPTION = "edgenas"
 def compact(model: bytes) -> bytes:
     """Rewrite a ``.tflite`` file as small as its computation allows.
 
-    Tensors are named by their numbers; descriptions, metadata, signatures, unused buffers and second
-    copies of equal buffers are left out; constants start on 16-byte boundaries of the file. A file
-    that was compacted before stays the same.
+    Operators and tensors are put in one order (`edgenas.export.order`), tensors are named by their numbers;
+    descriptions, metadata, signatures, unused buffers and second copies of equal buffers are left out;
+    constants start on 16-byte boundaries of the file. A file that was compacted before stays the same.
 
     Args:
         model: Bytes of a file with one subgraph, of any precision.
@@ -36,7 +36,7 @@ def compact(model: bytes) -> bytes:
 
     Raises:
         UnsupportedError: The bytes are not a ``.tflite`` file, or one with several subgraphs,
-            variables, sparse tensors, custom operators or data outside of its buffers.
+            sparse tensors, custom operators or data outside of its buffers.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -49,7 +49,7 @@ def compact(model: bytes) -> bytes:
     subgraph.name = None
     subgraph.debugMetadataIndex = -1
     codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
-    codes = put_in_order(subgraph, codes)
+    codes = put_in_order(subgraph, parsed.buffers, codes)
     buffers = _used_buffers(subgraph, parsed.buffers, schema.BufferT)
     for number, tensor in enumerate(subgraph.tensors):
         tensor.name = str(number)
@@ -72,11 +72,11 @@ def _refuse_what_would_be_lost(parsed: Any) -> None:
             "supported_ops TFLITE_BUILTINS or TFLITE_BUILTINS_INT8"
         )
     for tensor in parsed.subgraphs[0].tensors:
-        if tensor.isVariable or tensor.sparsity is not None or tensor.externalBuffer:
+        if tensor.sparsity is not None or tensor.externalBuffer:
             name = tensor.name.decode(errors="replace") if tensor.name else "unnamed"
             raise UnsupportedError(
-                f"tensor '{name}' is a variable, sparse or stored outside of the file; expected plain "
-                "tensors: convert a model without state"
+                f"tensor '{name}' is sparse or stored outside of the file; expected plain tensors: convert "
+                "a model without pruned storage"
             )
     if parsed.externalBuffers or any(buffer.offset for buffer in parsed.buffers):
         raise UnsupportedError(

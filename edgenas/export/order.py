@@ -17,15 +17,19 @@ WEIGHTED = frozenset(
 )  # fmt: skip
 """Operators whose constants stand behind those of all others."""
 
+_INTEGERS = frozenset({schema.TensorType.INT32, schema.TensorType.INT64})
 
-def put_in_order(subgraph: Any, codes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+
+def put_in_order(subgraph: Any, buffers: list[Any], codes: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Sort a subgraph in place: operators as `edgenas.cost.running_order` says, and tensors by operators.
 
     Inputs come first, then constants that tell operators what to do in running order, then weights from the
-    last operator to the first, bias before weights, then what operators write.
+    last operator to the first, bias before weights, then what operators keep and write. Of equal integers
+    that tell operators what to do (axes, shapes, places), one stays.
 
     Args:
         subgraph: A ``SubGraphT``.
+        buffers: Its model's ``BufferT`` by number.
         codes: (builtin operator, version) by opcode index.
 
     Returns:
@@ -42,8 +46,32 @@ def put_in_order(subgraph: Any, codes: list[tuple[int, int]]) -> list[tuple[int,
     for operator in subgraph.operators:
         operator.opcodeIndex = numbers[operator.opcodeIndex]
     kept = [codes[old] for old in used]
-    _renumber(subgraph, _tensor_order(subgraph, kept))
+    merged = _merge_equal_settings(subgraph, buffers)
+    order = [number for number in _tensor_order(subgraph, kept) if number not in merged]
+    _renumber(subgraph, order)
     return kept
+
+
+def _merge_equal_settings(subgraph: Any, buffers: list[Any]) -> set[int]:
+    """Let operators read one of several equal integer constants; returns those that nothing reads now."""
+    first: dict[tuple[bytes, ...], int] = {}
+    same: dict[int, int] = {}
+    for operator in subgraph.operators:
+        for number in (int(tensor) for tensor in operator.inputs if tensor >= 0):
+            tensor = subgraph.tensors[number]
+            data = buffers[tensor.buffer].data
+            if tensor.type in _INTEGERS and not _is_scaled(tensor) and data is not None and len(data):
+                shape = np.asarray(tensor.shape, np.int32).tobytes()
+                content = (bytes([tensor.type]), shape, np.asarray(data, np.uint8).tobytes())
+                same[number] = first.setdefault(content, number)
+    for operator in subgraph.operators:
+        operator.inputs = np.array([same.get(int(n), int(n)) for n in operator.inputs], np.int32)
+    return {number for number, other in same.items() if number != other}
+
+
+def _is_scaled(tensor: Any) -> bool:
+    quantization = tensor.quantization
+    return quantization is not None and quantization.scale is not None and len(quantization.scale) > 0
 
 
 def _tensor_order(subgraph: Any, codes: list[tuple[int, int]]) -> list[int]:
@@ -51,7 +79,8 @@ def _tensor_order(subgraph: Any, codes: list[tuple[int, int]]) -> list[int]:
     written = {int(tensor) for operator in subgraph.operators for tensor in operator.outputs}
 
     def constants(operator: Any) -> Iterable[int]:
-        return (int(t) for t in operator.inputs if t >= 0 and int(t) not in written and int(t) not in order)
+        read = (int(t) for t in operator.inputs if t >= 0 and int(t) not in written and int(t) not in order)
+        return (number for number in read if not subgraph.tensors[number].isVariable)
 
     weighted = [operator for operator in subgraph.operators if codes[operator.opcodeIndex][0] in WEIGHTED]
     for operator in subgraph.operators:
@@ -60,7 +89,9 @@ def _tensor_order(subgraph: Any, codes: list[tuple[int, int]]) -> list[int]:
     for operator in reversed(weighted):
         order.update(dict.fromkeys(list(constants(operator))[::-1]))
     for operator in subgraph.operators:
-        order.update(dict.fromkeys(map(int, operator.outputs)))
+        kept = [int(t) for t in operator.inputs if t >= 0 and subgraph.tensors[int(t)].isVariable]
+        notes = [] if operator.intermediates is None else map(int, operator.intermediates)
+        order.update(dict.fromkeys([*kept, *notes, *map(int, operator.outputs)]))
     order.update(dict.fromkeys(range(len(subgraph.tensors))))
     return list(order)
 

@@ -143,7 +143,7 @@ def fan(op: Op, copies: int) -> OpGraph:
     if op.broadcasts:
         op = replace(op, inputs=op.inputs[:1], broadcasts=False, constants=op.in_shape[-1])
     inputs = (0,) * len(op.inputs)
-    ops = tuple(replace(op, name=f"copy{number}", inputs=inputs) for number in range(copies))
+    ops = tuple(replace(op, name=f"copy{k}", inputs=inputs, weights_of="") for k in range(copies))
     return OpGraph(op.in_shape, ops)
 
 

@@ -14,8 +14,8 @@ class ImageSpace(SearchSpace):
         ConfigError: The input is not an image (height, width, channels) of at least 1 pixel a side.
     """
 
-    def __init__(self, input_shape: Shape, classes: int) -> None:
-        super().__init__(input_shape, classes)
+    def __init__(self, input_shape: Shape, classes: int, head: str = "softmax") -> None:
+        super().__init__(input_shape, classes, head)
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise ConfigError(
                 f"space '{self.name}' needs images of shape (height, width, channels); given "

@@ -33,6 +33,7 @@ class MicroSpace(ImageSpace):
     """Depthwise-separable and MBConv stages for microcontrollers."""
 
     name = "micro"
+    heads = ("softmax", "linear")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -53,8 +54,12 @@ class MicroSpace(ImageSpace):
         blocks = [Block("stem", stem)]
         for stage in range(1, chooser.choice("stages", STAGES) + 1):
             blocks += self._stage(chooser, f"s{stage}")
-        blocks.append(Block("head", {"classes": self.classes}))
+        blocks.append(Block("head", self._head()))
         return ArchSpec(self.name, image, self.classes, tuple(blocks), dict(chooser.values))
+
+    def _head(self) -> dict[str, Value]:
+        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
+        return {"classes": self.classes, **linear}
 
     def _stage(self, chooser: Chooser, stage: str) -> list[Block]:
         depth = chooser.choice(f"{stage}_depth", DEPTHS)
@@ -103,5 +108,5 @@ class MicroSpace(ImageSpace):
                             BLOCKS["mbconv"](graph, 0, "mb", expansion=expansion, **args)
                         yield from graph.ops
         graph = GraphBuilder(shape)
-        BLOCKS["head"](graph, 0, "head", classes=self.classes)
+        BLOCKS["head"](graph, 0, "head", **self._head())
         yield from graph.ops
