@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from edgenas.data.dataset import Array, Dataset, Split
 from edgenas.data.duplicates import MAX_SHARE, PAIRS, image_hashes
 from edgenas.errors import DataError
+
+ReadLabels = Callable[[str, Array, int], Array]
+"""Checks labels for (where, labels, inputs); gives them in the type and shape that a `Split` has."""
 
 DARK = 0.25
 """Largest network input of 8-bit images that is taken for a sign of data of another range."""
@@ -113,14 +117,17 @@ def check(dataset: Dataset) -> list[str]:
     for part, split in dataset.splits.items():
         where = f"data '{dataset.name}', {part}"
         check_images(where, split.x)
-        check_labels(where, split.y, len(split.x))
+        if dataset.task.head == "softmax":
+            check_labels(where, split.y, len(split.x))
         _check_alike(where, split, dataset.train)
+    if dataset.task.head != "softmax":
+        return [*_odd_range(dataset), *_overlaps(dataset)]
     check_classes(dataset.name, dataset.class_names, {part: s.y for part, s in dataset.splits.items()})
     return [*_absent_classes(dataset), *_odd_range(dataset), *_overlaps(dataset)]
 
 
 def _check_alike(where: str, split: Split, train: Split) -> None:
-    if split.x.ndim != 4 or split.x.dtype not in (np.uint8, np.float32) or split.y.dtype != np.int64:
+    if split.x.ndim != 4 or split.x.dtype not in (np.uint8, np.float32) or split.y.dtype != train.y.dtype:
         raise DataError(
             f"{where}: {split.x.dtype} images of shape {split.x.shape} and {split.y.dtype} labels were "
             "given; expected uint8 or float32, 4 axes and int64: build the data set with from_arrays"
@@ -180,13 +187,14 @@ def _overlaps(dataset: Dataset) -> list[str]:
     return warnings
 
 
-def as_split(where: str, x: Any, y: Any) -> Split:
+def as_split(where: str, x: Any, y: Any, read: ReadLabels) -> Split:
     """Checked arrays in the types and shapes that a `Split` has.
 
     Args:
         where: Begins a message.
         x: Images of shape (n, height, width[, channels]); uint8 stays, all else becomes float32.
-        y: Labels, integers of shape (n,) or (n, 1).
+        y: Labels.
+        read: Checks labels and brings them into shape, see `edgenas.data.labels.Labels.read`.
 
     Raises:
         DataError: They are not what is expected.
@@ -196,13 +204,11 @@ def as_split(where: str, x: Any, y: Any) -> Split:
     except ValueError:
         raise DataError(f"{where}: images of different shapes were given; expected one shape") from None
     check_images(where, images)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    check_labels(where, labels, len(images))
+    labels = read(where, labels, len(images))
     if images.dtype != np.uint8 and images.dtype != np.float32:
         with np.errstate(over="ignore"):  # too large becomes infinity, which is refused next
             images = images.astype(np.float32)
         check_images(f"{where} as float32", images)
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    return Split(images, labels.astype(np.int64))
+    return Split(images, labels)

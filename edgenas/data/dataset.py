@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgenas.arch.graph import Shape
 from edgenas.errors import DataError
+from edgenas.task import CLASSIFICATION, Task
 
 Array = NDArray[Any]
 
@@ -27,7 +28,7 @@ class Split:
 
     Attributes:
         x: Raw images, uint8 or float32 of shape (n, height, width, channels), as loaded.
-        y: Labels, int64 of shape (n,), from 0.
+        y: Labels, int64 of shape (n,), from 0; targets of a regression, float32 of shape (n, k).
     """
 
     x: Array
@@ -108,6 +109,8 @@ class Source:
         class_names: One per class, or None to name the classes 0, 1, 2 ...
         normalization: Set where the raw range is known; else found from the training split.
         warnings: What was noticed while reading, one line each.
+        task: Name of the task that the data are for, where they say so.
+        anomalous: Names of the classes that count as anomalous, for anomaly detection.
     """
 
     name: str
@@ -117,6 +120,8 @@ class Source:
     class_names: tuple[str, ...] | None = None
     normalization: Normalization | None = None
     warnings: tuple[str, ...] = ()
+    task: str | None = None
+    anomalous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -127,8 +132,9 @@ class TrainingData:
         name: What messages and reports call the data.
         train: Images that weights are fitted to.
         validation: Images that architectures are chosen by.
-        class_names: One per class, in the order of the labels.
+        class_names: One per class, in the order of the labels; none for a regression.
         normalization: How raw values become network input.
+        task: What a network is to do with them.
     """
 
     name: str
@@ -136,6 +142,7 @@ class TrainingData:
     validation: Split
     class_names: tuple[str, ...]
     normalization: Normalization
+    task: Task = CLASSIFICATION
 
     @property
     def input_shape(self) -> Shape:
@@ -146,6 +153,13 @@ class TrainingData:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network for the task gives: one a class, a target or an input value."""
+        if self.task.head == "reconstruction":
+            return prod(self.input_shape)
+        return self.classes if self.task.head == "softmax" else int(self.train.y.shape[1])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -174,6 +188,8 @@ class Dataset(TrainingData):
         A resumed run compares it to tell whether it sees the same data; the name does not count.
         """
         digest = hashlib.sha256(repr((self.class_names, self.normalization)).encode())
+        if self.task != CLASSIFICATION:
+            digest.update(repr(self.task).encode())
         for name, split in self.splits.items():
             for array in (split.x, split.y):
                 digest.update(f"{name} {array.dtype.str} {array.shape}".encode())

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgenas.data.dataset import Array, Source
 from edgenas.errors import DataError
+from edgenas.task import check_task
 
 EXPECTED = "x and y, or x_train, y_train and optionally x_test, y_test, x_val, y_val, class_names"
 
@@ -18,7 +19,8 @@ def read_npz(path: Path) -> Source:
     """Arrays of an ``.npz`` file.
 
     The keys are ``x`` and ``y``, or ``x_train`` and ``y_train`` as keras.datasets writes them; both
-    may have ``x_val``, ``y_val``, ``x_test``, ``y_test`` and ``class_names`` (text) beside them.
+    may have ``x_val``, ``y_val``, ``x_test``, ``y_test``, ``class_names`` (text) and ``task`` (text:
+    ``classification``, ``regression`` or ``anomaly``) beside them.
 
     Raises:
         DataError: The file is missing, unreadable, holds Python objects or lacks a key.
@@ -47,6 +49,7 @@ def read_npz(path: Path) -> Source:
         validation=_pair(path, arrays, "x_val", "y_val"),
         test=_pair(path, arrays, "x_test", "y_test"),
         class_names=names,
+        task=check_task(str(arrays["task"])) if "task" in arrays else None,
     )
 
 

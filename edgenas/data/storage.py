@@ -13,6 +13,7 @@ import numpy as np
 
 from edgenas.data.dataset import Dataset, Normalization, Split, TrainingData
 from edgenas.errors import DataError, StoreError
+from edgenas.task import task_from
 
 SCHEMA_VERSION = 1
 DOCUMENT = "data.json"
@@ -71,6 +72,7 @@ def load_arrays(folder: Path) -> TrainingData:
             **splits,
             class_names=tuple(document["class_names"]),
             normalization=Normalization(**document["normalization"]),
+            task=task_from(document.get("task")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -85,6 +87,7 @@ def _describe(dataset: Dataset) -> dict[str, object]:
         "name": dataset.name,
         "class_names": list(dataset.class_names),
         "normalization": {"scale": scaling.scale, "offset": scaling.offset},
+        "task": dataset.task.to_json(),
         "fingerprint": dataset.fingerprint,
     }
 

@@ -13,12 +13,13 @@ from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
 from edgenas.errors import TrialError
+from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import Progress, TrainResult, stop_above, train
 
 Arrays = tuple[np.ndarray, np.ndarray]
 DataFor = Callable[[Shape], tuple[Arrays, Arrays]]
-"""Gives (train, validation) as float32 images of a shape and int labels."""
+"""Gives (train, validation) as float32 images of a shape and labels as the task has them."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Job:
         hypermodel: A user's own ``build(hp)`` or keras-tuner HyperModel, or None.
         callbacks: Keras callbacks of the user's; they run in the training process.
         cutoffs: Validation error after each epoch above which the training is stopped.
+        task: What the network is for.
     """
 
     spec: ArchSpec
@@ -41,6 +43,7 @@ class Job:
     hypermodel: Any = None
     callbacks: tuple[Any, ...] = ()
     cutoffs: tuple[float, ...] = ()
+    task: Task = CLASSIFICATION
 
 
 def fresh_model(spec: ArchSpec, hypermodel: Any = None) -> Any:
@@ -70,9 +73,8 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     try:
         model = fresh_model(job.spec, job.hypermodel)
         callbacks = (*job.callbacks, *([stop_above(job.cutoffs)] if job.cutoffs else ()))
-        result = train(
-            model, shared(train_split, job.recipe.share), val_split, job.recipe, on_epoch, callbacks
-        )
+        used = shared(train_split, job.recipe.share)
+        result = train(model, used, val_split, job.recipe, on_epoch, callbacks, job.task)
     except TrialError:
         raise
     except Exception as error:  # whatever a user's model raises fails this trial only

@@ -61,7 +61,8 @@ def _train_winner(
     listener: SearchListener,
 ) -> None:
     recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
-    job = Job(record.spec, recipe, store.weights_path(record.trial_id, final=True))
+    weights = store.weights_path(record.trial_id, final=True)
+    job = Job(record.spec, recipe, weights, task=process.dataset.task)
     listener.trial_began(record)
     try:
         result = pool.train(process, job, listener.epoch_ended)

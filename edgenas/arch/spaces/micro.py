@@ -37,9 +37,10 @@ class MicroSpace(SearchSpace):
     """
 
     name = "micro"
+    heads = ("softmax", "linear")
 
-    def __init__(self, input_shape: Shape, classes: int) -> None:
-        super().__init__(input_shape, classes)
+    def __init__(self, input_shape: Shape, classes: int, head: str = "softmax") -> None:
+        super().__init__(input_shape, classes, head)
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise ConfigError(
                 f"space 'micro' needs images of shape (height, width, channels); given {self.input_shape}"
@@ -68,8 +69,12 @@ class MicroSpace(SearchSpace):
         blocks = [Block("stem", stem)]
         for stage in range(1, chooser.choice("stages", STAGES) + 1):
             blocks += self._stage(chooser, f"s{stage}")
-        blocks.append(Block("head", {"classes": self.classes}))
+        blocks.append(Block("head", self._head()))
         return ArchSpec(self.name, image, self.classes, tuple(blocks), dict(chooser.values))
+
+    def _head(self) -> dict[str, Value]:
+        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
+        return {"classes": self.classes, **linear}
 
     def _stage(self, chooser: Chooser, stage: str) -> list[Block]:
         depth = chooser.choice(f"{stage}_depth", DEPTHS)
@@ -118,5 +123,5 @@ class MicroSpace(SearchSpace):
                             BLOCKS["mbconv"](graph, 0, "mb", expansion=expansion, **args)
                         yield from graph.ops
         graph = GraphBuilder(shape)
-        BLOCKS["head"](graph, 0, "head", classes=self.classes)
+        BLOCKS["head"](graph, 0, "head", **self._head())
         yield from graph.ops

@@ -1,0 +1,19 @@
+"""Tasks: what a network is for, how good it is at it, and in which figures people read that. One task a file."""
+
+from edgenas.task.anomaly import Anomaly
+from edgenas.task.classification import CLASSIFICATION, Classification
+from edgenas.task.regression import Regression
+from edgenas.task.task import TASKS, Head, Task, check_task, epoch_error, task_from
+
+__all__ = [
+    "CLASSIFICATION",
+    "TASKS",
+    "Anomaly",
+    "Classification",
+    "Head",
+    "Regression",
+    "Task",
+    "check_task",
+    "epoch_error",
+    "task_from",
+]
