@@ -12,6 +12,8 @@ from typing import Any
 
 from edgenas.errors import BudgetError, ConfigError
 from edgenas.registry import unknown_name
+from edgenas.task import check_task
+from edgenas.task.regression import LOSSES
 
 DEFAULT_TRIALS = 30
 MAX_WINNERS = 20
@@ -26,6 +28,10 @@ class RunConfig:
         data: Name, file or folder of the data set.
         size: ``HEIGHTxWIDTH`` that a folder of images is resized to, or None for the most common size.
         drop_duplicates: Whether to drop images that stand in two splits, however many there are.
+        task: ``classification``, ``regression`` or ``anomaly``; None for what the data say, else
+            classification.
+        anomalous: Names of the classes that count as anomalous, for ``anomaly``; None where labels are 0 and 1.
+        loss: ``mse`` or ``huber``, for ``regression``; None for ``mse``.
         space: Name of the search space.
         device: Device id; its memory limits are budgets and its latency table the cost source.
         latency_ms: Budget in milliseconds, or None.
@@ -58,6 +64,9 @@ class RunConfig:
     data: str
     size: str | None = None
     drop_duplicates: bool | None = None
+    task: str | None = None
+    anomalous: tuple[str, ...] | None = None
+    loss: str | None = None
     space: str = "micro"
     device: str = "host"
     latency_ms: float | None = None
@@ -98,8 +107,13 @@ class RunConfig:
             raise unknown_name("--halving", self.halving, HALVING)
         if self.seed < 0:
             raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
-        if self.objectives is not None:
-            object.__setattr__(self, "objectives", tuple(self.objectives))
+        if self.task is not None:
+            check_task(self.task)
+        if self.loss is not None and self.loss not in LOSSES:
+            raise unknown_name("--loss", self.loss, LOSSES)
+        for name in ("objectives", "anomalous"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def image_size(self) -> tuple[int, int] | None:
@@ -121,7 +135,8 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
         document = asdict(self)
-        document["objectives"] = list(self.objectives) if self.objectives else None
+        for name in ("objectives", "anomalous"):
+            document[name] = list(document[name]) if document[name] else None
         return document
 
     def to_toml(self) -> str:

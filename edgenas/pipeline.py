@@ -126,6 +126,9 @@ def load_data(config: RunConfig) -> Dataset:
         seed=config.seed,
         size=config.image_size,
         drop_duplicates=bool(config.drop_duplicates),
+        task=config.task,
+        anomalous=config.anomalous or (),
+        loss=config.loss,
     )
 
 
@@ -153,7 +156,9 @@ def run_stages(
         from edgenas.winners.retrain import retrain
         from edgenas.winners.shortlist import drop_dominated, shortlist
 
-    recipe = search_recipe(len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed)
+    recipe = search_recipe(
+        len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed, task=problem.task
+    )
     reporter = Reporter(store, clock, listener)
     if store.meta("status") == "searching":
         search_stage(store, config, dataset, problem, recipe, clock, reporter)
@@ -201,6 +206,7 @@ def search_stage(
         workers=config.workers or 1,
         halving=config.halving,
         stop_curves=bool(config.stop_curves),
+        task=problem.task,
     )
     tuner.search(dataset, recipe=recipe)
     stop = tuner.oracle.stop_reason or "all trials are done"

@@ -144,12 +144,9 @@ class Targets(Labels):
                 )
         y = np.asarray(splits["train"].y, np.float64)
         several = tuple(f"target{position}" for position in range(y.shape[1]))
-        names = self.source.class_names or (("target",) if y.shape[1] == 1 else several)
-        if len(names) != y.shape[1]:
-            raise DataError(
-                f"data '{self.source.name}': {len(names)} names for {y.shape[1]} targets were given; "
-                "expected one for each"
-            )
+        given = self.source.class_names or ()  # of classes, where data for classification are used
+        several = tuple(f"target{position}" for position in range(y.shape[1]))
+        names = given if len(given) == y.shape[1] else ("target",) if y.shape[1] == 1 else several
         return Regression(
             scale=tuple(float(value) for value in y.std(axis=0)),
             offset=tuple(float(value) for value in y.mean(axis=0)),
@@ -223,11 +220,12 @@ class AnomalyLabels(Labels):
         return Anomaly()
 
 
-def with_task(source: Source, task: str | None, anomalous: Sequence[str]) -> Source:
+def with_task(source: Source, task: str | None, anomalous: Sequence[str], loss: str | None = None) -> Source:
     """A source with the task that the user named; its own where none was named.
 
     Raises:
-        DataError: Anomalous classes for another task.
+        UnknownNameError: There is no such task.
+        DataError: Anomalous classes or a loss for another task.
     """
     name = task or source.task or ("anomaly" if anomalous else CLASSIFICATION.name)
     if anomalous and name != "anomaly":
@@ -235,5 +233,7 @@ def with_task(source: Source, task: str | None, anomalous: Sequence[str]) -> Sou
             f"anomalous classes ({', '.join(anomalous)}) were given with task '{name}'; expected them with "
             "--task anomaly only"
         )
+    if loss and name != "regression":
+        raise DataError(f"loss '{loss}' was given with task '{name}'; expected it with --task regression only")
     LABELS.get(name)  # refuses an unknown one
     return replace(source, task=name, anomalous=tuple(anomalous))

@@ -52,7 +52,7 @@ def load_dataset(
         UnknownNameError: Neither a known name nor a path, or no such task.
         DataError: A missing or unreadable file, or a fault that `edgenas.data.checks` finds.
     """
-    source = with_task(find_source(str(name_or_path), size), task, anomalous)
+    source = with_task(find_source(str(name_or_path), size), task, anomalous, loss)
     return assemble(source, seed=seed, drop_duplicates=drop_duplicates, loss=loss)
 
 
@@ -95,7 +95,7 @@ def from_arrays(
         DataError: A fault that `edgenas.data.checks` finds.
     """
     names = tuple(class_names) if class_names is not None else None
-    source = with_task(Source(name, (x, y), validation, test, names, normalization), task, anomalous)
+    source = with_task(Source(name, (x, y), validation, test, names, normalization), task, anomalous, loss)
     return assemble(source, seed=seed, drop_duplicates=drop_duplicates, loss=loss)
 
 

@@ -17,6 +17,8 @@ from edgenas.train.job import fresh_model, load_weights
 
 CALIBRATION_IMAGES = 200
 HELD_BACK_IMAGES = 10_000
+THRESHOLD_INPUTS = 1000
+"""Training inputs from whose scores an anomaly detector's threshold comes, at most."""
 
 
 def export_trial(
@@ -53,6 +55,9 @@ def export_trial(
     weights = load_weights(store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
+    normal = None
+    if dataset.task.head == "reconstruction":
+        normal, _ = _some(dataset, dataset.train, shape, THRESHOLD_INPUTS, rng)
     return export_bundle(
         _convertible(record, weights, hypermodel),
         out_dir=out_dir,
@@ -62,6 +67,8 @@ def export_trial(
         test=_some(dataset, dataset.test, shape, len(dataset.test), rng) if with_test else None,
         cost=record.cost,
         description=_description(store, record, dataset, final),
+        task=dataset.task,
+        normal=normal,
     )
 
 

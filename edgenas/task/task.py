@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -71,6 +71,10 @@ class Task(ABC):
             y: Labels as the data hold them.
         """
 
+    def condensed(self, outputs: Array, x: Array) -> tuple[Array, Array]:
+        """Smaller outputs and inputs with the same `figures`, for resampling."""
+        return outputs, x
+
     @abstractmethod
     def error(self, figures: Mapping[str, float]) -> float:
         """What a search minimizes, from `figures`: 0 is perfect."""
@@ -90,7 +94,8 @@ class Task(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
-        return {"name": self.name, **asdict(self)}
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {"name": self.name, **values}
 
 
 TASKS: Registry[type[Task]] = Registry("task")
@@ -100,13 +105,16 @@ TASKS: Registry[type[Task]] = Registry("task")
 def task_from(document: Mapping[str, Any] | None) -> Task:
     """The task that `Task.to_json` wrote; classification for runs and manifests that name none.
 
+    What `Task.describe` added is left alone.
+
     Raises:
         ConfigError: The document lacks a field.
     """
-    fields = dict(document or {"name": "classification"})
+    found = dict(document or {"name": "classification"})
     try:
-        kind = TASKS.get(fields.pop("name"))
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        kind = TASKS.get(found["name"])
+        known = {field.name: found[field.name] for field in fields(kind)}
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
         return kind(**values)
     except (KeyError, TypeError) as error:
         raise ConfigError(f"a damaged task {document} was given ({error}); expected what a run wrote") from None
