@@ -30,7 +30,8 @@ class RunConfig:
         drop_duplicates: Whether to drop images that stand in two splits, however many there are.
         task: ``classification``, ``regression`` or ``anomaly``; None for what the data say, else
             classification.
-        anomalous: Names of the classes that count as anomalous, for ``anomaly``; None where labels are 0 and 1.
+        anomalous: Names of the classes that count as anomalous, for ``anomaly``; None where labels are
+            0 and 1.
         loss: ``mse`` or ``huber``, for ``regression``; None for ``mse``.
         space: Name of the search space.
         device: Device id; its memory limits are budgets and its latency table the cost source.

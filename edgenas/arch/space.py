@@ -47,7 +47,8 @@ class SearchSpace(ABC):
         if head not in self.heads:
             able = [name for name in SPACES.names() if head in SPACES.get(name).heads]
             raise ConfigError(
-                f"space '{self.name}' makes networks that end in {' or '.join(self.heads)}, and the task needs "
+                f"space '{self.name}' makes networks that end in {' or '.join(self.heads)}, and the "
+                "task needs "
                 f"{head}; expected one of the spaces {', '.join(able) or '(none has it)'} with --space"
             )
         self.input_shape = tuple(input_shape)

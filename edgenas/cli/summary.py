@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgenas.search.objective import format_metric, metric_name
+from edgenas.task import CLASSIFICATION, Task, task_from
 
 _TOTALS = ("peak_ram_bytes", "flash_bytes", "macs", "params")
 
@@ -59,8 +60,9 @@ def print_summary(document: Mapping[str, Any]) -> None:
     counts += f", {trials['stopped']} stopped" if trials["stopped"] else ""
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
-        console.print(_winners(document["winners"]))
-        console.print("* most accurate on validation; test images were used once, after quantization")
+        task = task_from(document["task"])
+        console.print(_winners(document["winners"], task))
+        console.print(f"* {_best(task)}; test {task.noun} were used once, after quantization")
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] != "done":
@@ -84,10 +86,17 @@ def _duration(seconds: float | None) -> str:
     return "" if not seconds else f" in {int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def _winners(winners: list[Mapping[str, Any]]) -> Table:
+def _best(task: Task) -> str:
+    if task == CLASSIFICATION:
+        return "most accurate on validation"
+    return f"best {task.label} on validation; figures are {task.full_label}"
+
+
+def _winners(winners: list[Mapping[str, Any]], task: Task) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("winner", no_wrap=True)
-    for heading in ("test int8", "val int8", "val float", "latency", "RAM", "flash", "MACs"):
+    label = "" if task == CLASSIFICATION else f"{task.label} "
+    for heading in (f"{label}test int8", "val int8", "val float", "latency", "RAM", "flash", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for winner in winners:
         cost = winner["cost"]
@@ -95,14 +104,14 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
             "" if cost[metric] is None else format_metric(metric, cost[metric])
             for metric in ("latency_ms", "peak_ram_bytes", "flash_bytes", "macs")
         ]
-        accuracies = [
-            _percent(winner[name])
-            for name in ("int8_test_accuracy", "int8_val_accuracy", "float_val_accuracy")
-        ]
+        accuracies = [_figure(winner, name, task) for name in ("int8_test", "int8_val", "float_val")]
         mark = " *" if winner["best"] else ""
         table.add_row(f"{winner['trial']}{mark}", *accuracies, *figures)
     return table
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
+def _figure(winner: Mapping[str, Any], name: str, task: Task) -> str:
+    """A winner's figure, with its unit; nothing where it is not known."""
+    classifies = task == CLASSIFICATION
+    value = winner[f"{name}_accuracy"] if classifies else winner["metrics"][task.metric][name]
+    return "" if value is None else task.format(value)

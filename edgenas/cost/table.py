@@ -22,7 +22,8 @@ class TableSource(CostSource):
     on the whole networks that the table's sweep measured (`LatencyTable.calibration`; one factor for
     all kinds in tables of schema 1), and an interval that held nine of ten of them. Fully connected and
     softmax heads between two swept numbers of classes are interpolated linearly, and one output counts as
-    the fewest that were swept, which is a little more than it takes; every other operation must be in the table. `OpCost.latency_ms` is the operation's share without the invoke overhead.
+    the fewest that were swept, which is a little more than it takes; every other operation must be in the
+    table. `OpCost.latency_ms` is the operation's share without the invoke overhead.
 
     Args:
         table: The measured operations.

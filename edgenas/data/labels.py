@@ -111,7 +111,8 @@ class Targets(Labels):
         """float32 of shape (n, k)."""
         if y.dtype.kind not in "uif" or y.ndim not in (1, 2) or 0 in y.shape:
             raise DataError(
-                f"{where}: targets of type {y.dtype} and shape {y.shape} were given; expected numbers of shape "
+                f"{where}: targets of type {y.dtype} and shape {y.shape} were given; expected numbers "
+                "of shape "
                 "(n,) or (n, targets) for regression"
             )
         if len(y) != count:
@@ -130,7 +131,9 @@ class Targets(Labels):
         """The same number of targets everywhere; there are no classes."""
         widths = {part: y.shape[1] for part, y in splits.items()}
         if len(set(widths.values())) > 1:
-            raise DataError(f"data '{self.source.name}': targets an input were {widths}; expected the same number")
+            raise DataError(
+                f"data '{self.source.name}': targets an input were {widths}; expected the same number"
+            )
         return ()
 
     def task(self, splits: dict[str, Split]) -> Task:
@@ -164,10 +167,13 @@ class AnomalyLabels(Labels):
         labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         check_labels(where, labels, count)
         if self.source.anomalous:
-            return np.isin(labels, [self._number(where, name) for name in self.source.anomalous]).astype(np.int64)
+            return np.isin(labels, [self._number(where, name) for name in self.source.anomalous]).astype(
+                np.int64
+            )
         if labels.max() > 1:
             raise DataError(
-                f"{where}: labels up to {labels.max()} were given; expected 0 for normal and 1 for anomalous, or "
+                f"{where}: labels up to {labels.max()} were given; expected 0 for normal and 1 for "
+                "anomalous, or "
                 "the classes that are anomalous: --anomalous NAME,NAME (anomalous=(...) from Python)"
             )
         return np.asarray(labels, np.int64)
@@ -189,7 +195,8 @@ class AnomalyLabels(Labels):
             raise DataError(f"data '{name}': all training data are anomalous; expected normal ones, label 0")
         if train.max() == 1 and {"validation", "test"} <= splits.keys():
             raise DataError(
-                f"data '{name}': {int(train.sum())} training inputs are anomalous, and the data bring a validation "
+                f"data '{name}': {int(train.sum())} training inputs are anomalous, and the data bring "
+                "a validation "
                 "and a test set; expected only normal ones in train: remove those, or leave a set out, "
                 "and they are held out there"
             )
@@ -214,7 +221,8 @@ class AnomalyLabels(Labels):
             if kinds != {0, 1}:
                 lacking = "anomalous" if 1 not in kinds else "normal"
                 raise DataError(
-                    f"data '{self.source.name}', {part}: there are no {lacking} inputs, so nothing can be told "
+                    f"data '{self.source.name}', {part}: there are no {lacking} inputs, so nothing "
+                    "can be told "
                     f"apart; give some (without a {part} set of your own, it is cut from all inputs given)"
                 )
         return Anomaly()
@@ -234,6 +242,8 @@ def with_task(source: Source, task: str | None, anomalous: Sequence[str], loss: 
             "--task anomaly only"
         )
     if loss and name != "regression":
-        raise DataError(f"loss '{loss}' was given with task '{name}'; expected it with --task regression only")
+        raise DataError(
+            f"loss '{loss}' was given with task '{name}'; expected it with --task regression only"
+        )
     LABELS.get(name)  # refuses an unknown one
     return replace(source, task=name, anomalous=tuple(anomalous))

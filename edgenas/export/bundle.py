@@ -97,7 +97,9 @@ def export_bundle(
         classifies = task == CLASSIFICATION
         micro = run_micro(files[1].content, files[1].program, held_back[0], classes=classifies)
         manifest = Manifest(
-            artifacts=_verified(files, held_back, test, reference, task, calibration if normal is None else normal),
+            artifacts=_verified(
+                files, held_back, test, reference, task, calibration if normal is None else normal
+            ),
             scheme=scheme,
             calibration_images=len(calibration),
             keras_accuracy=accuracy(reference, held_back[1]) if classifies else None,
@@ -159,7 +161,9 @@ def _verified(
     """An entry for each file after its comparison; the test images are run only when all agree."""
     with ThreadPoolExecutor(THREADS) as pool:
         outputs = list(pool.map(lambda file: file.program.run(held_back[0]), files))
-        parities = [_parity(file, out, reference, held_back, task) for file, out in zip(files, outputs, strict=True)]
+        parities = [
+            _parity(file, out, reference, held_back, task) for file, out in zip(files, outputs, strict=True)
+        ]
         splits = {"validation": held_back, **({"test": test} if test is not None else {})}
         runs = [{"validation": out} for out in outputs]
         if test is not None:
@@ -168,10 +172,14 @@ def _verified(
         artifacts = [_artifact(file, parity) for file, parity in zip(files, parities, strict=True)]
         if task == CLASSIFICATION:
             return tuple(
-                replace(artifact, accuracy={part: accuracy(out, splits[part][1]) for part, out in run.items()})
+                replace(
+                    artifact, accuracy={part: accuracy(out, splits[part][1]) for part, out in run.items()}
+                )
                 for artifact, run in zip(artifacts, runs, strict=True)
             )
-        judged = [judge(task, file.program, run, splits, normal) for file, run in zip(files, runs, strict=True)]
+        judged = [
+            judge(task, file.program, run, splits, normal) for file, run in zip(files, runs, strict=True)
+        ]
     return tuple(
         replace(artifact, metrics=metrics, use=use)
         for artifact, (metrics, use) in zip(artifacts, judged, strict=True)

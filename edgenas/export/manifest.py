@@ -69,7 +69,11 @@ class Artifact:
             "output": self.output.to_json(),
             "parity": self.parity.to_json(),
             "accuracy": dict(self.accuracy),
-            **({"metrics": {split: dict(found) for split, found in self.metrics.items()}} if self.metrics else {}),
+            **(
+                {"metrics": {split: dict(found) for split, found in self.metrics.items()}}
+                if self.metrics
+                else {}
+            ),
             **({"use": dict(self.use)} if self.use else {}),
         }
 

@@ -78,9 +78,7 @@ def measured_arena(model: bytes) -> tuple[int, int] | None:
     return sizes["total"], sizes["head"]
 
 
-def run_micro(
-    model: bytes, litert: Program, images: np.ndarray, *, classes: bool = True
-) -> MicroRun | str:
+def run_micro(model: bytes, litert: Program, images: np.ndarray, *, classes: bool = True) -> MicroRun | str:
     """Run an int8 ``.tflite`` file on TFLite Micro and compare it with LiteRT.
 
     Args:

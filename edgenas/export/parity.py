@@ -56,9 +56,7 @@ class Parity:
         return cls(**document)
 
 
-def float_parity(
-    file: str, outputs: np.ndarray, reference: np.ndarray, *, classes: bool = True
-) -> Parity:
+def float_parity(file: str, outputs: np.ndarray, reference: np.ndarray, *, classes: bool = True) -> Parity:
     """Compare a float file with Keras.
 
     The bound is `FLOAT_DIFFERENCE`, times the largest output where that is above 1 (logits).

@@ -18,7 +18,7 @@ from edgenas.task import Anomaly, Regression, Task
 from edgenas.task.task import flat
 
 INT8_DEVIATION = 0.1
-"""Largest difference of int8 targets from Keras's, root mean square, in standard deviations of the targets."""
+"""Largest difference of int8 targets from Keras's, root mean square, in their standard deviations."""
 
 INT8_AUC_LOSS = 0.02
 """Most of the area under the curve that int8 may lose."""
@@ -34,7 +34,14 @@ RESAMPLES = 300
 
 
 def task_parity(
-    task: Task, file: str, outputs: np.ndarray, reference: np.ndarray, x: np.ndarray, y: np.ndarray, *, step: float
+    task: Task,
+    file: str,
+    outputs: np.ndarray,
+    reference: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    step: float,
 ) -> Parity:
     """Compare an int8 file with Keras, for a task without classes.
 
@@ -59,9 +66,12 @@ def task_parity(
         figures, bound = _anomaly_figures(task, outputs, reference, x, y), INT8_AUC_LOSS
         if not (figures["auc_loss"] <= bound and figures["score_correlation"] >= INT8_CORRELATION):
             raise ParityError(
-                f"{file}: its AUC is {figures['auc_loss']:.3f} below Keras's and its scores have a rank correlation "
-                f"of {figures['score_correlation']:.2f} with Keras's on {len(x)} inputs, at most {bound} and at "
-                f"least {INT8_CORRELATION} are expected; give more calibration inputs like those in use, or train longer"
+                f"{file}: its AUC is {figures['auc_loss']:.3f} below Keras's and its scores have a "
+                "rank correlation "
+                f"of {figures['score_correlation']:.2f} with Keras's on {len(x)} inputs, at most "
+                f"{bound} and at "
+                f"least {INT8_CORRELATION} are expected; give more calibration inputs like those in "
+                "use, or train longer"
             )
         return Parity(len(x), None, 0, difference, bound, figures)
     assert isinstance(task, Regression)
@@ -70,8 +80,10 @@ def task_parity(
     bound = max(INT8_DEVIATION, step / spread)
     if not relative <= bound:
         raise ParityError(
-            f"{file}: targets differ from Keras's by {relative:.2f} of their standard deviation on {len(x)} inputs, "
-            f"at most {bound:.2f} is expected; give more calibration inputs like those in use, or train longer"
+            f"{file}: targets differ from Keras's by {relative:.2f} of their standard deviation on "
+            f"{len(x)} inputs, "
+            f"at most {bound:.2f} is expected; give more calibration inputs like those in use, or "
+            "train longer"
         )
     return Parity(len(x), None, 0, difference, bound, {"relative_difference": relative})
 
@@ -116,7 +128,11 @@ def judge(
             metrics[part]["interval"] = list(interval(task, out, *splits[part]))
     if isinstance(task, Anomaly):
         threshold = task.threshold(task.scores(program.run(normal), normal))
-        use: dict[str, Any] = {"threshold": threshold, "quantile": task.quantile, "threshold_inputs": len(normal)}
+        use: dict[str, Any] = {
+            "threshold": threshold,
+            "quantile": task.quantile,
+            "threshold_inputs": len(normal),
+        }
         for part, out in outputs.items():
             use[part] = alarms(task, threshold, out, *splits[part])
         return metrics, use
@@ -124,7 +140,9 @@ def judge(
     return metrics, output_step(task, program, metrics["validation"])
 
 
-def alarms(task: Anomaly, threshold: float, outputs: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def alarms(
+    task: Anomaly, threshold: float, outputs: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> dict[str, float]:
     """Shares of normal and of anomalous inputs above a threshold: ``false_alarms`` and ``found``."""
     above, anomalous = task.scores(outputs, x) > threshold, y.reshape(-1) != 0
     return {"false_alarms": float(above[~anomalous].mean()), "found": float(above[anomalous].mean())}

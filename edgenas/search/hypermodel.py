@@ -213,7 +213,8 @@ def as_space(hypermodel: Any, task: str = CLASSIFICATION.name) -> SearchSpace:
     if isinstance(hypermodel, SearchSpace):
         if hypermodel.head != head:
             raise ConfigError(
-                f"a space whose networks end in {hypermodel.head} was given with task '{task}'; expected one made "
+                f"a space whose networks end in {hypermodel.head} was given with task '{task}'; "
+                "expected one made "
                 f"with head='{head}'"
             )
         return hypermodel

@@ -91,7 +91,8 @@ class Earlier:
             )
         if (task := knowledge.get("task", CLASSIFICATION.name)) != problem.task:
             raise ConfigError(
-                f"{knowledge['run']} was a search for {task}, this one is for {problem.task}, whose errors mean "
+                f"{knowledge['run']} was a search for {task}, this one is for {problem.task}, whose "
+                "errors mean "
                 "something else; expected a run of the same task for --warm-start"
             )
         self.run = str(knowledge["run"])

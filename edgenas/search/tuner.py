@@ -34,7 +34,7 @@ from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
-from edgenas.task import CLASSIFICATION, epoch_error
+from edgenas.task import CLASSIFICATION, epoch_error, error_words
 from edgenas.train.job import Job, fresh_model, load_weights
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
@@ -242,9 +242,7 @@ class EdgeTuner(keras_tuner.Tuner):
         cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
         assert self._dataset is not None
-        job = Job(
-            spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs, self._dataset.task
-        )
+        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs, self._dataset.task)
         self.listener.trial_began(record)
         try:
             result = self._pool.train(self._here.process, job, self.listener.epoch_ended)
@@ -266,8 +264,8 @@ class EdgeTuner(keras_tuner.Tuner):
     def _stopped(self, record: TrialRecord, recipe: Recipe, result: TrainResult, curves: Curves) -> None:
         errors = [error for entry in result.history if (error := epoch_error(entry)) is not None]
         reason = (
-            f"stopped after {result.epochs} of {recipe.epochs} epochs at validation error "
-            f"{format_metric(VAL_ERROR, errors[-1])}: it could not reach the front any more"
+            f"stopped after {result.epochs} of {recipe.epochs} epochs at validation "
+            f"{error_words(asdict(result))}: it could not reach the front any more"
         )
         told = {**asdict(result), "expected_val_error": curves.expected(errors)}
         self.store.stop_trial(record.trial_id, reason, recipe.to_json(), told)
@@ -319,9 +317,12 @@ class EdgeTuner(keras_tuner.Tuner):
             point = trial_point(self.problem, record)
             figures = ", ".join(
                 f"{name} {format_metric(name, value)}"
-                for name, value in zip(self.problem.objectives, point, strict=True)
+                for name, value in zip(self.problem.objectives[1:], point[1:], strict=True)
             )
-            print(f"{'*' if record.trial_id in front else ' '} {record.trial_id}  {figures}")
+            print(
+                f"{'*' if record.trial_id in front else ' '} {record.trial_id}  "
+                f"{error_words(record.result or {})}, {figures}"
+            )
 
     def export(self, out_dir: str | Path, trial_id: str | None = None) -> list[Path]:
         """Quantize, export and verify a trial, or the whole front, with the weights of the search.

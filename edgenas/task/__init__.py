@@ -1,9 +1,9 @@
-"""Tasks: what a network is for, how good it is at it, and in which figures people read that. One task a file."""
+"""Tasks: what a network is for, and in which figures people read how good it is at it. One task a file."""
 
 from edgenas.task.anomaly import Anomaly
 from edgenas.task.classification import CLASSIFICATION, Classification
 from edgenas.task.regression import Regression
-from edgenas.task.task import TASKS, Head, Task, check_task, epoch_error, task_from
+from edgenas.task.task import TASKS, Head, Task, check_task, epoch_error, epoch_words, error_words, task_from
 
 __all__ = [
     "CLASSIFICATION",
@@ -15,5 +15,7 @@ __all__ = [
     "Task",
     "check_task",
     "epoch_error",
+    "epoch_words",
+    "error_words",
     "task_from",
 ]

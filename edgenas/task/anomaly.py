@@ -40,7 +40,9 @@ class Anomaly(Task):
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile < 1:
-            raise ConfigError(f"quantile {self.quantile} was given; expected above 0 and below 1, such as 0.99")
+            raise ConfigError(
+                f"quantile {self.quantile} was given; expected above 0 and below 1, such as 0.99"
+            )
 
     @property
     def metric(self) -> str:
@@ -51,6 +53,16 @@ class Anomaly(Task):
     def label(self) -> str:
         """See `metric`."""
         return "AUC"
+
+    @property
+    def full_label(self) -> str:
+        """In words."""
+        return "AUC (area under the ROC curve)"
+
+    @property
+    def maker(self) -> str:
+        """In words."""
+        return "an anomaly detector"
 
     @property
     def loss(self) -> str:
@@ -66,7 +78,7 @@ class Anomaly(Task):
         return np.asarray(np.mean((flat(outputs) - flat(x)) ** 2, axis=1))
 
     def figures(self, outputs: Array, x: Array, y: Array) -> dict[str, float]:
-        """``auc`` (NaN where one of both kinds is missing) and ``normal_score``, the mean over normal inputs."""
+        """``auc`` (NaN where one of both kinds is missing) and ``normal_score``, that of normal inputs."""
         scores, anomalous = self.scores(outputs, x), np.asarray(y).reshape(-1) != 0
         normal = scores[~anomalous]
         return {
@@ -89,7 +101,10 @@ class Anomaly(Task):
 
     def describe(self) -> dict[str, Any]:
         """How a device comes to a score."""
-        return {"score": "mean over all values of (output - input)^2, both as float", "anomalous_above": "threshold"}
+        return {
+            "score": "mean over all values of (output - input)^2, both as float",
+            "anomalous_above": "threshold",
+        }
 
     def threshold(self, normal_scores: Array) -> float:
         """The score above which an input counts as anomalous, from the scores of normal training inputs."""

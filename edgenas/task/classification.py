@@ -28,6 +28,16 @@ class Classification(Task):
         """See `metric`."""
         return "accuracy"
 
+    @property
+    def maker(self) -> str:
+        """In words."""
+        return "a classifier"
+
+    @property
+    def noun(self) -> str:
+        """What classifiers here mostly read."""
+        return "images"
+
     def figures(self, outputs: Array, x: Array, y: Array) -> dict[str, float]:
         """``accuracy``, 0 to 1."""
         return {"accuracy": float(np.mean(outputs.argmax(axis=-1) == y))}

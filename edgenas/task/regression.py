@@ -57,13 +57,24 @@ class Regression(Task):
 
     @property
     def metric(self) -> str:
-        """RMSE in units of the target; where there are several, which may differ in units, the relative one."""
+        """RMSE in units of the target; the relative one where there are several, of different units."""
         return "rmse" if len(self.scale) == 1 else "relative_rmse"
 
     @property
     def label(self) -> str:
         """See `metric`."""
         return "RMSE" if len(self.scale) == 1 else "relative RMSE"
+
+    @property
+    def full_label(self) -> str:
+        """With the target's name."""
+        name = self.names[0]
+        return self.label if name == "target" or len(self.names) > 1 else f"{self.label} of {name}"
+
+    @property
+    def maker(self) -> str:
+        """In words."""
+        return f"a regression of {', '.join(self.names)}" if self.names != ("target",) else "a regression"
 
     @property
     def loss(self) -> str:

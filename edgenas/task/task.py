@@ -48,6 +48,21 @@ class Task(ABC):
         """That figure's name in a sentence, for example ``accuracy`` or ``RMSE``."""
 
     @property
+    def full_label(self) -> str:
+        """The figure's name with its unit or range, for a caption."""
+        return self.label
+
+    @property
+    def maker(self) -> str:
+        """What a search for this task makes, with its article."""
+        return "a network"
+
+    @property
+    def noun(self) -> str:
+        """What one input is called, in the plural."""
+        return "inputs"
+
+    @property
     def loss(self) -> str | None:
         """Name of the Keras loss; None for the cross-entropy of class labels."""
         return None
@@ -94,7 +109,9 @@ class Task(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
-        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        values = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
         return {"name": self.name, **values}
 
 
@@ -117,7 +134,9 @@ def task_from(document: Mapping[str, Any] | None) -> Task:
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
         return kind(**values)
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"a damaged task {document} was given ({error}); expected what a run wrote") from None
+        raise ConfigError(
+            f"a damaged task {document} was given ({error}); expected what a run wrote"
+        ) from None
 
 
 def check_task(name: str) -> str:
@@ -136,6 +155,23 @@ def epoch_error(entry: Mapping[str, float]) -> float | None:
     if "val_accuracy" in entry:
         return 1.0 - float(entry["val_accuracy"])
     return float(entry["val_error"]) if "val_error" in entry else None
+
+
+def epoch_words(entry: Mapping[str, float]) -> str:
+    """How good a network was after an epoch, for people: ``93.1 %``, ``R2 0.48`` or ``AUC 0.97``."""
+    if "val_accuracy" in entry:
+        return f"{100 * entry['val_accuracy']:.1f} %"
+    return f"AUC {entry['val_auc']:.3f}" if "val_auc" in entry else f"R2 {entry['val_r2']:.3f}"
+
+
+def error_words(result: Mapping[str, Any]) -> str:
+    """A training's validation error with its name, from the document of a `TrainResult`."""
+    if result.get("val_accuracy") is not None:
+        return f"error {100 * (1 - result['val_accuracy']):.2f} %"
+    if result.get("val_error") is None:
+        return "error unknown"
+    name = "1 - AUC" if "auc" in (result.get("metrics") or {}) else "relative RMSE"
+    return f"{name} {result['val_error']:.3f}"
 
 
 def flat(values: Array) -> NDArray[np.float64]:

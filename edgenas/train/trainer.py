@@ -174,7 +174,9 @@ def accuracy(model: Any, images: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(scores.argmax(axis=-1) == labels))
 
 
-def _batches(images: np.ndarray, labels: np.ndarray, recipe: Recipe, steps: int, task: Task = CLASSIFICATION) -> Any:
+def _batches(
+    images: np.ndarray, labels: np.ndarray, recipe: Recipe, steps: int, task: Task = CLASSIFICATION
+) -> Any:
     """A keras PyDataset that walks through seeded permutations of all images, epoch after epoch."""
     import keras
 

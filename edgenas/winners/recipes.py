@@ -8,6 +8,7 @@ from statistics import median
 from edgenas.config import RunConfig
 from edgenas.data.dataset import Dataset
 from edgenas.records import TrialRecord
+from edgenas.task import CLASSIFICATION
 from edgenas.train.recipe import SHIFT, Recipe, final_recipe
 
 PACE = 0.9
@@ -28,6 +29,7 @@ class FinalRecipes:
         self, config: RunConfig, dataset: Dataset, search: Recipe, elapsed: Callable[[], float]
     ) -> None:
         self._config, self._images, self._search, self._elapsed = config, len(dataset.train), search, elapsed
+        self._shift = SHIFT if dataset.task == CLASSIFICATION else 0.0  # a target may say where something is
 
     def __call__(self, waiting: Sequence[TrialRecord]) -> list[Recipe]:
         """The recipes of all winners that are still to be trained."""
@@ -39,7 +41,7 @@ class FinalRecipes:
                 epochs=self._config.final_epochs,
                 seconds=seconds,
                 images_per_second=speed,
-                shift=SHIFT if self._config.shift is None else self._config.shift,
+                shift=self._shift if self._config.shift is None else self._config.shift,
                 seed=self._config.seed,
             )
             for speed, seconds in zip(speeds, self._seconds(speeds), strict=True)

@@ -13,7 +13,7 @@ from tests.report.made_up import DESCRIPTION
 
 FIELDS = [
     "run", "status", "data", "space", "device", "objectives", "budgets", "trials", "front", "winners",
-    "dropped", "savings", "refusals", "failures", "versions", "seed", "seconds",
+    "dropped", "savings", "refusals", "failures", "versions", "seed", "seconds", "task", "metric",
 ]  # fmt: skip
 
 WINNER_FIELDS = {
