@@ -19,8 +19,8 @@ class TrialRecord:
         position: Its place in the order of trials, from 0.
         spec: The architecture.
         cost: Predicted before training.
-        status: ``running``, ``completed``, ``failed`` or ``stopped`` (its learning curve could not
-            reach the front any more).
+        status: ``running``, ``completed``, ``failed``, ``stopped`` (its learning curve could not
+            reach the front any more) or ``given`` (to be trained for long, without a search).
         reason: Why it failed or was stopped, else None.
         recipe: How it was trained.
         result: `edgenas.train.TrainResult` as a document, or None.

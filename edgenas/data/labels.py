@@ -14,7 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from edgenas.data.checks import check_classes, check_labels
-from edgenas.data.dataset import Array, Source, Split
+from edgenas.data.dataset import Source, Split
+from edgenas.data.disk import Array
+from edgenas.data.kinds import Kind
 from edgenas.data.split import Cut, cut
 from edgenas.errors import DataError
 from edgenas.registry import Registry
@@ -33,11 +35,13 @@ class Labels(ABC):
 
     Args:
         source: The data as read.
+        kind: What the examples are.
         loss: What the training of a regression minimizes, or None.
     """
 
-    def __init__(self, source: Source, loss: str | None = None) -> None:
+    def __init__(self, source: Source, kind: Kind, loss: str | None = None) -> None:
         self.source = source
+        self.kind = kind
         self.loss = loss
 
     @abstractmethod
@@ -84,14 +88,14 @@ class ClassLabels(Labels):
                 "expected integers from 0, one a class: for numbers to be predicted use --task regression "
                 "(task='regression' from Python)"
             )
-        check_labels(where, y, count)
+        check_labels(where, y, count, self.kind)
         return np.asarray(y, np.int64)
 
     def check(self, splits: dict[str, Array]) -> tuple[str, ...]:
         """Two classes or more, each with training data."""
         classes = int(splits["train"].max()) + 1
         names = self.source.class_names or tuple(str(label) for label in range(classes))
-        check_classes(self.source.name, names, splits)
+        check_classes(self.source.name, names, splits, self.kind)
         return names
 
     def cut(self, y: Array, *, has_validation: bool, has_test: bool, seed: int) -> Cut:
@@ -108,7 +112,8 @@ class Targets(Labels):
     """Finite numbers, one or several for each input; splits are random."""
 
     def read(self, where: str, y: Array, count: int) -> Array:
-        """float32 of shape (n, k)."""
+        """float32 of shape (n, k); classes whose names are numbers stand for these numbers."""
+        y = self._numbers(where, y)
         if y.dtype.kind not in "uif" or y.ndim not in (1, 2) or 0 in y.shape:
             raise DataError(
                 f"{where}: targets of type {y.dtype} and shape {y.shape} were given; expected numbers "
@@ -126,6 +131,19 @@ class Targets(Labels):
                 "numbers: mend or remove them"
             )
         return targets
+
+    def _numbers(self, where: str, y: Array) -> Array:
+        """Labels that a reader made classes of, such as the whole numbers in a table, as numbers again."""
+        names = self.source.class_names or ()
+        if len(names) < 2 or y.dtype.kind not in "ui":
+            return y
+        try:
+            values = np.array([float(name) for name in names])
+        except ValueError:
+            raise DataError(
+                f"{where}: labels with names such as '{names[0]}' were given; expected numbers for regression"
+            ) from None
+        return np.asarray(values[y]) if y.size and y.min() >= 0 and y.max() < len(values) else y
 
     def check(self, splits: dict[str, Array]) -> tuple[str, ...]:
         """The same number of targets everywhere; there are no classes."""
@@ -165,7 +183,7 @@ class AnomalyLabels(Labels):
     def read(self, where: str, y: Array, count: int) -> Array:
         """int64 of shape (n,), with the classes that the source calls anomalous as 1."""
         labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        check_labels(where, labels, count)
+        check_labels(where, labels, count, self.kind)
         if self.source.anomalous:
             return np.isin(labels, [self._number(where, name) for name in self.source.anomalous]).astype(
                 np.int64

@@ -1,4 +1,4 @@
-"""Training curves of winners: loss and accuracy, on training and validation images, by epoch."""
+"""Training curves of winners: loss and accuracy, on training and validation data, by epoch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _training(winner: Winner, result: Mapping[str, Any]) -> str:
     dropped = ", dropped afterwards" if winner.note.reason else ""
     caption = (
         f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, "
-        f"{ended}; {_kept(winner, result)}{_speed(result, task.noun)}."
+        f"{ended}; {_kept(winner, result)}{_speed(result)}."
     )
     return figure(f'<div class="pair">{charts}</div>', caption, "training")
 
@@ -48,10 +48,10 @@ def _kept(winner: Winner, result: Mapping[str, Any]) -> str:
     if winner.task == CLASSIFICATION:
         return (
             f"kept at {percent(result.get('train_accuracy'))} on training and "
-            f"{percent(result.get('val_accuracy'))} on validation images"
+            f"{percent(result.get('val_accuracy'))} on validation data"
         )
     figure = f"{text(winner.task.label)} {shown(winner.task, winner.float_val)}"
-    return f"kept at {figure} on validation {winner.task.noun}"
+    return f"kept at {figure} on validation data"
 
 
 def draw_curves(history: History, key: str, title: str, name: str) -> str:
@@ -114,6 +114,6 @@ def _line_names(curves: Mapping[str, Sequence[tuple[int, float]]], y: Scale, fra
     )
 
 
-def _speed(result: Mapping[str, Any], noun: str) -> str:
+def _speed(result: Mapping[str, Any]) -> str:
     speed = result.get("images_per_second")
-    return f"; {speed:,.0f} {noun} a second" if speed else ""
+    return f"; {speed:,.0f} examples a second" if speed else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from edgenas.report.data import examples_word
 from edgenas.report.intervals import wilson
 from edgenas.report.markup import (
     count,
@@ -25,6 +26,7 @@ STATUS_WORDS = {
     "searching": "searching",
     "retraining": "training the winners",
     "exporting": "quantizing and exporting",
+    "training": "training one network",
     "done": "finished",
 }
 
@@ -63,7 +65,7 @@ def _asked(run: Run) -> str:
     classes = data.get("class_names") or []
     details = [f"{len(classes)} classes"] if classes and run.task == CLASSIFICATION else []
     details += [f"inputs of {text(shape)}"] if shape else []
-    details += [f"{text(', '.join(sizes))} {run.task.noun}"] if sizes else []
+    details += [f"{text(', '.join(sizes))} {examples_word(data)}"] if sizes else []
     sentence += f" ({'; '.join(details)})" if details else ""
     if device:
         runtime = f" with {text(device['runtime'])}" if device.get("runtime") else ""
@@ -77,7 +79,7 @@ def _asked(run: Run) -> str:
 
 
 def _came_out(run: Run, best: Winner | None) -> str:
-    completed = run.trained
+    completed, many = run.trained, examples_word(run.document("data"))
     if best is None:
         if not completed:
             return "nothing yet; no candidate has finished its training."
@@ -96,14 +98,13 @@ def _came_out(run: Run, best: Winner | None) -> str:
     found = f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
     if run.task != CLASSIFICATION:
         return (
-            f"{found}{_in_time(run)}. The best on validation {run.task.noun}, trial "
+            f"{found}{_in_time(run)}. The best on validation data, trial "
             f"<b>{text(best.trial_id)}</b>, has "
             f"<b>{_named(run, best.int8_test, '')}</b> on the test split as an int8 file."
         )
     return (
-        f"{found}{_in_time(run)}. The most accurate on validation images, trial "
-        f"<b>{text(best.trial_id)}</b>, "
-        f"classifies <b>{percent(best.int8_test)}</b> of the test images right as an int8 file."
+        f"{found}{_in_time(run)}. The most accurate on validation data, trial <b>{text(best.trial_id)}</b>, "
+        f"classifies <b>{percent(best.int8_test)}</b> of the test {many} right as an int8 file."
     )
 
 

@@ -47,7 +47,7 @@ def agreement_note(task: Task) -> str:
     return _NOTES.get(
         task.name,
         "“Same class as Keras” and “largest difference” (of one output probability) compare each file with "
-        "the Keras model it was made from, on images held back from training.",
+        "the Keras model it was made from, on data held back from training.",
     )
 
 

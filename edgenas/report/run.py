@@ -16,6 +16,7 @@ from edgenas.search.objective import VAL_ERROR
 from edgenas.search.pareto import front_mask
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION, Task, task_from
+from edgenas.trainings import TrainingRecord
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
@@ -85,6 +86,23 @@ class Winner:
         return self.int8_val if self.int8_val is not None else self.float_val
 
     @property
+    def seeds(self) -> Sequence[Mapping[str, Any]]:
+        """One entry for each seed of the final training; none in runs of older versions."""
+        return (self.note.result or {}).get("seeds") or ()
+
+    def mean(self, split: str) -> float | None:
+        """Mean figure over seeds in float on ``val`` or ``test``, or None where it is not known."""
+        result = self.note.result or {}
+        fallback = self.float_val if split == "val" else None
+        found = result.get(f"mean_{split}_{self.task.metric}", fallback)
+        return None if found is None else float(found)
+
+    def deviation(self, split: str) -> float | None:
+        """Standard deviation of that over seeds, or None of a single one."""
+        found = (self.note.result or {}).get(f"std_{split}_{self.task.metric}")
+        return None if found is None else float(found)
+
+    @property
     def flash_bytes(self) -> int:
         """Size of the int8 TFLite file as written, else as predicted."""
         file = self.tflite("int8")
@@ -107,6 +125,7 @@ class Run:
         trials: All trials in their order.
         refusals: Candidates refused before training, by budget.
         shortlist: Winners, dropped ones included, the cheapest first.
+        trainings: Long trainings, each seed for itself.
     """
 
     folder: Path
@@ -114,6 +133,7 @@ class Run:
     trials: Sequence[TrialRecord]
     refusals: Mapping[str, int]
     shortlist: Sequence[Winner]
+    trainings: Sequence[TrainingRecord] = ()
 
     @property
     def status(self) -> str:
@@ -173,9 +193,14 @@ class Run:
 
     @property
     def best(self) -> Winner | None:
-        """The winner best on the validation split; the test set must not choose."""
-        known = [winner for winner in self.kept if winner.val_figure is not None]
+        """The winner best on the validation split, on the mean where there are several seeds.
+
+        The test set must not choose.
+        """
         sign = 1 if self.task.higher_is_better else -1
+        known = [winner for winner in self.kept if winner.val_figure is not None]
+        if known and all(winner.deviation("val") is not None for winner in known):
+            return max(known, key=lambda winner: sign * (winner.mean("val") or 0.0))
         return max(known, key=lambda winner: sign * (winner.val_figure or 0.0), default=None)
 
     def val_figure(self, trial: TrialRecord) -> float | None:
@@ -225,6 +250,6 @@ def read_run(store: Store) -> Run:
         if note.trial_id in by_id
     ]
     meta = {key: store.meta(key) for key in META_KEYS}
-    run = Run(store.folder, meta, trials, store.refusals(), shortlist)
+    run = Run(store.folder, meta, trials, store.refusals(), shortlist, store.trainings.all())
     shortlist.sort(key=lambda winner: cost_of(winner.trial, run.objectives[1]) or 0.0)
     return run

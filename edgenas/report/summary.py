@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgenas.records import TrialRecord
+from edgenas.report.honest import rank_correlation, within_spread
 from edgenas.report.intervals import wilson
+from edgenas.report.long_trainings import long_documents
 from edgenas.report.run import Run, Winner, read_run
 from edgenas.report.savings import savings
 from edgenas.store import Store
@@ -17,10 +19,10 @@ def summarize(store: Store) -> dict[str, Any]:
     """The facts of a run's report as plain dictionaries, lists, numbers and strings.
 
     Returns:
-        Fields ``run, status, data, space, device, objectives, budgets, trials, front,
-        winners, dropped, refusals, failures, versions, seed, seconds, task, metric``; None or empty where not
-        known yet.
-        Accuracies are None for another task than classification, whose figures stand in ``metrics``.
+        Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
+        dropped, rank_correlation, trainings, savings, refusals, failures, versions, seed, seconds, task,
+        metric``; None or empty where not known yet. Names that end in ``accuracy`` end in the figure of
+        another task (``rmse``, ``auc``) instead.
     """
     run = read_run(store)
     return {
@@ -45,6 +47,8 @@ def summarize(store: Store) -> dict[str, Any]:
             {"trial": winner.trial_id, "why": winner.note.why, "reason": winner.note.reason}
             for winner in run.dropped
         ],
+        "rank_correlation": rank_correlation(run),
+        "trainings": long_documents(run),
         "savings": savings(run),
         "refusals": dict(run.refusals),
         "failures": [{"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")],
@@ -78,9 +82,15 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
                 "float_val": winner.float_val,
                 "int8_val": winner.int8_val,
                 "int8_test": winner.int8_test,
+                "mean_val": winner.mean("val"),
+                "std_val": winner.deviation("val"),
+                "mean_test": winner.mean("test"),
+                "std_test": winner.deviation("test"),
             },
         ),
         "int8_test_interval": interval_on_test(run, winner),
+        "seeds": len(winner.seeds),
+        "lead_within_spread": within_spread(run, winner),
         "cost": winner.trial.cost.to_json(),
         "choices": dict(winner.trial.spec.choices),
         "folder": str(run.folder / "winners" / winner.trial_id),
@@ -90,10 +100,8 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
 
 
 def _figures(run: Run, found: Mapping[str, float | None]) -> dict[str, Any]:
-    """Accuracies by the names that they have always had; figures of another task beside them."""
-    classifies = run.task == CLASSIFICATION
-    accuracies = {f"{name}_accuracy": value if classifies else None for name, value in found.items()}
-    return accuracies if classifies else {**accuracies, "metrics": {run.task.metric: dict(found)}}
+    """Figures by names that end in the name of the task's figure."""
+    return {f"{name}_{run.task.metric}": value for name, value in found.items()}
 
 
 def interval_on_test(run: Run, winner: Winner) -> list[float] | None:

@@ -98,7 +98,7 @@ def _notes(run: Run) -> str:
         notes.append("Peak RAM is predicted.")
     notes.append("Flash is the size of the int8 .tflite file; before it is written, its predicted size.")
     best = "most accurate" if run.task == CLASSIFICATION else f"of the best {run.task.label}"
-    notes.append(f"The best is the one {best} on validation {run.task.noun}: the test set must not choose.")
+    notes.append(f"The best is the one {best} on validation data: the test set must not choose.")
     return paragraph(" ".join(notes), "note")
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
+from edgenas.data.prepared import Prepared
 from edgenas.data.resize import prepare
 from edgenas.records import TrialRecord
 from edgenas.store import Store
-from edgenas.train.job import fresh_model, load_weights
+from edgenas.train.job import fresh_model
+from edgenas.train.weights import load_weights
 
 CALIBRATION_IMAGES = 200
 HELD_BACK_IMAGES = 10_000
@@ -29,6 +32,8 @@ def export_trial(
     *,
     hypermodel: Any = None,
     final: bool = False,
+    weights_path: Path | None = None,
+    training: Mapping[str, Any] | None = None,
     with_test: bool = False,
 ) -> Any:
     """Quantize, export and verify one trial.
@@ -39,7 +44,9 @@ def export_trial(
         dataset: Calibration images come from its training split, parity from its validation split.
         out_dir: Folder of the bundle; replaced whole if it exists.
         hypermodel: The user's build function the trial came from, or None.
-        final: Whether to take the weights of the long training of winners.
+        final: Whether the weights are those of a long training, by default of that of winners.
+        weights_path: Other weights than those of the search or the final training, or None.
+        training: What the manifest says of the long training, or None.
         with_test: Whether the test split may be touched: once, for a winner, after quantization.
 
     Returns:
@@ -52,7 +59,7 @@ def export_trial(
     from edgenas.export.bundle import export_bundle
 
     shape = record.spec.input_shape
-    weights = load_weights(store.weights_path(record.trial_id, final=final))
+    weights = load_weights(weights_path or store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
     normal = None
@@ -66,10 +73,20 @@ def export_trial(
         held_back=_some(dataset, dataset.validation, shape, HELD_BACK_IMAGES, rng),
         test=_some(dataset, dataset.test, shape, len(dataset.test), rng) if with_test else None,
         cost=record.cost,
-        description=_description(store, record, dataset, final),
+        description=_description(store, record, dataset, final)
+        | ({"training": training} if training else {}),
         task=dataset.task,
         normal=normal,
     )
+
+
+def float_figure(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
+    """The task's figure (accuracy, RMSE, AUC) of a trial's Keras model with some weights."""
+    from edgenas.export.bundle import keras_outputs
+
+    images = prepare(split.x, dataset.normalization, record.spec.input_shape)
+    outputs = keras_outputs(twin(record.spec, load_weights(weights_path)), images)
+    return dataset.task.figures(outputs, images, split.y)[dataset.task.metric]
 
 
 def _convertible(record: TrialRecord, weights: list[np.ndarray], hypermodel: Any) -> Any:
@@ -85,7 +102,28 @@ def _some(
     dataset: Dataset, split: Split, shape: Shape, number: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     chosen = rng.permutation(len(split))[:number]  # shuffled: parity is checked on the first of them
+    if dataset.on_disk and number > CALIBRATION_IMAGES:  # looks like an array, and stays on disk
+        return cast(np.ndarray, Prepared(split.x, dataset.normalization, shape, chosen)), split.y[chosen]
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
+
+
+def _training_data(store: Store) -> dict[str, Any]:
+    """What a run knows of its data beyond what the preprocessing needs."""
+    known = store.meta("data", {})
+    names = ("train", "validation", "test", "class_counts", "class_weights", "augment", "skipped")
+    return {name: known[name] for name in names if name in known}
+
+
+def _front_end(record: TrialRecord, dataset: Dataset) -> dict[str, Any]:
+    """What happens to raw data before they are scaled, so that a device does the same."""
+    if dataset.front_end is not None:
+        return {"front_end": dataset.front_end.to_json()}
+    if dataset.kind == "image":
+        return {
+            "resize_to": list(record.spec.input_shape[:2]),
+            "resize_method": "antialiased area weights, see edgenas/data/resize.py",
+        }
+    return {"features": list(dataset.columns)} if dataset.columns else {}
 
 
 def _description(store: Store, record: TrialRecord, dataset: Dataset, final: bool) -> dict[str, Any]:
@@ -96,11 +134,11 @@ def _description(store: Store, record: TrialRecord, dataset: Dataset, final: boo
         "data": dataset.name,
         "class_names": list(dataset.class_names),
         "preprocessing": {
-            "resize_to": list(record.spec.input_shape[:2]),
-            "resize_method": "antialiased area weights, see edgenas/data/resize.py",
-            "scale": dataset.normalization.scale,
-            "offset": dataset.normalization.offset,
+            "kind": dataset.kind,
+            **_front_end(record, dataset),
+            **dataset.normalization.to_json(),
         },
+        "training_data": _training_data(store),
         "weights": "final training" if final else "search training",
         "versions": store.meta("versions", {}),
         "seed": store.meta("seed"),

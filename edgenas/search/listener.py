@@ -22,6 +22,13 @@ class SearchListener(Protocol):
         """A training ended; ``refused`` proposals were over budget so far."""
 
 
+class StageListener(SearchListener, Protocol):
+    """Told of the stages of a run as well."""
+
+    def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
+        """A stage begins, of so many steps and seconds, where known."""
+
+
 class PrintingListener:
     """One line a trial."""
 

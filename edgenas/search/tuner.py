@@ -35,11 +35,12 @@ from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION, epoch_error, error_words
-from edgenas.train.job import Job, fresh_model, load_weights
+from edgenas.train.job import Job, fresh_model
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.trainer import TrainResult
+from edgenas.train.weights import load_weights
 
 
 class EdgeTuner(keras_tuner.Tuner):

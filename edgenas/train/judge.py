@@ -28,15 +28,16 @@ def judge_callback(task: Task, split: tuple[np.ndarray, np.ndarray], batch_size:
     import keras
 
     x, y = split
+    inputs = np.asarray(x[:])  # also where they lie on disk
     fitted = y.reshape(-1) == 0 if task.head == "reconstruction" else np.ones(len(y), bool)
     loss = keras.losses.get(task.loss)
+    wanted = task.targets(inputs, y)[fitted]
 
     class Judge(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            outputs = np.asarray(self.model.predict(x, batch_size=batch_size, verbose=0))
-            figures = task.figures(outputs, x, y)
-            wanted = task.targets(x[fitted], y[fitted])
-            outputs = outputs.reshape(len(x), *wanted.shape[1:])[fitted]
+            outputs = np.asarray(self.model.predict(inputs, batch_size=batch_size, verbose=0))
+            figures = task.figures(outputs, inputs, y)
+            outputs = outputs.reshape(len(y), *wanted.shape[1:])[fitted]
             entry = {"loss": float(np.mean(loss(wanted, outputs))), "error": task.error(figures), **figures}
             if logs is not None:
                 logs.update({f"val_{name}": value for name, value in entry.items()})
