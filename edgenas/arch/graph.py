@@ -46,6 +46,9 @@ class Op:
         constants: Elements of a constant that it reads besides weights and bias, for example the
             factor of each channel of a ``mul`` with one input.
         per_tensor: Whether its int8 weights share one scale (files of older converters).
+        weights_of: Name of an earlier operation whose weights and bias it uses too (a recurrent cell
+            written out step after step); empty for weights of its own.
+        start: Of a ``slice`` along the first axis: the place it takes.
     """
 
     kind: str
@@ -63,6 +66,8 @@ class Op:
     groups: int = 1
     constants: int = 0
     per_tensor: bool = False
+    weights_of: str = ""
+    start: int = 0
 
     @property
     def macs(self) -> int:
@@ -77,6 +82,8 @@ class Op:
     @property
     def params(self) -> int:
         """Parameters as Keras counts them (a batch normalization has four per channel)."""
+        if self.weights_of:
+            return 0
         shape = self.weight_shape
         channels = self.out_shape[-1]
         if shape is None:  # a batch normalization of its own is a `mul` and an `add` of two constants
@@ -93,6 +100,8 @@ class Op:
     @property
     def stored_params(self) -> int:
         """Parameters as a ``.tflite`` file holds them, batch normalizations folded into weights and bias."""
+        if self.weights_of:
+            return 0
         shape = self.weight_shape
         weights = 0 if shape is None else prod(shape) + self.out_shape[-1] * self.stores_bias
         return weights + self.constants
@@ -287,13 +296,29 @@ class GraphBuilder:
         return self.add_op(Op(kind, name, tensors, shape, out_shape or shape, activation=activation))
 
     def dense(
-        self, name: str, tensor: int, units: int, *, bias: bool = True, activation: str = "linear"
+        self,
+        name: str,
+        tensor: int,
+        units: int,
+        *,
+        bias: bool = True,
+        batch_norm: bool = False,
+        activation: str = "linear",
+        weights_of: str = "",
     ) -> int:
         """Append a fully connected layer over the last axis."""
         shape = self.shape(tensor)
         return self.add_op(
-            Op("dense", name, (tensor,), shape, (*shape[:-1], units), bias=bias, activation=activation)
-        )
+            Op(
+                "dense", name, (tensor,), shape, (*shape[:-1], units), bias=bias, batch_norm=batch_norm,
+                activation=activation, weights_of=weights_of,
+            )
+        )  # fmt: skip
+
+    def step(self, name: str, tensor: int, time: int) -> int:
+        """Append a slice: one step of a series, (time, *rest) to (*rest,)."""
+        shape = self.shape(tensor)
+        return self.add_op(Op("slice", name, (tensor,), shape, shape[1:], start=time))
 
     def finish(self) -> OpGraph:
         """The graph as a value."""

@@ -76,6 +76,17 @@ def moved(kind: str) -> Handler:
     return read
 
 
+def strided_slice(reader: TfliteReader, operator: OperatorTable) -> int:
+    """A part of a tensor; one step of the first axis is read with its place."""
+    tensor = reader.input(operator, 0)
+    shape, out = reader.graph.shape(tensor), reader.written(operator)
+    number = reader.number_of(operator, 1)
+    known = out == shape[1:] and number >= 0 and reader.file.tensors[number].is_constant
+    begin = reader.file.tensors[number].int32_values() if known else ()
+    start = max(0, begin[1]) if len(begin) > 1 else 0
+    return reader.append(operator, Op("slice", "", (tensor,), shape, out, start=start))
+
+
 def rearranged(kind: str) -> Handler:
     """The handler of an operation that keeps every element."""
 

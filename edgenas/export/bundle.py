@@ -22,7 +22,7 @@ from edgenas.export.onnx import float32_onnx, int8_onnx
 from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
 from edgenas.export.running import Program, load_onnx, load_tflite
 from edgenas.export.task_parity import judge, task_parity
-from edgenas.export.tflite import float32_tflite, int8_tflite
+from edgenas.export.tflite import float32_for_onnx, float32_tflite, int8_tflite
 from edgenas.quantize import SCHEMES
 from edgenas.quantize.calibration import check_calibration
 from edgenas.store import storage_errors
@@ -139,7 +139,7 @@ def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: st
     """The four files, ready to run."""
     quantizer = SCHEMES.get(scheme)()
     tflite = float32_tflite(model, input_shape)
-    onnx = float32_onnx(tflite)
+    onnx = float32_onnx(float32_for_onnx(model, input_shape, tflite))
     int8 = int8_tflite(model, calibration, quantizer)
     int8_qdq = int8_onnx(onnx, calibration, quantizer)
     return [

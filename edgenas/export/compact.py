@@ -3,8 +3,8 @@
 TensorFlow's converter names each tensor after the Keras layers that it came from, often a hundred
 characters, gives every activation an empty buffer of its own, and adds metadata and signatures. In
 a network for a microcontroller that is a tenth of the flash and more, and it depends on how layers
-are called. What decides the computation stays as it is: order and types of tensors, operators, their
-options and versions, weights and quantization parameters.
+are called. What decides the computation stays as it is: types of tensors, operators, their options and
+versions, weights and quantization parameters.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 from edgenas.build.tflite_tables import check_model
 from edgenas.errors import UnsupportedError
+from edgenas.export.tensor_order import put_in_order
 
 DESCRIPTION = "edgenas"
 
@@ -23,7 +24,7 @@ DESCRIPTION = "edgenas"
 def compact(model: bytes) -> bytes:
     """Rewrite a ``.tflite`` file as small as its computation allows.
 
-    Tensors are named by their numbers; descriptions, metadata, signatures, unused buffers and second
+    Tensors are put in one order (`edgenas.export.tensor_order`) and named by their numbers; descriptions, metadata, signatures, unused buffers and second
     copies of equal buffers are left out; constants start on 16-byte boundaries of the file. A file
     that was compacted before stays the same.
 
@@ -35,7 +36,7 @@ def compact(model: bytes) -> bytes:
 
     Raises:
         UnsupportedError: The bytes are not a ``.tflite`` file, or one with several subgraphs,
-            variables, sparse tensors, custom operators or data outside of its buffers.
+            sparse tensors, custom operators or data outside of its buffers.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -45,6 +46,7 @@ def compact(model: bytes) -> bytes:
     subgraph = parsed.subgraphs[0]
     subgraph.name = None
     subgraph.debugMetadataIndex = -1
+    put_in_order(subgraph, parsed.buffers)
     buffers = _used_buffers(subgraph, parsed.buffers, schema.BufferT)
     for number, tensor in enumerate(subgraph.tensors):
         tensor.name = str(number)
@@ -52,8 +54,17 @@ def compact(model: bytes) -> bytes:
             tensor.quantization = None
     for operator in subgraph.operators:
         operator.debugMetadataIndex = -1
-    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
-    return pack_model(subgraph, buffers, codes, DESCRIPTION)
+    return pack_model(subgraph, buffers, _codes_in_order(parsed), DESCRIPTION)
+
+
+def _codes_in_order(parsed: Any) -> list[tuple[int, int]]:
+    """Codes and versions of the operators in order of their first use; operators are renumbered."""
+    codes: dict[tuple[int, int], int] = {}
+    for operator in parsed.subgraphs[0].operators:
+        entry = parsed.operatorCodes[operator.opcodeIndex]
+        code = (max(entry.builtinCode, entry.deprecatedBuiltinCode), entry.version)
+        operator.opcodeIndex = codes.setdefault(code, len(codes))
+    return list(codes)
 
 
 def _refuse_what_would_be_lost(parsed: Any) -> None:
@@ -68,11 +79,11 @@ def _refuse_what_would_be_lost(parsed: Any) -> None:
             "supported_ops TFLITE_BUILTINS or TFLITE_BUILTINS_INT8"
         )
     for tensor in parsed.subgraphs[0].tensors:
-        if tensor.isVariable or tensor.sparsity is not None or tensor.externalBuffer:
+        if tensor.sparsity is not None or tensor.externalBuffer:
             name = tensor.name.decode(errors="replace") if tensor.name else "unnamed"
             raise UnsupportedError(
-                f"tensor '{name}' is a variable, sparse or stored outside of the file; expected plain "
-                "tensors: convert a model without state"
+                f"tensor '{name}' is sparse or stored outside of the file; expected plain tensors: convert "
+                "a model without pruned storage"
             )
     if parsed.externalBuffers or any(buffer.offset for buffer in parsed.buffers):
         raise UnsupportedError(

@@ -138,7 +138,7 @@ def fan_copies(op: Op) -> int:
 def fan(op: Op, copies: int) -> OpGraph:
     """A graph of copies of an operation that all read its input."""
     inputs = (0,) * len(op.inputs)
-    ops = tuple(replace(op, name=f"copy{number}", inputs=inputs) for number in range(copies))
+    ops = tuple(replace(op, name=f"copy{k}", inputs=inputs, weights_of="") for k in range(copies))
     return OpGraph(op.in_shape, ops)
 
 
