@@ -242,8 +242,8 @@ class EdgeTuner(keras_tuner.Tuner):
         curves = self._curves(record)
         cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
-        assert self._dataset is not None
-        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs, self._dataset.task)
+        task = self._here.process.dataset.task
+        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs, task=task)
         self.listener.trial_began(record)
         try:
             result = self._pool.train(self._here.process, job, self.listener.epoch_ended)

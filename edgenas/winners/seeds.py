@@ -159,6 +159,7 @@ def _seed(one: TrainingRecord, best: bool, metric: str) -> dict[str, Any]:
     entry = {"number": one.number, "seed": one.recipe["seed"], "delivered": best}
     if one.result is None:
         return {**entry, "reason": one.reason}
-    result = {f"val_{name}": value for name, value in (one.result.get("metrics") or {}).items()} | one.result
+    figures = (one.result.get("metrics") or {}).items()
+    result = {**{f"val_{name}": value for name, value in figures}, **one.result}
     shown = (f"val_{metric}", "val_loss", "epochs", "stopped_early", "seconds", f"test_{metric}")
     return {**entry, **{name: result[name] for name in shown if name in result}}
