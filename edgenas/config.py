@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from edgenas.data.disk import MEMORY_BYTES
 from edgenas.data.reading import Reading
 from edgenas.errors import BudgetError, ConfigError
 from edgenas.registry import unknown_name
@@ -154,11 +155,11 @@ class RunConfig:
         Args:
             cache: Folder that data larger than memory are decoded to.
         """
-        limit = {} if self.memory_gib is None else {"memory_bytes": max(1, round(self.memory_gib * 2**30))}
+        limit = MEMORY_BYTES if self.memory_gib is None else max(1, round(self.memory_gib * 2**30))
         return Reading(
             size=self.image_size,
             kind=self.kind, label=self.label, missing=self.missing, corrupt=self.corrupt,
-            sample_rate_hz=self.sample_rate_hz, clip_seconds=self.clip_seconds, cache=cache, **limit,
+            sample_rate_hz=self.sample_rate_hz, clip_seconds=self.clip_seconds, cache=cache, memory_bytes=limit,
         )  # fmt: skip
 
     @property

@@ -38,7 +38,7 @@ def edgenas() -> Command:
             cwd=cwd,
             env=environment,
             check=False,
-            timeout=300,
+            timeout=1500,
         )
 
     return call

@@ -59,7 +59,7 @@ def read_csv(path: Path, reading: Reading) -> Source:
 
     Args:
         path: The file, UTF-8.
-        reading: Its ``label`` and ``missing`` count here.
+        reading: Its ``label``, ``numeric_labels`` and ``missing`` count here.
 
     Raises:
         DataError: The file is missing or no table, the label column does not exist, a feature is no
@@ -73,13 +73,20 @@ def read_csv(path: Path, reading: Reading) -> Source:
     if not features:
         raise DataError(f"data '{path}' has no column beside the label; expected at least one feature")
     x = _numbers(table, features)
-    y, names = labels_of([row[label] for row in table.rows])
+    y, names = (
+        _targets(table, label) if reading.numeric_labels else labels_of([row[label] for row in table.rows])
+    )
     parts = _parts(table, split)
     pairs = {part: (x[rows], y[rows]) for part, rows in parts.items()}
     return Source(
         path.stem, pairs["train"], pairs.get("validation"), pairs.get("test"), names,
         warnings=(*said, *dropped), kind=FEATURES.name, columns=tuple(table.columns[at] for at in features),
     )  # fmt: skip
+
+
+def _targets(table: Table, label: int) -> tuple[Array, None]:
+    """Labels as the numbers that they are, float32 of shape (rows,); they have no names."""
+    return _numbers(table, [label])[:, 0], None
 
 
 def labels_of(cells: list[str]) -> tuple[Array, tuple[str, ...] | None]:
@@ -187,7 +194,7 @@ def _numbers(table: Table, features: list[int]) -> Array:
         )
         raise DataError(
             f"data '{table.path}', line {line}, column '{table.columns[at]}': '{cell}' is no number; "
-            "expected numbers in all columns but the label: give each category a column of 0 and 1"
+            "expected a number here: of a category, make a column of 0 and 1 for each of its values"
         ) from None
 
 

@@ -26,6 +26,8 @@ class Reading:
         kind: What arrays hold: ``image``, ``series``, ``features`` or ``audio``; None tells by the
             number of axes.
         label: Column of a ``.csv`` file that holds the labels.
+        numeric_labels: Labels of a ``.csv`` file are taken as the numbers that they are, which a
+            regression predicts, and not as classes.
         missing: What happens to rows of a ``.csv`` file with a missing value: ``refuse`` or ``drop``.
         corrupt: What happens to images and WAVs that cannot be read: ``refuse`` or ``skip``.
         sample_rate_hz: Rate that WAVs are resampled to; None takes theirs, if they have but one.
@@ -37,6 +39,7 @@ class Reading:
     size: tuple[int, int] | None = None
     kind: str | None = None
     label: str | None = None
+    numeric_labels: bool = False
     missing: str | None = None
     corrupt: str | None = None
     sample_rate_hz: int | None = None
@@ -72,13 +75,16 @@ class Reading:
         """
         for field in fields(self):
             value: Any = getattr(self, field.name)
-            if field.name in (*allowed, "memory_bytes", "cache") or value is None:
+            if field.name in (*allowed, *ANYWHERE) or value is None:
                 continue
             home = HOMES[field.name]
             raise DataError(
                 f"{field.name} {value} was given for data '{text}', {where}; expected only for {home}"
             )
 
+
+ANYWHERE = ("memory_bytes", "cache", "numeric_labels")
+"""Settings that no data refuse: those that have no use for them are read the same without."""
 
 HOMES = {
     "size": "a folder of images",

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgenas.report.data import data_facts
 from edgenas.report.markup import UNKNOWN, duration, paragraph, text
-from edgenas.report.run import Run
+from edgenas.report.run import Run, Winner
 
 
 def repeat(run: Run) -> str:
@@ -52,7 +52,7 @@ def _data(run: Run) -> str:
 def _time(run: Run) -> str:
     search = run.document("search")
     trained = sum(trial.seconds or 0.0 for trial in run.trials)
-    final = sum(float((winner.note.result or {}).get("seconds") or 0.0) for winner in run.shortlist)
+    final = sum(_final_seconds(winner) for winner in run.shortlist)
     facts = {
         "whole run": duration(run.meta["elapsed_seconds"]),
         "training candidates": duration(trained),
@@ -62,6 +62,12 @@ def _time(run: Run) -> str:
         "seed": UNKNOWN if run.meta["seed"] is None else text(run.meta["seed"]),
     }
     return _facts("Time and seed", facts)
+
+
+def _final_seconds(winner: Winner) -> float:
+    """Seconds of the final trainings of a winner, all seeds together."""
+    runs = winner.seeds or [winner.note.result or {}]
+    return sum(float(run.get("seconds") or 0.0) for run in runs)
 
 
 def _versions(run: Run) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.data.dataset import Dataset
+from edgenas.data.described import describe_data
 from edgenas.environment import machine, versions
 from edgenas.errors import ConfigError, StoreError
 from edgenas.search.problem import Problem
@@ -54,8 +55,7 @@ def begin(
     if begun_with is None:
         store.set_meta(
             data={
-                "name": dataset.name,
-                "fingerprint": dataset.fingerprint,
+                **describe_data(dataset),
                 **({"task": dataset.task.to_json()} if dataset.task != CLASSIFICATION else {}),
             },
             objectives=list(problem.objectives),

@@ -116,14 +116,15 @@ def _training_data(store: Store) -> dict[str, Any]:
 
 def _front_end(record: TrialRecord, dataset: Dataset) -> dict[str, Any]:
     """What happens to raw data before they are scaled, so that a device does the same."""
+    steps: dict[str, Any] = {}
     if dataset.front_end is not None:
-        return {"front_end": dataset.front_end.to_json()}
-    if dataset.kind == "image":
-        return {
-            "resize_to": list(record.spec.input_shape[:2]),
-            "resize_method": "antialiased area weights, see edgenas/data/resize.py",
-        }
-    return {"features": list(dataset.columns)} if dataset.columns else {}
+        steps["front_end"] = dataset.front_end.to_json()
+    if dataset.columns:
+        steps["features"] = list(dataset.columns)
+    if dataset.kind == "image" or record.spec.input_shape != dataset.input_shape:
+        steps["resize_to"] = list(record.spec.input_shape[:2])
+        steps["resize_method"] = "antialiased area weights, see edgenas/data/resize.py"
+    return steps
 
 
 def _description(store: Store, record: TrialRecord, dataset: Dataset, final: bool) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class TrainResult:
             ``loss, val_loss, val_error`` and the task's figures.
         val_error: What the search minimizes (`edgenas.task`); None is taken as 1 - val_accuracy.
         metrics: The task's figures on the validation split; empty for classification.
+        metric: The one of them that people read.
     """
 
     val_accuracy: float | None
@@ -51,6 +52,7 @@ class TrainResult:
     history: list[dict[str, float]]
     val_error: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    metric: str = CLASSIFICATION.metric
 
     @property
     def error(self) -> float:
@@ -242,4 +244,5 @@ def _result(
         history=history,
         val_error=None if task == CLASSIFICATION else entry["val_error"],
         metrics={} if task == CLASSIFICATION else judged(entry),
+        metric=task.metric,
     )

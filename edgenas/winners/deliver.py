@@ -53,4 +53,4 @@ def _tested(store: Store, record: TrialRecord, dataset: Dataset) -> dict[str, An
     trainings = store.trainings.named(final_name(record.trial_id))
     if len(trainings) < 2:
         return {}
-    return together(store, test_each(store, record, trainings, dataset))
+    return together(test_each(store, record, trainings, dataset))

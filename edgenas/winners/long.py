@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from edgenas.search.listener import StageListener
 from edgenas.store import Store, storage_errors
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Teacher
-from edgenas.trainings import TrainingRecord
-from edgenas.winners.seeds import planned, test_each, together, train_all, weights_of
+from edgenas.winners.seeds import keep_best, planned, test_each, together, train_all, weights_of
 
 FILES = (".keras", ".h5")
 
@@ -90,19 +88,20 @@ def train_for_long(
     if waiting:
         listener.stage_began("long training", len(waiting), None)
         train_all(store, dataset, waiting, listener, workers, teachers=teachers)
-    came_to = together(store, store.trainings.named(name))
+    came_to = together(store.trainings.named(name))
     if "result" not in came_to:
         raise EdgenasError(f"training {name}: {came_to['reason']}")
     if not (bundle_of(store, name) / MANIFEST_NAME).is_file():
+        keep_best(store, store.trainings.named(name))
         listener.stage_began("export", 1, None)
         training = {"name": name, "recipe": came_to["recipe"], "teachers": list(request.teachers),
                     "seeds": came_to["result"]["seeds"]}  # fmt: skip
-        test_each(store, record, store.trainings.named(name), dataset)
         export_trial(
             store, record, dataset, bundle_of(store, name), final=True, weights_path=weights_of(store, name),
             training=training, with_test=True,
         )  # fmt: skip
         listener.trial_ended(replace(record, result=None), 0)
+    test_each(store, record, store.trainings.named(name), dataset)
     if out is not None:
         copy_bundle(bundle_of(store, name), out)
     return long_document(store, name)
@@ -168,7 +167,7 @@ def long_document(store: Store, name: str) -> dict[str, Any]:
         have their figure in place of ``accuracy``.
     """
     rows = store.trainings.named(name)
-    came_to = together(store, rows)
+    came_to = together(rows)
     manifest = read_manifest(bundle_of(store, name))
     int8 = manifest.artifact("model.int8.tflite")
     result = came_to["result"]
@@ -198,8 +197,3 @@ def copy_bundle(bundle: Path, out: Path) -> None:
     """
     with replaced_folder(out, MANIFEST_NAME) as folder, storage_errors(out):
         shutil.copytree(bundle, folder, dirs_exist_ok=True)
-
-
-def names_of(trainings: Sequence[TrainingRecord]) -> list[str]:
-    """Names of the long trainings that a person asked for, in order."""
-    return sorted({one.name for one in trainings if not one.name.endswith(".final")})

@@ -9,7 +9,7 @@ from edgenas.records import TrialRecord
 from edgenas.search.listener import StageListener
 from edgenas.store import Store
 from edgenas.train.recipe import Recipe
-from edgenas.winners.seeds import planned, together, train_all
+from edgenas.winners.seeds import keep_best, planned, together, train_all
 
 Plan = tuple[Sequence[Recipe], int]
 """A recipe for each trial, and the number of seeds."""
@@ -69,4 +69,5 @@ def _conclude(store: Store, name: str) -> None:
     """Take down what the seeds of a winner come to, once all of them have ended."""
     trainings = store.trainings.named(name)
     if all(one.ended for one in trainings):
-        store.update_winner(trainings[0].trial_id, **together(store, trainings))
+        keep_best(store, trainings)
+        store.update_winner(trainings[0].trial_id, **together(trainings))

@@ -19,7 +19,6 @@ from edgenas.records import TrialRecord, error_of
 from edgenas.search.handover import float_figure
 from edgenas.search.listener import SearchListener
 from edgenas.store import Store, storage_errors
-from edgenas.task import CLASSIFICATION, task_from
 from edgenas.train.job import Job
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
@@ -114,8 +113,29 @@ def weights_of(store: Store, name: str) -> Path:
     return store.folder / "weights" / f"{name}.npz"
 
 
-def together(store: Store, trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
-    """What all seeds of a network come to; the weights of the best become those of their common name.
+def best_of(trainings: Sequence[TrainingRecord]) -> TrainingRecord | None:
+    """The seed that is best on validation, the first of equals; None where all failed."""
+    good = [one for one in trainings if one.result is not None]
+    return min(good, key=lambda one: error_of(one.result or {}), default=None)
+
+
+def keep_best(store: Store, trainings: Sequence[TrainingRecord]) -> None:
+    """Make the weights of the best seed those of the seeds' common name.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    if (best := best_of(trainings)) is None:
+        return
+    final = weights_of(store, best.name)
+    with storage_errors(store.folder):
+        unfinished = final.with_name(f"{final.name}.tmp")
+        shutil.copyfile(weights_of(store, best.weights_name), unfinished)
+        unfinished.replace(final)
+
+
+def together(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
+    """What all seeds of a network come to.
 
     Returns:
         ``recipe`` and ``result`` of the seed that is best on validation, the result with ``seeds`` (one
@@ -123,35 +143,29 @@ def together(store: Store, trainings: Sequence[TrainingRecord]) -> dict[str, Any
         the same of ``test`` where the seeds were tested; or ``reason`` where all of them failed. Other
         tasks have their figure in place of ``accuracy``, and ``mean_val_error``.
     """
-    good = [one for one in trainings if one.result is not None]
-    if not good:
+    if (best := best_of(trainings)) is None:
         return {"reason": trainings[0].reason}
-    best = min(good, key=lambda one: error_of(one.result or {}))
-    final = weights_of(store, best.name)
-    with storage_errors(store.folder):
-        unfinished = final.with_name(f"{final.name}.tmp")
-        shutil.copyfile(weights_of(store, best.weights_name), unfinished)
-        unfinished.replace(final)
-    task = task_from((store.meta("data") or {}).get("task"))
-    summary: dict[str, Any] = {"seeds": [_seed(one, one is best, task.metric) for one in trainings]}
+    metric = (best.result or {}).get("metric", "accuracy")
+    summary: dict[str, Any] = {"seeds": [_seed(one, one is best, metric) for one in trainings]}
     for split in ("val", "test"):
-        name = f"{split}_{task.metric}"
+        name = f"{split}_{metric}"
         known = [entry[name] for entry in summary["seeds"] if name in entry]
         summary[f"mean_{name}"] = fmean(known) if known else None
         summary[f"std_{name}"] = stdev(known) if len(known) > 1 else None
-    if task != CLASSIFICATION:
-        summary["mean_val_error"] = fmean(error_of(one.result or {}) for one in good)
+    if metric != "accuracy":
+        summary["mean_val_error"] = fmean(error_of(one.result) for one in trainings if one.result is not None)
     return {"recipe": best.recipe, "result": {**(best.result or {}), **summary}}
 
 
 def test_each(
     store: Store, record: TrialRecord, trainings: Sequence[TrainingRecord], dataset: Dataset
 ) -> list[TrainingRecord]:
-    """Note the test figure of each seed, in float; called once, when everything has been chosen."""
+    """Note the test figure of each seed, in float; called when everything has been chosen and exported."""
+    name = f"test_{dataset.task.metric}"
     for one in trainings:
-        if one.result is not None:
+        if one.result is not None and name not in one.result:
             figure = float_figure(record, weights_of(store, one.weights_name), dataset, dataset.test)
-            store.trainings.end(one, result={**one.result, f"test_{dataset.task.metric}": figure})
+            store.trainings.end(one, result={**one.result, name: figure})
     return store.trainings.named(trainings[0].name)
 
 

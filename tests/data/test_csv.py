@@ -143,3 +143,12 @@ def test_whole_numbers_are_classes_in_their_order(numbers: list[int]) -> None:
     y, names = labels_of([str(number) for number in numbers])
     assert names == tuple(str(number) for number in sorted(set(numbers)))
     assert [int(names[label]) for label in y] == numbers
+
+
+def test_labels_may_stay_numbers_for_a_regression(tmp_path: Path) -> None:
+    path = table(tmp_path, "size,price", "1,30", "2,10", "3,20")
+    y = read_csv(path, Reading(numeric_labels=True)).train[1]
+    assert y.dtype == np.float32 and y.tolist() == [30, 10, 20]
+    assert read_csv(path, Reading()).train[1].tolist() == [2, 0, 1]
+    with pytest.raises(DataError, match="line 2, column 'label': 'oak' is no number"):
+        read_csv(table(tmp_path, HEAD, "1,2,oak"), Reading(numeric_labels=True))
