@@ -11,7 +11,7 @@ are one `Op`. Tensor 0 is the network's input and tensor ``k + 1`` is what opera
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -49,6 +49,9 @@ class Op:
         weights_of: Name of an earlier operation whose weights and bias it uses too (a recurrent cell
             written out step after step); empty for weights of its own.
         start: Of a ``slice`` along the first axis: the place it takes.
+        broadcasts: Whether its second input has another shape than the first and is spread over it, for
+            example one factor for each channel.
+        bias_start: What its bias is before training, for example 3 of a gate that a ReLU6 clips.
     """
 
     kind: str
@@ -68,6 +71,8 @@ class Op:
     per_tensor: bool = False
     weights_of: str = ""
     start: int = 0
+    broadcasts: bool = False
+    bias_start: float = field(default=0.0, compare=False)
 
     @property
     def macs(self) -> int:
@@ -267,6 +272,7 @@ class GraphBuilder:
         activation: str = "linear",
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
+        bias_start: float = 0.0,
     ) -> int:
         """Append a convolution or pooling over a (height, width, channels) tensor.
 
@@ -284,7 +290,7 @@ class GraphBuilder:
         return self.add_op(
             Op(
                 kind, name, (tensor,), shape, out, window, step, padding, bias, batch_norm, activation,
-                dilation, groups,
+                dilation, groups, bias_start=bias_start,
             )
         )  # fmt: skip
 
@@ -293,7 +299,9 @@ class GraphBuilder:
     ) -> int:
         """Append an operation without a window or weights; the output has the input's shape by default."""
         shape = self.shape(tensors[0])
-        return self.add_op(Op(kind, name, tensors, shape, out_shape or shape, activation=activation))
+        spread = len(tensors) == 2 and self.shape(tensors[1]) != shape and kind != "concat"
+        op = Op(kind, name, tensors, shape, out_shape or shape, activation=activation, broadcasts=spread)
+        return self.add_op(op)
 
     def dense(
         self,

@@ -70,11 +70,14 @@ def residual_block(
 ) -> int:  # fmt: skip
     """Two dilated convolutions of the input's width, added to the input (a TCN's block)."""
     filters = builder.shape(tensor)[-1]
-    same = {"filters": filters, "kernel": kernel, "dilation": dilation}
-    hidden = temporal_convolution(builder, tensor, f"{name}_a", **same, separable=separable, causal=causal)
-    out = temporal_convolution(
-        builder, hidden, f"{name}_b", **same, separable=separable, causal=causal, activation="linear"
-    )
+
+    def convolution(source: int, part: str, activation: str) -> int:
+        return temporal_convolution(
+            builder, source, f"{name}_{part}", filters=filters, kernel=kernel, dilation=dilation,
+            separable=separable, causal=causal, activation=activation,
+        )  # fmt: skip
+
+    out = convolution(convolution(tensor, "a", "relu6"), "b", "linear")
     return builder.simple("add", f"{name}_add", tensor, out, activation="relu6")
 
 

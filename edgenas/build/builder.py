@@ -12,6 +12,7 @@ from typing import Any
 
 from edgenas.arch.graph import Op, OpGraph
 from edgenas.arch.spec import ArchSpec
+from edgenas.build.functions import activation_function
 from edgenas.errors import UnsupportedError
 
 Tensor = Any
@@ -54,13 +55,14 @@ def build_model(network: ArchSpec | OpGraph, keras_module: ModuleType) -> Model:
 def _finish(keras_module: ModuleType, op: Op, hidden: Tensor) -> Tensor:
     """Batch normalization and activation, as the operation asks."""
     layers = keras_module.layers
-    if op.batch_norm:
+    if op.batch_norm and op.kind != "mul":
         hidden = layers.BatchNormalization(name=f"{op.name}_bn", momentum=0.9)(hidden)
+    name = op.name if op.kind == "activation" else f"{op.name}_{op.activation}"
     if op.activation in ("relu", "relu6"):
         limit = 6.0 if op.activation == "relu6" else None
-        hidden = layers.ReLU(limit, name=f"{op.name}_{op.activation}")(hidden)
-    if op.activation in ("sigmoid", "tanh"):
-        hidden = layers.Activation(op.activation, name=f"{op.name}_{op.activation}")(hidden)
+        hidden = layers.ReLU(limit, name=name)(hidden)
+    elif op.activation != "linear":
+        hidden = layers.Activation(activation_function(keras_module, op), name=name)(hidden)
     return hidden
 
 
@@ -73,6 +75,7 @@ def _conv2d(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tenso
         dilation_rate=op.dilation,
         use_bias=op.bias,
         kernel_initializer="he_normal",
+        bias_initializer=keras_module.initializers.Constant(op.bias_start),
         name=op.name,
     )
     return layer(inputs[0])
@@ -120,6 +123,24 @@ def _lstm(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
     return keras_module.layers.LSTM(op.out_shape[-1], return_sequences=True, name=op.name)(inputs[0])
 
 
+def _add(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    if len(inputs) == 1:  # the summand of a batch normalization of its own, which the factor before it made
+        return inputs[0]
+    return keras_module.layers.Add(name=op.name)(list(inputs))
+
+
+def _mul(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
+    if len(inputs) > 1:
+        return keras_module.layers.Multiply(name=op.name)(list(inputs))
+    if not op.batch_norm:
+        raise UnsupportedError(
+            f"a product with a constant ({op.name}) cannot be built; expected one of two tensors, or the "
+            "factor of a batch normalization"
+        )
+    name = op.name.removesuffix("_scale")
+    return keras_module.layers.BatchNormalization(name=name, momentum=0.9)(inputs[0])
+
+
 def _pool(layer_name: str) -> Emitter:
     def emit(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
         layer = getattr(keras_module.layers, layer_name)
@@ -130,7 +151,8 @@ def _pool(layer_name: str) -> Emitter:
 
 def _global_pool(layer_name: str) -> Emitter:
     def emit(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tensor:
-        return getattr(keras_module.layers, layer_name)(name=op.name)(inputs[0])
+        keeps_axes = len(op.out_shape) == len(op.in_shape)
+        return getattr(keras_module.layers, layer_name)(keepdims=keeps_axes, name=op.name)(inputs[0])
 
     return emit
 
@@ -151,9 +173,9 @@ _EMITTERS: dict[str, Emitter] = {
     "conv2d": _conv2d,
     "depthwise_conv2d": _depthwise,
     "dense": _dense,
-    "add": _merge("Add"),
+    "add": _add,
     "sub": _merge("Subtract"),
-    "mul": _merge("Multiply"),
+    "mul": _mul,
     "concat": _merge("Concatenate"),
     "max_pool2d": _pool("MaxPooling2D"),
     "avg_pool2d": _pool("AveragePooling2D"),

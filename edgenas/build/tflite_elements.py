@@ -28,7 +28,14 @@ def elementwise(kind: str, activation_field: int | None = None) -> Handler:
             raise reader.refusal(operator, f"is of {shapes[0]} and {shapes[1]}; expected shapes that match")
         activation = "linear" if activation_field is None else reader.activation(operator, activation_field)
         op = Op(
-            kind, "", tensors, reader.graph.shape(tensors[0]), out, activation=activation, constants=constants
+            kind,
+            "",
+            tensors,
+            reader.graph.shape(tensors[0]),
+            out,
+            activation=activation,
+            constants=constants,
+            broadcasts=len(tensors) == 2 and shapes[0] != shapes[1],
         )
         return reader.append(operator, op)
 

@@ -159,8 +159,8 @@ def parse_shape(text: str) -> tuple[int, ...]:
     parts = text.lower().split("x")
     if len(parts) > 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ConfigError(
-            f"input shape '{text}' was given; expected HxWxC, for example 28x28x1, TxC of a series or "
-            "N of features"
+            f"input shape '{text}' was given; expected HxWxC, for example 28x28x1, TxC of a series or N of "
+            "features"
         )
     return tuple(int(part) for part in parts)
 

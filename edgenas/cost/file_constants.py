@@ -1,6 +1,6 @@
 """Constants of a ``.tflite`` file that tell operations what to do: axes, shapes, amounts, places.
 
-Equal ones stand in a file once (`edgenas.export.tensor_order`), so networks with many operations of one
+Equal ones stand in a file once (`edgenas.export.order`), so networks with many operations of one
 form need fewer than they have operations.
 """
 

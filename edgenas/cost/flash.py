@@ -6,17 +6,18 @@ written back to front, each aligned to its largest element (https://flatbuffers.
 table's list of fields is written once for all tables that look alike, constants start on 16-byte
 boundaries. Order and form of the tables follow `edgenas.build.flatbuffer` and TFLite's ``schema.fbs``.
 
-The order of constants is that of `edgenas.export.tensor_order`: axes and shapes first, then weights from
+The order of constants is that of `edgenas.export.order`: axes and shapes first, then weights from
 the last operation to the first, bias before weights. Kinds that only files of others hold are laid out
 with one option and constants of one number for each axis, which is near, not exact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 
-from edgenas.arch.graph import RECURRENT, Op, OpGraph
+from edgenas.arch.graph import RECURRENT, Op, OpGraph, Shape
 from edgenas.cost.arena import constant_tensors, outputs
 from edgenas.cost.file_constants import is_step, settings
 
@@ -29,9 +30,15 @@ CONSTANT_ALIGNMENT_BYTES = 16
 _Fields = tuple[tuple[int, int], ...]
 """Fields of a table that differ from their defaults: (field number, bytes)."""
 
-_CODE: dict[str, _Fields] = {"add": ((2, 4),), "reshape": ((0, 1), (3, 4)), "lstm": ((0, 1), (3, 4))}
+_CODE: dict[str, _Fields] = {
+    "add": ((2, 4),),
+    "reshape": ((0, 1), (3, 4)),
+    "hard_swish": ((0, 1), (3, 4)),
+    "lstm": ((0, 1), (3, 4)),
+}
 _ANY_CODE: _Fields = ((0, 1), (2, 4), (3, 4))
-"""Operator code (twice) and version; defaults: 0, the code of an addition, and 1, the version of a reshape."""
+"""Operator code (twice) and version; 0 is the code of an addition, 1 the version of a reshape, a hard
+swish and an LSTM: defaults."""
 
 LSTM_INTERMEDIATES = 5
 """Tensors that an LSTM describes beside what it reads and writes."""
@@ -150,23 +157,9 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
                 sizes[op.name, number] = op.constants or 4 * (1 + len(op.in_shape))
     weighted: set[str] = set()
     for op in reversed(graph.ops):
-        shape, owner = op.weight_shape, op.weights_of or op.name
-        if shape is None or owner in weighted:
-            continue
-        weighted.add(owner)
-        channels = op.out_shape[-1]
-        if op.kind in RECURRENT:
-            for number, inputs in enumerate((0, channels, op.in_shape[-1])):
-                for gate in range(shape[0] // channels):
-                    tensor(2 if inputs else 1, 1, True)
-                    sizes[op.name, number, gate] = channels * inputs or 4 * channels
-            continue
-        if op.stores_bias:
-            tensor(1, channels, True)
-            trained = op.bias or op.batch_norm
-            sizes[(op.name, "bias") if trained else channels] = 4 * channels  # biases of zeros are equal
-        tensor(len(shape), channels, True, op.kind == "depthwise_conv2d")
-        sizes[op.name, "weights"] = prod(shape)
+        if op.weight_shape is not None and (op.weights_of or op.name) not in weighted:
+            weighted.add(op.weights_of or op.name)
+            _weights(op, op.weight_shape, tensor, sizes)
     for op in graph.ops:
         if op.kind == "lstm":
             for fields in (_STATE, _STATE, *[_NOTHING] * (LSTM_INTERMEDIATES - 1), _ACTIVATION):
@@ -175,6 +168,23 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
         tensor(1 + len(op.out_shape), 1)
     layout.vector(4 * count)
     return list(sizes.values())
+
+
+def _weights(op: Op, shape: Shape, tensor: Callable[..., None], sizes: dict[object, int]) -> None:
+    """Bias and weights of an operation; of a recurrent one those of each gate: biases, of state, of input."""
+    channels = op.out_shape[-1]
+    if op.kind in RECURRENT:
+        for number, inputs in enumerate((0, channels, op.in_shape[-1])):
+            for gate in range(shape[0] // channels):
+                tensor(2 if inputs else 1, 1, True)
+                sizes[op.name, number, gate] = channels * inputs or 4 * channels
+        return
+    if op.stores_bias:
+        tensor(1, channels, True)
+        trained = op.bias or op.batch_norm
+        sizes[(op.name, "bias") if trained else channels] = 4 * channels  # biases of zeros are equal
+    tensor(len(shape), channels, True, op.kind == "depthwise_conv2d")
+    sizes[op.name, "weights"] = prod(shape)
 
 
 def _kept(layout: _Layout, digits: int, fields: _Fields) -> None:

@@ -3,8 +3,9 @@
 TensorFlow's converter names each tensor after the Keras layers that it came from, often a hundred
 characters, gives every activation an empty buffer of its own, and adds metadata and signatures. In
 a network for a microcontroller that is a tenth of the flash and more, and it depends on how layers
-are called. What decides the computation stays as it is: types of tensors, operators, their options and
-versions, weights and quantization parameters.
+are called; so does the order of branches, which decides on memory (`edgenas.export.order` sorts them).
+What decides the computation stays as it is: types of tensors, operators, their options and versions,
+weights and quantization parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import numpy as np
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 from edgenas.build.tflite_tables import check_model
 from edgenas.errors import UnsupportedError
-from edgenas.export.tensor_order import put_in_order
 
 DESCRIPTION = "edgenas"
 
@@ -24,9 +24,9 @@ DESCRIPTION = "edgenas"
 def compact(model: bytes) -> bytes:
     """Rewrite a ``.tflite`` file as small as its computation allows.
 
-    Tensors are put in one order (`edgenas.export.tensor_order`) and named by their numbers; descriptions, metadata, signatures, unused buffers and second
-    copies of equal buffers are left out; constants start on 16-byte boundaries of the file. A file
-    that was compacted before stays the same.
+    Operators and tensors are put in one order (`edgenas.export.order`), tensors are named by their numbers;
+    descriptions, metadata, signatures, unused buffers and second copies of equal buffers are left out;
+    constants start on 16-byte boundaries of the file. A file that was compacted before stays the same.
 
     Args:
         model: Bytes of a file with one subgraph, of any precision.
@@ -40,13 +40,16 @@ def compact(model: bytes) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    from edgenas.export.order import put_in_order
+
     check_model(model)
     parsed = schema.ModelT.InitFromPackedBuf(model, 0)
     _refuse_what_would_be_lost(parsed)
     subgraph = parsed.subgraphs[0]
     subgraph.name = None
     subgraph.debugMetadataIndex = -1
-    put_in_order(subgraph, parsed.buffers)
+    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
+    codes = put_in_order(subgraph, parsed.buffers, codes)
     buffers = _used_buffers(subgraph, parsed.buffers, schema.BufferT)
     for number, tensor in enumerate(subgraph.tensors):
         tensor.name = str(number)
@@ -54,17 +57,7 @@ def compact(model: bytes) -> bytes:
             tensor.quantization = None
     for operator in subgraph.operators:
         operator.debugMetadataIndex = -1
-    return pack_model(subgraph, buffers, _codes_in_order(parsed), DESCRIPTION)
-
-
-def _codes_in_order(parsed: Any) -> list[tuple[int, int]]:
-    """Codes and versions of the operators in order of their first use; operators are renumbered."""
-    codes: dict[tuple[int, int], int] = {}
-    for operator in parsed.subgraphs[0].operators:
-        entry = parsed.operatorCodes[operator.opcodeIndex]
-        code = (max(entry.builtinCode, entry.deprecatedBuiltinCode), entry.version)
-        operator.opcodeIndex = codes.setdefault(code, len(codes))
-    return list(codes)
+    return pack_model(subgraph, buffers, codes, DESCRIPTION)
 
 
 def _refuse_what_would_be_lost(parsed: Any) -> None:

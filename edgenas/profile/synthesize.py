@@ -21,8 +21,8 @@ from ai_edge_litert import schema_py_generated as schema
 from edgenas.arch.graph import GraphBuilder, Op, OpGraph
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 from edgenas.errors import UnsupportedError
-from edgenas.profile.synthesize_steps import write_lstm, write_step
 from edgenas.profile.synthesize_onnx import is_rare, synthesize_onnx
+from edgenas.profile.synthesize_steps import write_lstm, write_step
 
 _RELU6_SCALE = 6.0 / 255.0  # a tensor that holds 0 to 6 in 256 steps
 
@@ -72,7 +72,7 @@ def synthesize(graph: OpGraph, seed: int = 0, precision: str = "int8") -> bytes:
         if op.kind not in WRITERS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' ({op.name}) cannot be synthesized; expected one of "
-                f"{', '.join(WRITERS)}, without groups or constant inputs"
+                f"{', '.join(WRITERS)}, without groups or unusual constant inputs"
             )
         WRITERS[op.kind](writer, op)
     return writer.finish()
@@ -214,6 +214,7 @@ class Writer:
 
 
 def parameters(scale: np.ndarray | None, zero: np.ndarray | None, axis: int) -> Any:
+    """Quantization of a tensor, per channel along ``axis``; empty without a scale."""
     parameters = schema.QuantizationParametersT()
     parameters.scale = scale
     parameters.zeroPoint = zero
@@ -301,16 +302,6 @@ def _softmax(writer: Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.SOFTMAX, 2, inputs, _PROBABILITY, kind, options)
 
 
-def _elementwise(code: int, options_type: int, options: type) -> Callable[[Writer, Op], None]:
-    def write(writer: Writer, op: Op) -> None:
-        chosen = options()
-        chosen.fusedActivationFunction = ACTIVATIONS[op.activation]
-        inputs = [writer.outputs[tensor] for tensor in op.inputs]
-        writer.operator(op, code, 2, inputs, _range(op), options_type, chosen)
-
-    return write
-
-
 def _reshape(writer: Writer, op: Op) -> None:
     options = schema.ReshapeOptionsT()
     options.newShape = np.array((1, *op.out_shape), np.int32)
@@ -331,12 +322,35 @@ def _pad(writer: Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.PAD, 2, inputs, same, kind, schema.PadOptionsT())
 
 
+def _elementwise(code: int, options_kind: int, options: Callable[[], Any]) -> Callable[[Writer, Op], None]:
+    """Of two tensors, or of one and a constant for each channel."""
+
+    def write(writer: Writer, op: Op) -> None:
+        chosen = options()
+        chosen.fusedActivationFunction = ACTIVATIONS[op.activation]
+        inputs = [writer.outputs[tensor] for tensor in op.inputs]
+        if op.constants:
+            inputs.append(_factors(writer, op))
+        writer.operator(op, code, 2, inputs, _range(op), options_kind, chosen)
+
+    return write
+
+
+def _factors(writer: Writer, op: Op) -> int:
+    values = writer.rng.integers(-127, 128, op.constants, dtype=np.int8)
+    if writer.int8:
+        return writer.constant(f"{op.name}/constant", values, np.array([1 / 64], np.float32))
+    return writer.constant(f"{op.name}/constant", values.astype(np.float32) / 64)
+
+
 _FUNCTIONS = {
-    "relu": (schema.BuiltinOperator.RELU, POSITIVE),
-    "relu6": (schema.BuiltinOperator.RELU6, POSITIVE),
-    "sigmoid": (schema.BuiltinOperator.LOGISTIC, _PROBABILITY),
-    "tanh": (schema.BuiltinOperator.TANH, Quantization(1.0 / 128.0, 0)),
+    "relu": (schema.BuiltinOperator.RELU, 2, POSITIVE),
+    "relu6": (schema.BuiltinOperator.RELU6, 2, POSITIVE),
+    "hard_swish": (schema.BuiltinOperator.HARD_SWISH, 1, SIGNED),
+    "sigmoid": (schema.BuiltinOperator.LOGISTIC, 2, _PROBABILITY),
+    "tanh": (schema.BuiltinOperator.TANH, 2, Quantization(1.0 / 128.0, 0)),
 }
+"""Operator, version of int8, and range of each lone activation."""
 
 
 def _activation(writer: Writer, op: Op) -> None:
@@ -344,8 +358,8 @@ def _activation(writer: Writer, op: Op) -> None:
         raise UnsupportedError(
             f"activation '{op.activation}' ({op.name}) was given; expected one of {', '.join(_FUNCTIONS)}"
         )
-    code, result = _FUNCTIONS[op.activation]
-    writer.operator(op, code, 2, [writer.outputs[op.inputs[0]]], result)
+    code, version, result = _FUNCTIONS[op.activation]
+    writer.operator(op, code, version, [writer.outputs[op.inputs[0]]], result)
 
 
 WRITERS: dict[str, Callable[[Writer, Op], None]] = {

@@ -21,8 +21,15 @@ from edgenas.profile.synthesize_onnx_steps import write_lstm, write_step
 
 _OPSET, _IR_VERSION = 17, 8
 _SCALE = np.float32(6.0 / 255.0)
-_ACTIVATIONS = {"linear": None, "relu": "Relu", "relu6": "Clip", "sigmoid": "Sigmoid", "tanh": "Tanh"}
-_CLIPS = ("Relu", "Clip")
+_ACTIVATIONS = {"linear": None, "relu": "Relu", "relu6": "Clip"}
+_FUNCTIONS = {
+    "relu": "Relu",
+    "relu6": "Clip",
+    "hard_swish": "HardSwish",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+}
+"""Lone activations that have a writer."""
 
 
 def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, bare: bool = False) -> bytes:
@@ -44,10 +51,11 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
     writer = Writer(graph, np.random.default_rng(seed), precision == "int8", bare)
     for op in graph.ops:
-        if op.kind not in _WRITERS or op.activation not in _ACTIVATIONS or is_rare(op):
+        known = _FUNCTIONS if op.kind == "activation" else _ACTIVATIONS
+        if op.kind not in _WRITERS or op.activation not in known or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' with activation '{op.activation}' ({op.name}) cannot be synthesized; "
-                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}, without groups or "
+                f"expected one of {', '.join(_WRITERS)} with {', '.join(known)}, without groups or unusual "
                 "constant inputs"
             )
         writer.add(op)
@@ -60,7 +68,8 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
 def is_rare(op: Op) -> bool:
     """Whether an operation has what no writer here writes."""
-    return op.groups != 1 or (op.constants != 0 and op.kind not in RECURRENT)
+    by_channel = op.kind in ("add", "mul") and op.constants == op.out_shape[-1] and len(op.inputs) == 1
+    return op.groups != 1 or (op.constants != 0 and not by_channel and op.kind not in RECURRENT)
 
 
 def _nchw(shape: Shape) -> list[int]:
@@ -103,12 +112,10 @@ class Writer:
     def add(self, op: Op) -> None:
         """Append an operation with its activation."""
         name = _WRITERS[op.kind](self, op, [self.tensors[tensor] for tensor in op.inputs])
-        activation = _ACTIVATIONS[op.activation]
-        if activation and not (self.int8 and activation in _CLIPS):  # the quantizer folds clips into ranges
-            ends = (0, 6) if activation == "Clip" else ()
-            name = self.node(
-                activation, [name, *(self.constant(f"{op.name}/{v}", np.float32(v)) for v in ends)]
-            )
+        activation = _ACTIVATIONS.get(op.activation)  # a lone one that is never fused writes itself
+        if activation and not self.int8:  # in int8 the quantizer folds it into the range
+            limits = [self.constant(f"{op.name}/{v}", np.float32(v)) for v in (0, 6)]
+            name = self.node(activation, [name, *(limits if activation == "Clip" else [])])
         self.tensors.append(self.between(name))
 
     def between(self, name: str) -> str:
@@ -214,6 +221,29 @@ def _conv(writer: Writer, op: Op, inputs: list[str]) -> str:
     return writer.node("Conv", names, group=group, dilations=list(op.dilation), **_window_attributes(op))
 
 
+def _elementwise(kind: str) -> Any:
+    """Of two tensors, or of one and a constant for each channel."""
+
+    def write(writer: Writer, op: Op, inputs: list[str]) -> str:
+        if not op.constants:
+            return writer.node(kind, inputs)
+        shape = (op.constants, *[1] * (len(op.in_shape) - 1))
+        if not writer.int8:
+            constant = writer.constant(f"{op.name}/c", writer.rng.uniform(0.5, 2, shape).astype(np.float32))
+        else:
+            values = writer.constant(f"{op.name}/c", writer.rng.integers(0, 256, shape, dtype=np.uint8))
+            constant = writer.node("DequantizeLinear", [values, "scale", "zero"])
+        return writer.node(kind, [*inputs, constant])
+
+    return write
+
+
+def _activation(writer: Writer, op: Op, inputs: list[str]) -> str:
+    if op.activation not in _ACTIVATIONS:
+        return writer.node(_FUNCTIONS[op.activation], inputs)
+    return writer.node("Relu" if writer.int8 else "Identity", inputs)
+
+
 def _dense(writer: Writer, op: Op, inputs: list[str]) -> str:
     weights = writer.weights(op, (op.in_shape[-1], op.out_shape[-1]), 1)
     if writer.int8 or not op.bias:
@@ -239,11 +269,6 @@ def _global_pool(kind: str) -> Any:
     return write
 
 
-def _activation(writer: Writer, op: Op, inputs: list[str]) -> str:
-    folded = writer.int8 and _ACTIVATIONS[op.activation] in _CLIPS
-    return writer.node("Relu" if folded else "Identity", inputs)
-
-
 def _pad(writer: Writer, op: Op, inputs: list[str]) -> str:
     gaps = [out - size for size, out in zip(_nchw(op.in_shape), _nchw(op.out_shape), strict=True)]
     before = [gap if op.padding == "causal" else gap // 2 for gap in gaps]
@@ -255,7 +280,8 @@ _WRITERS: dict[str, Any] = {
     "conv2d": _conv,
     "depthwise_conv2d": _conv,
     "dense": _dense,
-    "add": lambda writer, op, inputs: writer.node("Add", inputs),
+    "add": _elementwise("Add"),
+    "mul": _elementwise("Mul"),
     "max_pool2d": _pool("MaxPool"),
     "avg_pool2d": _pool("AveragePool"),
     "global_avg_pool": _global_pool("GlobalAveragePool"),
@@ -264,8 +290,7 @@ _WRITERS: dict[str, Any] = {
     "reshape": lambda writer, op, inputs: writer.reshaped(inputs[0], _nchw(op.out_shape)),
     "pad": _pad,
     "activation": _activation,
-    "sub": lambda writer, op, inputs: writer.node("Sub", inputs),
-    "mul": lambda writer, op, inputs: writer.node("Mul", inputs),
+    "sub": _elementwise("Sub"),
     "slice": write_step,
     "lstm": write_lstm,
 }

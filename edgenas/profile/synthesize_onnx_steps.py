@@ -1,4 +1,4 @@
-"""Nodes over steps of time for `edgenas.profile.synthesize_onnx`: one step of a series, and an LSTM written out.
+"""Nodes over steps of time for `edgenas.profile.synthesize_onnx`: one step, and an LSTM written out.
 
 ONNX Runtime quantizes no LSTM, so the exporter's files hold it step after step (`edgenas.export.tflite`).
 """
@@ -23,9 +23,8 @@ def write_step(writer: Writer, op: Op, inputs: list[str]) -> str:
     """One place of the first axis behind the batch."""
     if not is_step(op):
         raise UnsupportedError(
-            f"a slice of {op.in_shape} to {op.out_shape} ({op.name}) cannot be synthesized; expected "
-            "one step "
-            "of the first axis"
+            f"a slice of {op.in_shape} to {op.out_shape} ({op.name}) cannot be synthesized; expected one "
+            "step of the first axis"
         )
     return _step(writer, op.name, inputs[0], op.start)
 

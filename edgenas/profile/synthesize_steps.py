@@ -22,9 +22,8 @@ def write_step(writer: Writer, op: Op) -> None:
     """One place of the first axis, as TensorFlow's converter writes ``series[:, time]``."""
     if not is_step(op):
         raise UnsupportedError(
-            f"a slice of {op.in_shape} to {op.out_shape} ({op.name}) cannot be synthesized; expected "
-            "one step "
-            "of the first axis"
+            f"a slice of {op.in_shape} to {op.out_shape} ({op.name}) cannot be synthesized; expected one "
+            "step of the first axis"
         )
     options = schema.StridedSliceOptionsT()
     options.beginMask = options.endMask = 0b101 if len(op.in_shape) == 2 else 2 ** (len(op.in_shape) + 1) - 3

@@ -9,9 +9,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from edgenas.arch import GraphBuilder, Op, OpGraph
 from edgenas.errors import UnsupportedError
 from edgenas.export.compact import compact
-from edgenas.arch import GraphBuilder, Op, OpGraph
 from edgenas.profile.synthesize import synthesize, tiny_model
 from tests.converted import float_network, micro_networks, users_networks
 

@@ -1,13 +1,13 @@
 """Space `sequence`: networks for time series and spectrograms, in forms that run in int8 on microcontrollers.
 
-A series (time, channels) is given to one of four forms: stages of temporal convolutions (``conv``), a temporal
-convolutional network with dilated residual blocks (``tcn``, Bai et al. 2018), an ``lstm`` or a ``gru`` behind
-a convolution that shortens the series. An array (time, bands, channels), for example a spectrogram, has a
-fifth: depthwise-separable convolutions over both axes (``ds``, Zhang et al. 2017 and MLPerf Tiny's keyword
-spotting); to the other forms its bands are channels.
+A series (time, channels) is given to one of four forms: stages of temporal convolutions (``conv``), a
+temporal convolutional network with dilated residual blocks (``tcn``, Bai et al. 2018), an ``lstm`` or a
+``gru`` behind a convolution that shortens the series. An array (time, bands, channels), for example a
+spectrogram, has a fifth: depthwise-separable convolutions over both axes (``ds``, Zhang et al. 2017 and
+MLPerf Tiny's keyword spotting); to the other forms its bands are channels.
 
-The LSTM is one operation of TFLite. A GRU is written out step after step, some 16 operations and 2 KiB of flash
-a step, so it reads few steps.
+The LSTM is one operation of TFLite. A GRU is written out step after step, some 16 operations and 2 KiB of
+flash a step, so it reads few steps.
 """
 
 from __future__ import annotations
