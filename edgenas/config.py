@@ -159,7 +159,8 @@ class RunConfig:
         return Reading(
             size=self.image_size,
             kind=self.kind, label=self.label, missing=self.missing, corrupt=self.corrupt,
-            sample_rate_hz=self.sample_rate_hz, clip_seconds=self.clip_seconds, cache=cache, memory_bytes=limit,
+            sample_rate_hz=self.sample_rate_hz, clip_seconds=self.clip_seconds, cache=cache,
+            memory_bytes=limit,
         )  # fmt: skip
 
     @property

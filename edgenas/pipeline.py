@@ -28,7 +28,7 @@ from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
 from edgenas.train.augment import augmentations_for
 from edgenas.train.pool import default_workers
-from edgenas.train.recipe import Recipe, search_recipe
+from edgenas.train.recipe import Recipe, check_for_classes, search_recipe
 
 SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
@@ -66,6 +66,7 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
     dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
     check_training_size(dataset)
+    check_for_classes(dataset.task, {"class_weights": config.class_weights})
     augmentations_for(dataset.kind, config.augment, config.shift)  # refuses what does not fit
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)

@@ -99,7 +99,7 @@ def _anomaly_figures(
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's correlation of two rows of numbers without many ties."""
     ranks = [np.argsort(np.argsort(row, kind="stable"), kind="stable") for row in (first, second)]
-    return float(np.corrcoef(np.array(ranks, np.float64))[0, 1])
+    return float(np.asarray(np.corrcoef(np.array(ranks, np.float64)))[0, 1])
 
 
 def judge(

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgenas.errors import ConfigError
 from edgenas.registry import unknown_name
+from edgenas.task import Task
 from edgenas.train.augment import AUGMENTATIONS, MIXUP, SHIFT
 
 SEARCH_IMAGES = 36_000
@@ -181,6 +182,23 @@ def optimizer_for(task: str) -> str:
     momentum is too large or too small; AdamW scales each step.
     """
     return "sgd" if task == "classification" else "adamw"
+
+
+def check_for_classes(task: Task, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that only classes have a meaning for.
+
+    Args:
+        task: What a network is for.
+        settings: What the user gave, by option; empty ones were not given.
+
+    Raises:
+        ConfigError: One was given for another task than classification.
+    """
+    for name, value in settings.items():
+        if value and task.head != "softmax":
+            raise ConfigError(
+                f"--{name.replace('_', '-')} was given for {task.name}; expected it for classification only"
+            )
 
 
 def search_recipe(
