@@ -14,6 +14,7 @@ from edgenas.search.pareto import front_mask, ranks, spread_subset
 from edgenas.search.problem import Problem
 from edgenas.search.results import trial_point
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 
 SHORTER = "among the best of those that had less than a full training in the search"
 
@@ -68,7 +69,8 @@ def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int)
             f"close behind the front at {metric_name(cost)} {value}; a short training may have misjudged it"
         )
     if points[position][0] == front[:, 0].min():
-        return "most accurate of all candidates in the search"
+        best = "most accurate" if problem.task == CLASSIFICATION.name else "best"
+        return f"{best} of all candidates in the search"
     if points[position][1] == front[:, 1].min():
         return f"least {metric_name(cost)} on the front ({value})"
     return f"on the front at {metric_name(cost)} {value}, where no cheaper network was as accurate"
