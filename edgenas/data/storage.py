@@ -17,6 +17,7 @@ from edgenas.data.dataset import Dataset, Normalization, Split, TrainingData
 from edgenas.data.disk import Array
 from edgenas.data.log_mel import LogMel
 from edgenas.errors import DataError, StoreError
+from edgenas.task import task_from
 
 SCHEMA_VERSION = 1
 DOCUMENT = "data.json"
@@ -77,6 +78,7 @@ def load_arrays(folder: Path) -> TrainingData:
             normalization=Normalization.from_json(document["normalization"]),
             kind=document.get("kind", "image"),
             front_end=LogMel.from_json(document["front_end"]) if document.get("front_end") else None,
+            task=task_from(document.get("task")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -110,6 +112,7 @@ def _describe(dataset: Dataset) -> dict[str, object]:
         "kind": dataset.kind,
         "front_end": dataset.front_end.to_json() if dataset.front_end else None,
         "on_disk": dataset.on_disk,
+        "task": dataset.task.to_json(),
         "fingerprint": dataset.fingerprint,
     }
 

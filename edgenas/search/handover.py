@@ -21,6 +21,8 @@ from edgenas.train.weights import load_weights
 
 CALIBRATION_IMAGES = 200
 HELD_BACK_IMAGES = 10_000
+THRESHOLD_INPUTS = 1000
+"""Training inputs from whose scores an anomaly detector's threshold comes, at most."""
 
 DATA_SETTINGS = (
     "seed", "size", "drop_duplicates", "kind", "label", "missing", "corrupt", "sample_rate_hz",
@@ -67,6 +69,9 @@ def export_trial(
     weights = load_weights(weights_path or store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
+    normal = None
+    if dataset.task.head == "reconstruction":
+        normal, _ = _some(dataset, dataset.train, shape, THRESHOLD_INPUTS, rng)
     return export_bundle(
         _convertible(record, weights, hypermodel),
         out_dir=out_dir,
@@ -78,16 +83,18 @@ def export_trial(
         description=_description(store, record, dataset, final)
         | ({"training": training} if training else {}),
         samples=raw_samples(dataset, shape),
+        task=dataset.task,
+        normal=normal,
     )
 
 
-def float_accuracy(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
-    """Share of right classes of a trial's Keras model with some weights, 0 to 1."""
+def float_figure(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
+    """The task's figure (accuracy, RMSE, AUC) of a trial's Keras model with some weights."""
     from edgenas.export.bundle import keras_outputs
-    from edgenas.export.parity import accuracy
 
     images = prepare(split.x, dataset.normalization, record.spec.input_shape)
-    return accuracy(keras_outputs(twin(record.spec, load_weights(weights_path)), images), split.y)
+    outputs = keras_outputs(twin(record.spec, load_weights(weights_path)), images)
+    return dataset.task.figures(outputs, images, split.y)[dataset.task.metric]
 
 
 def _convertible(record: TrialRecord, weights: list[np.ndarray], hypermodel: Any) -> Any:

@@ -74,6 +74,7 @@ class MobileSpace(ImageSpace):
     """Inverted bottlenecks with squeeze-and-excite and hard swish."""
 
     name = "mobile"
+    heads = ("softmax", "linear")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -100,7 +101,7 @@ class MobileSpace(ImageSpace):
         if last:
             activation = chooser.choice("last_activation", ACTIVATIONS)
             blocks.append(_last(stages[-1].filters * last, activation))
-        blocks.append(Block("head", {"classes": self.classes}))
+        blocks.append(self._head())
         return ArchSpec(self.name, image, self.classes, tuple(blocks), dict(chooser.values))
 
     def _stage(self, chooser: Chooser, name: str, stage: _Stage) -> list[Block]:
@@ -139,8 +140,12 @@ class MobileSpace(ImageSpace):
             for shape, stride in ((stage.before, stage.stride), (stage.after, 1)):
                 yield from _operations(shape, Block("bottleneck", {**args, "stride": stride}), done)
 
+    def _head(self) -> Block:
+        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
+        return Block("head", {"classes": self.classes, **linear})
+
     def _head_operations(self, shape: Shape, done: set[object]) -> Iterator[Op]:
-        head = Block("head", {"classes": self.classes})
+        head = self._head()
         yield from _operations(shape, head, done)
         for expansion, activation in product(LAST_EXPANSIONS[1:], ACTIVATIONS):
             filters = shape[-1] * expansion
