@@ -86,7 +86,7 @@ def begin_with_spec(path: Path, config: RunConfig, folder: Path) -> None:
             raise ConfigError(f"{folder} holds another run than that of {path}; choose another --out")
         return
     config = config.changed(data=lasting_name(config.data))
-    dataset = load_data(config)
+    dataset = load_data(config, folder.parent)
     check_training_size(dataset)
     _check_fits(spec, dataset)
     device = load_device(config.device)

@@ -7,6 +7,8 @@ from edgenas.config import RunConfig
 from edgenas.cost.table import TableSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
+from edgenas.data.described import describe_data
+from edgenas.data.load import balanced_weights
 from edgenas.environment import machine, versions
 from edgenas.errors import DataError
 from edgenas.profile.device import Device, load_device
@@ -16,6 +18,7 @@ from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem
 from edgenas.store import Store
+from edgenas.train.augment import augmentations_for
 
 
 def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
@@ -48,8 +51,8 @@ def check_training_size(dataset: Dataset) -> None:
     """
     if len(dataset.train) < FEWEST_IMAGES:
         raise DataError(
-            f"data '{dataset.name}' have {len(dataset.train)} training images after the split; quantization "
-            f"needs at least {FEWEST_IMAGES}: bring more"
+            f"data '{dataset.name}' have {len(dataset.train)} training {dataset.kind_of.many} after the "
+            f"split; quantization needs at least {FEWEST_IMAGES}: bring more"
         )
 
 
@@ -76,14 +79,9 @@ def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem
         machine=machine(),
         seed=config.seed,
         data={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
-            "class_names": list(dataset.class_names),
-            "input_shape": list(dataset.input_shape),
-            "warnings": list(dataset.warnings),
+            **describe_data(dataset),
+            "class_weights": balanced_weights(dataset.train.y) if config.class_weights else None,
+            "augment": list(augmentations_for(dataset.kind, config.augment, config.shift)),
         },
         objectives=list(problem.objectives),
         constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],

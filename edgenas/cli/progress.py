@@ -74,7 +74,7 @@ class RichListener:
     def _standing(self) -> str:
         best = "" if self._best is None else f"best error {format_metric('val_error', self._best)}, "
         refused = f"{self._refused} refused, " if self._refused else ""
-        speed = f"{self._speed:,.0f} images/s, " if self._speed else ""
+        speed = f"{self._speed:,.0f} examples/s, " if self._speed else ""
         return best + refused + speed
 
     def _draw(self, note: str) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgenas.report.data import examples_word
 from edgenas.search.objective import format_metric, metric_name
 
 _TOTALS = ("peak_ram_bytes", "flash_bytes", "macs", "params")
@@ -60,7 +61,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
         console.print(_winners(document["winners"]))
-        console.print("* most accurate on validation; test images were used once, after quantization")
+        many = examples_word(document["data"] or {})
+        console.print(f"* most accurate on validation; test {many} were used once, after quantization")
         _trust(console, document)
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)

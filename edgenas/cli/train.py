@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ema", type=float, help="momentum of the average of weights (default: 0.999; 0: none)")
     add("--patience", type=int, help="epochs without progress before the end (0: to the end, last weights)")
     add("--shift", type=float, help="largest shift of images, share of a side (default: 0.083; 0: none)")
+    add("--augment", type=_names, metavar="A,B", help="what changes examples, as of 'edgenas search'")
+    add("--class-weights", metavar="HOW", help="balanced: all classes weigh the same in the loss")
     add("--distill", type=_names, metavar="A,B", help="teachers: 'best', trial ids or .keras files")
     add("--distill-weight", type=float, help=f"weight of the teachers in the loss (default: {DISTILL})")
     add("--temperature", type=float, help="by how much their answers are softened (default: 2)")
@@ -101,6 +103,8 @@ def _best_winner(folder: Path) -> str:
 
 def _request(args: argparse.Namespace, dataset: Any, seed: int) -> Any:
     """The long training that the options ask for."""
+    from edgenas.data.load import balanced_weights
+    from edgenas.train.augment import augmentations_for
     from edgenas.train.recipe import long_recipe
     from edgenas.winners.long import LongTraining
 
@@ -110,9 +114,13 @@ def _request(args: argparse.Namespace, dataset: Any, seed: int) -> Any:
     )  # fmt: skip
     settings = {name: getattr(args, name) for name in names}
     weight = args.distill_weight if args.distill_weight is not None else DISTILL if args.distill else None
+    if args.class_weights not in (None, "balanced"):
+        raise _config_error(f"--class-weights {args.class_weights} was given; expected balanced")
     recipe = long_recipe(
         len(dataset.train),
         args.epochs,
+        augment=augmentations_for(dataset.kind, args.augment, args.shift),
+        class_weights=balanced_weights(dataset.train.y) if args.class_weights else None,
         distill=weight,
         seed=seed if args.seed is None else args.seed,
         **settings,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.data.dataset import Array, Normalization, Source
+from edgenas.data.dataset import Normalization, Source
+from edgenas.data.disk import Array
 from edgenas.errors import DataError
 from edgenas.registry import Registry
 

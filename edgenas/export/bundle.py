@@ -14,6 +14,8 @@ import numpy as np
 
 from edgenas.arch.graph import Shape
 from edgenas.cost.types import Cost
+from edgenas.deploy.deploy import deploy
+from edgenas.deploy.samples import RawSamples
 from edgenas.errors import DataError
 from edgenas.export.folder import replaced_folder
 from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
@@ -21,7 +23,7 @@ from edgenas.export.micro import MicroRun, run_micro
 from edgenas.export.onnx import float32_onnx, int8_onnx
 from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
 from edgenas.export.running import Program, load_onnx, load_tflite
-from edgenas.export.tflite import float32_tflite, int8_tflite
+from edgenas.export.tflite import float32_for_onnx, float32_tflite, int8_tflite
 from edgenas.quantize import SCHEMES
 from edgenas.quantize.calibration import check_calibration
 from edgenas.store import storage_errors
@@ -55,11 +57,14 @@ def export_bundle(
     cost: Cost | None = None,
     description: Mapping[str, Any] | None = None,
     scheme: str = "full-int8",
+    samples: RawSamples | None = None,
 ) -> Manifest:
     """Quantize, convert and verify a network, and write its bundle.
 
     A bundle holds ``model.float32.tflite``, ``model.int8.tflite``, ``model.float32.onnx``,
-    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images.
+    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images. What
+    `edgenas.deploy` makes of them stands beside: sources in C, projects, samples, test vectors,
+    documents and the proof.
 
     Args:
         model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
@@ -71,6 +76,7 @@ def export_bundle(
         cost: What was predicted of the network.
         description: What else the manifest should say, as a JSON document.
         scheme: Name of a quantization scheme.
+        samples: Raw inputs for the test vectors; by default the first held-back images as they are.
 
     Returns:
         The manifest that was written.
@@ -101,6 +107,10 @@ def export_bundle(
         with storage_errors(out_dir):
             for file in files:
                 (folder / file.name).write_bytes(file.content)
+        known = {file.name: (file.content, file.program) for file in files}
+        samples = samples or RawSamples.of_prepared(*held_back, classes=reference.shape[-1])
+        with storage_errors(out_dir):
+            manifest = deploy(folder, manifest, known, samples, cost)
             text = json.dumps(manifest.to_json(), indent=1) + "\n"
             (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return manifest
@@ -127,7 +137,7 @@ def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: st
     """The four files, ready to run."""
     quantizer = SCHEMES.get(scheme)()
     tflite = float32_tflite(model, input_shape)
-    onnx = float32_onnx(tflite)
+    onnx = float32_onnx(float32_for_onnx(model, input_shape, tflite))
     int8 = int8_tflite(model, calibration, quantizer)
     int8_qdq = int8_onnx(onnx, calibration, quantizer)
     return [

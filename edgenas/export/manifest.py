@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgenas.deploy.proof import Proof
 from edgenas.errors import ConfigError
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
@@ -69,6 +71,31 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleFile:
+    """A file of a bundle beside its models: sources, projects, samples, vectors, documents.
+
+    Attributes:
+        file: Its path in the bundle, with ``/`` between folders.
+        sha256: Checksum of its content, 64 hexadecimal digits.
+        bytes: Its size.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> BundleFile:
+        """The entry of a file that is there.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        content = (folder / name).read_bytes()
+        return cls(name, hashlib.sha256(content).hexdigest(), len(content))
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What is in a bundle.
 
@@ -81,6 +108,8 @@ class Manifest:
         tflite_micro: How TFLite Micro ran the int8 file, or None.
         tflite_micro_note: Why it did not, or None.
         description: What the caller knows of the network: its spec, data, preprocessing, versions.
+        files: All other files but the manifest itself; none in bundles of before there were any.
+        proof: What was tried with the files, or None in a bundle of before.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -91,6 +120,8 @@ class Manifest:
     tflite_micro: MicroRun | None
     tflite_micro_note: str | None
     description: Mapping[str, Any]
+    files: tuple[BundleFile, ...] = ()
+    proof: Proof | None = None
 
     def artifact(self, file: str) -> Artifact:
         """A file by its name.
@@ -105,6 +136,10 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
+        added: dict[str, Any] = {}
+        if self.proof is not None:
+            files = [asdict(file) for file in self.files]
+            added = {"proof": self.proof.to_json(), "files": files}
         return {
             "schema": SCHEMA_VERSION,
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
@@ -116,6 +151,7 @@ class Manifest:
             "tflite_micro": None if self.tflite_micro is None else self.tflite_micro.to_json(),
             "tflite_micro_note": self.tflite_micro_note,
             "description": dict(self.description),
+            **added,
         }
 
     def _predicted_against_real(self) -> dict[str, Any] | None:
@@ -145,7 +181,7 @@ class Manifest:
                 f"{SCHEMA_VERSION}: update edgenas or export again"
             )
         fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
-        micro = document.get("tflite_micro")
+        micro, proof = document.get("tflite_micro"), document.get("proof")
         try:
             return cls(
                 artifacts=tuple(Artifact.from_json(entry) for entry in document["artifacts"]),
@@ -154,6 +190,8 @@ class Manifest:
                 keras_accuracy=document["keras_accuracy"],
                 tflite_micro=None if micro is None else MicroRun.from_json(micro),
                 description=document["description"],
+                files=tuple(BundleFile(**entry) for entry in document.get("files", ())),
+                proof=None if proof is None else Proof.from_json(proof),
                 **fields,
             )
         except (KeyError, TypeError) as error:

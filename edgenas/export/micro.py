@@ -99,6 +99,7 @@ def run_micro(model: bytes, litert: Program, images: np.ndarray) -> MicroRun | s
         try:
             interpreter = runtime.Interpreter.from_bytes(model, arena_size=_arena_size(model))
             for position in range(len(values)):
+                interpreter.reset()  # the state of a recurrent layer, which else is kept between calls
                 interpreter.set_input(values[position : position + 1], 0)
                 interpreter.invoke()
                 rows.append(np.array(interpreter.get_output(0)))

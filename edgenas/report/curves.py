@@ -1,4 +1,4 @@
-"""Training curves of winners: loss and accuracy, on training and validation images, by epoch."""
+"""Training curves of winners: loss and accuracy, on training and validation data, by epoch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _training(winner: Winner, result: Mapping[str, Any]) -> str:
     caption = (
         f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, "
         f"{ended}; kept at {percent(result.get('train_accuracy'))} on training and "
-        f"{percent(result.get('val_accuracy'))} on validation images{_speed(result)}."
+        f"{percent(result.get('val_accuracy'))} on validation data{_speed(result)}."
     )
     return figure(f'<div class="pair">{charts}</div>', caption, "training")
 
@@ -103,4 +103,4 @@ def _line_names(curves: Mapping[str, Sequence[tuple[int, float]]], y: Scale, fra
 
 def _speed(result: Mapping[str, Any]) -> str:
     speed = result.get("images_per_second")
-    return f"; {speed:,.0f} images a second" if speed else ""
+    return f"; {speed:,.0f} examples a second" if speed else ""

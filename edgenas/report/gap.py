@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgenas.report.data import examples_word
 from edgenas.report.honest import seeds_table
 from edgenas.report.intervals import wilson
 from edgenas.report.markup import paragraph, percent, points, table, text
@@ -29,7 +30,7 @@ def validation_against_test(run: Run) -> str:
         interval = f"{100 * low:.1f} to {100 * high:.1f}"
         rows.append([text(trial_id), percent(validation), percent(test), points(test - validation), interval])
     headers = ["Trial", "Validation", "Test", "Test − validation", "95 % interval of test"]
-    caption = f"Accuracy in percent of the int8 files; {images:,} test images"
+    caption = f"Accuracy in percent of the int8 files; {images:,} test {examples_word(run.document('data'))}"
     compared = table(caption, headers, rows, numeric=range(1, 5))
     return compared + paragraph(_verdict(len(known), above, images)) + seeds_table(run)
 
@@ -38,7 +39,7 @@ def _verdict(winners: int, above: int, images: int) -> str:
     if above:
         return (
             f"{above} of {winners} winners did better on validation than the test’s interval allows: a sign "
-            "that the search has fitted itself to the validation images, though a small validation set does "
+            "that the search has fitted itself to the validation data, though a small validation set does "
             "the same by chance. Trust the test figures."
         )
     small = (
@@ -48,6 +49,6 @@ def _verdict(winners: int, above: int, images: int) -> str:
     )
     return (
         "No winner’s validation accuracy lies above the interval of its test accuracy: there is no sign that "
-        f"the search has fitted itself to the validation images. {small}"
+        f"the search has fitted itself to the validation data. {small}"
         "Expect a small optimism of validation anyway, because the search chose by it."
     )

@@ -13,10 +13,10 @@ _WORDS = {
     "Parameters": "the numbers that training sets.",
     "Peak RAM": "the most working memory that the network needs at one moment (the arena of TFLite Micro).",
     "Flash": "the room that the int8 file takes in the device’s permanent memory.",
-    "Latency": "the time for one image.",
-    "Training, validation, test": "images that set the parameters; images that the search chose by; images "
+    "Latency": "the time for one input.",
+    "Training, validation, test": "examples that set the parameters; those that the search chose by; those "
     "that nothing was chosen by, used once at the end: the honest figure.",
-    "95 % interval": "where the accuracy on endlessly many images would lie, 19 times in 20 (Wilson).",
+    "95 % interval": "where the accuracy on endlessly many examples would lie, 19 times in 20 (Wilson).",
     "Points": "percentage points: from 90 % to 92 % are 2 points.",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from edgenas.report.data import examples_word
 from edgenas.report.intervals import wilson
 from edgenas.report.markup import count, device_warning, duration, listed, paragraph, percent, quantity, text
 from edgenas.report.run import Run, Winner, val_accuracy
@@ -52,7 +53,7 @@ def _asked(run: Run) -> str:
     classes = data.get("class_names") or []
     details = [f"{len(classes)} classes"] if classes else []
     details += [f"inputs of {text(shape)}"] if shape else []
-    details += [f"{text(', '.join(sizes))} images"] if sizes else []
+    details += [f"{text(', '.join(sizes))} {examples_word(data)}"] if sizes else []
     sentence += f" ({'; '.join(details)})" if details else ""
     if device:
         runtime = f" with {text(device['runtime'])}" if device.get("runtime") else ""
@@ -66,7 +67,7 @@ def _asked(run: Run) -> str:
 
 
 def _came_out(run: Run, best: Winner | None) -> str:
-    completed = run.trained
+    completed, many = run.trained, examples_word(run.document("data"))
     if best is None:
         if not completed:
             return "nothing yet; no candidate has finished its training."
@@ -84,8 +85,8 @@ def _came_out(run: Run, best: Winner | None) -> str:
         )
     return (
         f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
-        f"{_in_time(run)}. The most accurate on validation images, trial <b>{text(best.trial_id)}</b>, "
-        f"classifies <b>{percent(best.int8_test)}</b> of the test images right as an int8 file."
+        f"{_in_time(run)}. The most accurate on validation data, trial <b>{text(best.trial_id)}</b>, "
+        f"classifies <b>{percent(best.int8_test)}</b> of the test {many} right as an int8 file."
     )
 
 

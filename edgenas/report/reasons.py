@@ -21,7 +21,7 @@ def reasons(run: Run) -> str:
         f"<dd>{_why(winner)}<p>Not kept: {text(winner.note.reason)}.</p></dd>"
         for winner in run.dropped
     ]
-    note = "Accuracies compared here are on validation images after the short training of the search."
+    note = "Accuracies compared here are on validation data after the short training of the search."
     return f'<dl class="reasons">{"".join(items)}</dl>' + paragraph(note, "note")
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from edgenas.report.data import data_facts
 from edgenas.report.markup import UNKNOWN, duration, paragraph, text
 from edgenas.report.run import Run, Winner
 
@@ -28,7 +29,10 @@ def command(config: Mapping[str, Any]) -> str:
     """The command line that gives this configuration."""
     words = ["edgenas", "search"]
     for name, value in config.items():
-        if value is None or name == "out":
+        if value is None or value is False or name == "out":
+            continue
+        if value is True:
+            words.append(f"--{name.replace('_', '-')}")
             continue
         shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
         words += [f"--{name.replace('_', '-')}", shlex.quote(shown)]
@@ -42,15 +46,7 @@ def _facts(title: str, facts: Mapping[str, str]) -> str:
 
 def _data(run: Run) -> str:
     data = run.document("data")
-    facts = {
-        key: text(f"{data[key]:,}") for key in ("train", "validation", "test") if data.get(key) is not None
-    }
-    names = data.get("class_names") or []
-    if names:
-        facts["classes"] = text(", ".join(map(str, names)))
-    if data.get("fingerprint"):
-        facts["fingerprint"] = f"<code>{text(data['fingerprint'])}</code>"
-    return _facts(f"Data {text(data.get('name', ''))}", facts)
+    return _facts(f"Data {text(data.get('name', ''))}", data_facts(data))
 
 
 def _time(run: Run) -> str:

@@ -92,7 +92,7 @@ def _notes(run: Run) -> str:
     else:
         notes.append("Peak RAM is predicted.")
     notes.append("Flash is the size of the int8 .tflite file; before it is written, its predicted size.")
-    notes.append("The best is the one most accurate on validation images: the test set must not choose.")
+    notes.append("The best is the one most accurate on validation data: the test set must not choose.")
     return paragraph(" ".join(notes), "note")
 
 
@@ -106,7 +106,7 @@ def _files(run: Run) -> str:
     ]  # fmt: skip
     note = paragraph(
         "“Same class as Keras” and “largest difference” (of one output probability) compare each file with "
-        "the Keras model it was made from, on images held back from training.",
+        "the Keras model it was made from, on data held back from training.",
         "note",
     )
     shown = table("Files below <code>winners/</code>", headers, rows, numeric=(1, 2, 3, 4), cards=True)

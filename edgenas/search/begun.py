@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.data.dataset import Dataset
+from edgenas.data.described import describe_data
 from edgenas.environment import machine, versions
 from edgenas.errors import ConfigError, StoreError
 from edgenas.search.problem import Problem
@@ -52,7 +53,7 @@ def begin(
     begun_with = store.meta("data")
     if begun_with is None:
         store.set_meta(
-            data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+            data=describe_data(dataset),
             objectives=list(problem.objectives),
             constraints=constraints,
             space=problem.space.name,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
-from edgenas.data.resize import prepare
+from edgenas.data.prepared import Prepared
+from edgenas.data.resize import prepare, resize
+from edgenas.deploy.samples import SAMPLES, RawSamples
 from edgenas.records import TrialRecord
 from edgenas.store import Store
 from edgenas.train.job import fresh_model
@@ -19,6 +21,12 @@ from edgenas.train.weights import load_weights
 
 CALIBRATION_IMAGES = 200
 HELD_BACK_IMAGES = 10_000
+
+DATA_SETTINGS = (
+    "seed", "size", "drop_duplicates", "kind", "label", "missing", "corrupt", "sample_rate_hz",
+    "clip_seconds",
+)  # fmt: skip
+"""Settings of a run that decide which examples stand in which split."""
 
 
 def export_trial(
@@ -69,6 +77,7 @@ def export_trial(
         cost=record.cost,
         description=_description(store, record, dataset, final)
         | ({"training": training} if training else {}),
+        samples=raw_samples(dataset, shape),
     )
 
 
@@ -94,7 +103,53 @@ def _some(
     dataset: Dataset, split: Split, shape: Shape, number: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     chosen = rng.permutation(len(split))[:number]  # shuffled: parity is checked on the first of them
+    if dataset.on_disk and number > CALIBRATION_IMAGES:  # looks like an array, and stays on disk
+        return cast(np.ndarray, Prepared(split.x, dataset.normalization, shape, chosen)), split.y[chosen]
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
+
+
+def raw_samples(dataset: Dataset, shape: Shape) -> RawSamples:
+    """Some validation examples as they come, in the size of the network; the same ones every time."""
+    chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:SAMPLES]
+    x = np.asarray(dataset.validation.x[chosen])
+    size = tuple(int(axis) for axis in x.shape[1:3])
+    is_resized = x.shape[1:] != tuple(shape)
+    values = resize(x, (shape[0], shape[1])) if is_resized else x
+    return RawSamples(
+        values if values.dtype == np.uint8 else values.astype(np.float32),
+        dataset.validation.y[chosen],
+        dataset.normalization,
+        dataset.class_names,
+        resized_from=size if is_resized else None,
+        front_end=dataset.front_end,
+    )
+
+
+def _loading(store: Store, dataset: Dataset) -> dict[str, Any]:
+    """What loads the same data in the same split again."""
+    config = store.meta("config") or {}
+    settings = {name: config[name] for name in DATA_SETTINGS if config.get(name) is not None}
+    return {"fingerprint": dataset.fingerprint, "settings": settings}
+
+
+def _training_data(store: Store) -> dict[str, Any]:
+    """What a run knows of its data beyond what the preprocessing needs."""
+    known = store.meta("data", {})
+    names = ("train", "validation", "test", "class_counts", "class_weights", "augment", "skipped")
+    return {name: known[name] for name in names if name in known}
+
+
+def _front_end(record: TrialRecord, dataset: Dataset) -> dict[str, Any]:
+    """What happens to raw data before they are scaled, so that a device does the same."""
+    steps: dict[str, Any] = {}
+    if dataset.front_end is not None:
+        steps["front_end"] = dataset.front_end.to_json()
+    if dataset.columns:
+        steps["features"] = list(dataset.columns)
+    if dataset.kind == "image" or record.spec.input_shape != dataset.input_shape:
+        steps["resize_to"] = list(record.spec.input_shape[:2])
+        steps["resize_method"] = "antialiased area weights, see edgenas/data/resize.py"
+    return steps
 
 
 def _description(store: Store, record: TrialRecord, dataset: Dataset, final: bool) -> dict[str, Any]:
@@ -103,13 +158,14 @@ def _description(store: Store, record: TrialRecord, dataset: Dataset, final: boo
         "arch_id": record.spec.arch_id,
         "spec": record.spec.to_json(),
         "data": dataset.name,
+        "data_loading": _loading(store, dataset),
         "class_names": list(dataset.class_names),
         "preprocessing": {
-            "resize_to": list(record.spec.input_shape[:2]),
-            "resize_method": "antialiased area weights, see edgenas/data/resize.py",
-            "scale": dataset.normalization.scale,
-            "offset": dataset.normalization.offset,
+            "kind": dataset.kind,
+            **_front_end(record, dataset),
+            **dataset.normalization.to_json(),
         },
+        "training_data": _training_data(store),
         "weights": "final training" if final else "search training",
         "versions": store.meta("versions", {}),
         "seed": store.meta("seed"),

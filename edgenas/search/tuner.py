@@ -153,10 +153,11 @@ class EdgeTuner(keras_tuner.Tuner):
     ) -> None:
         """Train candidates until the trials, the time or the space are used up.
 
-        Images are scaled to [0, 1] (`edgenas.data.dataset.Normalization`) before a network sees them.
+        Examples are normalized (`edgenas.data.dataset.Normalization`) before a network sees them.
 
         Args:
-            x: A `Dataset`, or images of shape (n, height, width, channels).
+            x: A `Dataset` (`edgenas.data.from_arrays` makes one of any kind), or images of shape
+                (n, height, width, channels).
             y: int labels of shape (n,); not with a Dataset.
             validation_data: (x, y); cut from the data by seed if left out.
             test_data: (x, y), never seen by the search; cut from the data by seed if left out.
@@ -174,8 +175,8 @@ class EdgeTuner(keras_tuner.Tuner):
         )
         if dataset.input_shape != self.space.input_shape and self._own_hypermodel:
             raise ConfigError(
-                f"images of shape {dataset.input_shape} were given, the build function's model reads "
-                f"{self.space.input_shape}; make its keras.Input the shape of the images"
+                f"{dataset.kind_of.many} of shape {dataset.input_shape} were given, the build function's "
+                f"model reads {self.space.input_shape}; make its keras.Input the shape of the data"
             )
         recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed)
         if self.ladder:

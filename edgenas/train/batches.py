@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.train.augment import random_shift
+from edgenas.data.prepared import Prepared
+from edgenas.train.augment import Augmenter
 from edgenas.train.loss import one_hot, smoothed, softened
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Answers
@@ -21,7 +22,7 @@ class Walk:
     Args:
         images: float32 (n, height, width, channels).
         labels: int (n,).
-        recipe: Batch size, seed, shift and what softens the labels.
+        recipe: Batch size, seed, augmentation, class weights and what softens the labels.
         steps: Batches an epoch.
         answers: Gives a teacher's probabilities for some images, or None.
         classes: Number of classes; needed where labels are softened.
@@ -39,6 +40,8 @@ class Walk:
         self._images, self._labels, self._recipe, self._steps = images, labels, recipe, steps
         self._answers = answers
         self._classes = classes or int(labels.max()) + 1
+        self._augment = Augmenter(recipe.augment, recipe.shift)
+        self._weights = np.array(recipe.class_weights, np.float32)
         self._known_pass, self._order = -1, np.empty(0, np.int64)
 
     def positions(self, epoch: int, step: int) -> np.ndarray:
@@ -54,14 +57,15 @@ class Walk:
             return self._order[first : first + size]
         return self._order[np.arange(first, first + size) % len(self._images)]
 
-    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images and targets of a step; for the targets see `edgenas.train.loss`."""
+    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, ...]:
+        """Images and targets (see `edgenas.train.loss`) of a step, and weights where classes have any."""
         chosen = self.positions(epoch, step)
-        images = self._images[chosen]
-        if self._recipe.shift:
-            rng = np.random.default_rng([self._recipe.seed, _SHIFT, epoch, step])
-            images = random_shift(images, self._recipe.shift, rng)
-        return images, self._targets(chosen, images)
+        rng = np.random.default_rng([self._recipe.seed, _SHIFT, epoch, step])
+        images = self._augment(self._images[chosen], rng)
+        parts = [images, self._targets(chosen, images)]
+        if len(self._weights):
+            parts.append(self._weights[self._labels[chosen]])
+        return self._augment.mixed(parts, rng)
 
     def _targets(self, chosen: np.ndarray, images: np.ndarray) -> np.ndarray:
         labels: np.ndarray = self._labels[chosen]
@@ -74,6 +78,23 @@ class Walk:
         return np.concatenate([shares, taught], axis=-1)
 
 
+def as_they_lie(examples: Any, labels: np.ndarray, size: int) -> Any:
+    """What ``fit`` validates with: arrays as they are, and examples on disk as a keras PyDataset."""
+    if not isinstance(examples, Prepared):
+        return examples, labels
+    import keras
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return -(-len(labels) // size)
+
+        def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+            part = slice(step * size, (step + 1) * size)
+            return examples[part], labels[part]
+
+    return Batches()
+
+
 def keras_batches(walk: Walk, steps: int, first_epoch: int) -> Any:
     """A keras PyDataset that takes a walk from an epoch on."""
     import keras
@@ -84,7 +105,7 @@ def keras_batches(walk: Walk, steps: int, first_epoch: int) -> Any:
         def __len__(self) -> int:
             return steps
 
-        def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        def __getitem__(self, step: int) -> tuple[np.ndarray, ...]:
             return walk.batch(self.epoch, step)
 
         def on_epoch_end(self) -> None:

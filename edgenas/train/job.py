@@ -14,6 +14,7 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
+from edgenas.data.prepared import Prepared
 from edgenas.errors import StoreError, TrialError
 from edgenas.train.checkpoint import Checkpoint
 from edgenas.train.precision import use_precision
@@ -125,4 +126,5 @@ def shared(split: Arrays, share: float) -> Arrays:
         return split
     used = max(1, round(len(split[0]) * share))
     chosen = np.random.default_rng(0).permutation(len(split[0]))[:used]
-    return split[0][chosen], split[1][chosen]
+    examples = split[0].take(chosen) if isinstance(split[0], Prepared) else split[0][chosen]
+    return examples, split[1][chosen]

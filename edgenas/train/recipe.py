@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from typing import Any
 
 from edgenas.errors import ConfigError
 from edgenas.registry import unknown_name
+from edgenas.train.augment import AUGMENTATIONS, MIXUP, SHIFT
 
 SEARCH_IMAGES = 36_000
 """Images that a candidate sees during a search by default: enough to rank small networks."""
@@ -24,10 +26,6 @@ LONG_EPOCHS = 100
 
 LONG_EMA = 0.999
 """Momentum of its average of weights."""
-
-SHIFT = 1 / 12
-"""Largest random shift in final trainings: one pixel of digits' 8, two of 28. With two networks and two seeds
-it brought 0.6 to 2.2 points of validation accuracy on digits."""
 
 LEARNING_RATES = {"sgd": 0.15, "adamw": 0.004}
 """Optimizers, and the peak learning rate of each for batches of 128."""
@@ -49,6 +47,9 @@ class Recipe:
         patience: Stop after this many epochs without a better validation accuracy, and go back to
             the best one; 0 never stops early.
         shift: Largest random shift of a training image, as a share of its side; 0 shifts nothing.
+        augment: Names of what changes training examples, in this order (`edgenas.train.augment`); ``shift``
+            is among them where ``shift`` is above 0.
+        class_weights: Weight of each class in the loss; empty weighs all examples alike.
         seed: Seeds weights and the order of the images.
         share: Share of the training images that are used at all, the same random ones for every network.
         optimizer: ``sgd`` with Nesterov momentum, or ``adamw`` (Loshchilov and Hutter 2019).
@@ -83,8 +84,11 @@ class Recipe:
     distill: float = 0.0
     temperature: float = 2.0
     mixed_precision: bool = False
+    augment: tuple[str, ...] = ()
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        self._settle_augmentation()
         if self.optimizer not in LEARNING_RATES:
             raise unknown_name("optimizer", self.optimizer, LEARNING_RATES)
         if self.learning_rate is None:
@@ -109,6 +113,20 @@ class Recipe:
         if not 0 < self.share <= 1:
             raise ConfigError(f"share={self.share} was given; expected above 0 and at most 1")
 
+    def _settle_augmentation(self) -> None:
+        """Make tuples of lists, and let ``shift`` and ``augment`` say the same."""
+        names = tuple(self.augment)
+        for name in names:
+            AUGMENTATIONS.get(name)
+        if self.shift > 0 and "shift" not in names:
+            names = ("shift", *names)
+        if "shift" in names and self.shift == 0:
+            object.__setattr__(self, "shift", SHIFT)
+        object.__setattr__(self, "augment", names)
+        object.__setattr__(self, "class_weights", tuple(map(float, self.class_weights)))
+        if not all(0 < weight < inf for weight in self.class_weights):
+            raise ConfigError(f"class_weights={self.class_weights} were given; expected numbers above 0")
+
     @property
     def peak_learning_rate(self) -> float:
         """The highest learning rate of the schedule, for this batch size.
@@ -121,7 +139,7 @@ class Recipe:
     @property
     def softens(self) -> bool:
         """Whether the targets of the loss are shares of all classes instead of one label."""
-        return self.label_smoothing > 0 or self.distill > 0
+        return self.label_smoothing > 0 or self.distill > 0 or MIXUP in self.augment
 
     @property
     def images(self) -> int:
@@ -157,7 +175,12 @@ def batch_for(train_images: int) -> int:
 
 
 def search_recipe(
-    train_images: int, *, epochs: int | None = None, images: int | None = None, seed: int = 0
+    train_images: int,
+    *,
+    epochs: int | None = None,
+    images: int | None = None,
+    class_weights: tuple[float, ...] = (),
+    seed: int = 0,
 ) -> Recipe:
     """The short training of a candidate.
 
@@ -165,10 +188,12 @@ def search_recipe(
         train_images: Size of the training split.
         epochs: Epochs, or None to spread `SEARCH_IMAGES` (3 to 12 epochs).
         images: Images per epoch, or None for what fits.
+        class_weights: Weight of each class in the loss; empty weighs all examples alike.
     """
     passes = epochs or max(3, min(12, round(SEARCH_IMAGES / train_images)))
     per_epoch = min(images or max(1, SEARCH_IMAGES // passes), train_images)
-    return Recipe(passes, per_epoch, min(batch_for(train_images), per_epoch), seed=seed)
+    batch = min(batch_for(train_images), per_epoch)
+    return Recipe(passes, per_epoch, batch, class_weights=class_weights, seed=seed)
 
 
 def long_recipe(train_images: int, epochs: int | None = None, **settings: Any) -> Recipe:
@@ -181,7 +206,8 @@ def long_recipe(train_images: int, epochs: int | None = None, **settings: Any) -
     """
     passes = LONG_EPOCHS if epochs is None else epochs
     patience, batch = max(5, passes // 2), batch_for(train_images)
-    defaults = {"batch_size": batch, "patience": patience, "shift": SHIFT, "ema": LONG_EMA}
+    augment = () if settings.get("shift") == 0 else ("shift",)
+    defaults = {"batch_size": batch, "patience": patience, "augment": augment, "ema": LONG_EMA}
     chosen = {name: value for name, value in settings.items() if value is not None}
     return Recipe(passes, train_images, **{**defaults, **chosen})
 
@@ -193,7 +219,9 @@ def final_recipe(
     epochs: int | None = None,
     seconds: float | None = None,
     images_per_second: float | None = None,
-    shift: float = SHIFT,
+    shift: float = 0.0,
+    augment: tuple[str, ...] = ("shift",),
+    class_weights: tuple[float, ...] = (),
     seed: int = 0,
 ) -> Recipe:
     """The long training of a winner, on all training images, with early stopping.
@@ -204,7 +232,9 @@ def final_recipe(
         epochs: Epochs, or None.
         seconds: Time for this training; with ``images_per_second`` it sets the epochs.
         images_per_second: Speed measured when this network was trained in the search.
-        shift: Largest random shift of a training image, as a share of its side.
+        shift: Largest random shift of a training image, as a share of its side; 0 leaves it to ``augment``.
+        augment: Names of what changes training examples; the default is for images.
+        class_weights: Weight of each class in the loss; empty weighs all examples alike.
     """
     if epochs is None:
         images = FINAL_FACTOR * search.images
@@ -212,4 +242,7 @@ def final_recipe(
             images = min(4 * images, int(seconds * images_per_second))
         epochs = max(3, min(MOST_EPOCHS, round(images / train_images)))
     patience = max(5, epochs // 2)
-    return Recipe(epochs, train_images, batch_for(train_images), patience=patience, shift=shift, seed=seed)
+    return Recipe(
+        epochs, train_images, batch_for(train_images), patience=patience, shift=shift, seed=seed,
+        augment=augment, class_weights=class_weights,
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import TrialError
-from edgenas.train.batches import Walk, keras_batches
+from edgenas.train.batches import Walk, as_they_lie, keras_batches
 from edgenas.train.checkpoint import Checkpoint
 from edgenas.train.course import Course, Progress
 from edgenas.train.loss import crossentropy, right_share
@@ -78,12 +78,12 @@ def train(
     if not getattr(model, "compiled", False):
         compile_model(model, recipe, steps)
     walk = Walk(images, labels, recipe, steps, answers, model.output_shape[-1] if recipe.softens else None)
-    create_variables(model, *(array[:2] for array in walk.batch(0, 0)))
+    create_variables(model, *(array[:2] for array in walk.batch(0, 0)[:2]))
     course = Course(model, recipe, on_epoch, checkpoint)
     if not course.ended:
         model.fit(
             keras_batches(walk, steps, course.epoch),
-            validation_data=val_split,
+            validation_data=as_they_lie(*val_split, even_batch(len(val_split[0]))),
             validation_batch_size=even_batch(len(val_split[0])),
             epochs=recipe.epochs,
             initial_epoch=course.epoch,
@@ -169,7 +169,10 @@ def jit_pays() -> bool | str:
 
 def accuracy(model: Any, images: np.ndarray, labels: np.ndarray) -> float:
     """Share of right classes, 0 to 1; the model may end in logits or in probabilities."""
-    scores = np.asarray(model.predict(images, batch_size=even_batch(len(images)), verbose=0))
+    size = even_batch(len(images))
+    source = as_they_lie(images, labels, size)
+    inputs = images if isinstance(source, tuple) else source
+    scores = np.asarray(model.predict(inputs, batch_size=size, verbose=0))
     return float(np.mean(scores.argmax(axis=-1) == labels))
 
 

@@ -9,7 +9,8 @@ from statistics import median
 from edgenas.config import RunConfig
 from edgenas.data.dataset import Dataset
 from edgenas.records import TrialRecord
-from edgenas.train.recipe import SHIFT, Recipe, final_recipe
+from edgenas.train.augment import augmentations_for
+from edgenas.train.recipe import Recipe, final_recipe
 
 PACE = 0.9
 """Speed of a final training against the search's: it is validated more often, and its images are shifted."""
@@ -32,6 +33,7 @@ class FinalRecipes:
         self, config: RunConfig, dataset: Dataset, search: Recipe, elapsed: Callable[[], float]
     ) -> None:
         self._config, self._images, self._search, self._elapsed = config, len(dataset.train), search, elapsed
+        self._augment = augmentations_for(dataset.kind, config.augment, config.shift)
 
     def __call__(self, waiting: Sequence[TrialRecord]) -> list[Recipe]:
         """The recipes of all winners that are still to be trained."""
@@ -43,7 +45,9 @@ class FinalRecipes:
                 epochs=self._config.final_epochs,
                 seconds=seconds,
                 images_per_second=speed,
-                shift=SHIFT if self._config.shift is None else self._config.shift,
+                shift=self._config.shift or 0.0,
+                augment=self._augment,
+                class_weights=self._search.class_weights,
                 seed=self._config.seed,
             )
             for speed, seconds in zip(speeds, self._seconds(speeds), strict=True)

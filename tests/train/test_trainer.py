@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
 from edgenas.data.dataset import Dataset
+from edgenas.data.prepared import Prepared
 from edgenas.errors import TrialError
 from edgenas.train.loss import crossentropy, one_hot, right_share, smoothed, softened
 from edgenas.train.recipe import Recipe
@@ -194,3 +195,32 @@ def test_decay_pulls_kernels_and_leaves_the_rest_alone(splits: tuple[Arrays, Arr
     shrunk = model.layers[-1].kernel.numpy() / before
     assert shrunk.std() < 1e-4 and 0.2 < shrunk.mean() < 0.95
     assert np.abs(model.layers[-1].bias.numpy()).max() > 0.01
+
+
+def test_a_class_that_weighs_more_is_named_more_often_with_mixup_too(
+    splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    named = []
+    for weight in (1.0, 30.0):
+        model = new_model(small_spec)
+        recipe = replace(short, class_weights=(weight, *(1.0,) * 9), augment=("mixup",))
+        result = train(model, *splits, recipe)
+        scores = np.asarray(model.predict(splits[1][0], verbose=0))
+        named.append(int((scores.argmax(axis=-1) == 0).sum()))
+        assert weight > 1 or result.val_accuracy > 0.25  # chance is 0.1
+    assert named[1] > 1.5 * named[0]
+
+
+def test_examples_on_disk_train_as_those_in_memory(
+    digits: Dataset, splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    lazy = tuple(
+        (Prepared(split.x, digits.normalization, (8, 8, 1)), split.y)
+        for split in (digits.train, digits.validation)
+    )
+    results = [
+        train(new_model(small_spec, 1), *pair, replace(short, epochs=1, augment=("shift",)))
+        for pair in (splits, lazy)
+    ]
+    assert results[0].val_loss == pytest.approx(results[1].val_loss, rel=1e-3)
+    assert results[0].val_accuracy == pytest.approx(results[1].val_accuracy, abs=0.01)
