@@ -14,10 +14,13 @@ from edgenas.data.disk import MEMORY_BYTES
 from edgenas.data.reading import Reading
 from edgenas.errors import BudgetError, ConfigError
 from edgenas.registry import unknown_name
+from edgenas.task import check_task
+from edgenas.task.regression import LOSSES
 
 DEFAULT_TRIALS = 30
 MAX_WINNERS = 20
 HALVING = ("epochs", "images", "resolution")
+_LISTS = ("objectives", "anomalous", "augment")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class RunConfig:
         data: Name, file or folder of the data set.
         size: ``HEIGHTxWIDTH`` that a folder of images is resized to, or None for the most common size.
         drop_duplicates: Whether to drop examples that stand in two splits, however many there are.
+        task: ``classification``, ``regression`` or ``anomaly``; None for what the data say, else
+            classification.
+        anomalous: Names of the classes that count as anomalous, for ``anomaly``; None where labels are
+            0 and 1.
+        loss: ``mse`` or ``huber``, for ``regression``; None for ``mse``.
         kind: What arrays hold: ``image``, ``series``, ``features`` or ``audio``; None tells by their axes.
         label: Column of a ``.csv`` file that holds the labels; None for one of that name, else the last.
         missing: Rows of a ``.csv`` file with missing values: ``refuse`` (None) or ``drop``.
@@ -78,6 +86,9 @@ class RunConfig:
     data: str
     size: str | None = None
     drop_duplicates: bool | None = None
+    task: str | None = None
+    anomalous: tuple[str, ...] | None = None
+    loss: str | None = None
     kind: str | None = None
     label: str | None = None
     missing: str | None = None
@@ -135,8 +146,12 @@ class RunConfig:
             raise unknown_name("--halving", self.halving, HALVING)
         if self.seed < 0:
             raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
+        if self.task is not None:
+            check_task(self.task)
+        if self.loss is not None and self.loss not in LOSSES:
+            raise unknown_name("--loss", self.loss, LOSSES)
         self._check_data()
-        for name in ("objectives", "augment"):
+        for name in _LISTS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -182,7 +197,7 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
         document = asdict(self)
-        for name in ("objectives", "augment"):
+        for name in _LISTS:
             document[name] = list(document[name]) if document[name] else None
         return document
 

@@ -47,7 +47,7 @@ def train_trial(
         EdgenasError: The training or its export failed.
     """
     with captured():  # TensorFlow greets on standard error
-        import edgenas.export.bundle  # noqa: F401
+        import edgenas.search.tuner  # noqa: F401  all that greets, as in a search
         from edgenas.winners.long import train_for_long
 
     with Store.open(folder) as store:
@@ -92,7 +92,7 @@ def begin_with_spec(path: Path, config: RunConfig, folder: Path) -> None:
     device = load_device(config.device)
     device.check_runs(spec.graph().ops)
     source = cost_source(device)
-    space = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
+    space = SPACES.get(config.space)(dataset.input_shape, dataset.outputs, dataset.task.head)
     try:
         cost = source.estimate(spec.graph(), per_op=True)
     except TableMissError:
@@ -127,8 +127,8 @@ def read_spec(path: Path) -> ArchSpec:
 
 def _check_fits(spec: ArchSpec, dataset: Dataset) -> None:
     reads, have = ("x".join(map(str, shape)) for shape in (spec.input_shape, dataset.input_shape))
-    if spec.classes != dataset.classes or spec.input_shape[-1] != dataset.input_shape[-1]:
+    if spec.classes != dataset.outputs or spec.input_shape[-1] != dataset.input_shape[-1]:
         raise ConfigError(
             f"the network reads {reads} and tells {spec.classes} classes apart, but data '{dataset.name}' "
-            f"have {have} and {dataset.classes}; bring other data or another spec"
+            f"have {have} and {dataset.outputs}; bring other data or another spec"
         )

@@ -28,7 +28,7 @@ from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
 from edgenas.train.augment import augmentations_for
-from edgenas.train.recipe import Recipe, search_recipe
+from edgenas.train.recipe import Recipe, check_for_classes, search_recipe
 
 SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
@@ -65,6 +65,7 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
     dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
     check_training_size(dataset)
+    check_for_classes(dataset.task, {"class_weights": config.class_weights})
     augmentations_for(dataset.kind, config.augment, config.shift)  # refuses what does not fit
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
@@ -138,6 +139,9 @@ def load_data(config: RunConfig, beside: Path) -> Dataset:
         config.data,
         seed=config.seed,
         drop_duplicates=bool(config.drop_duplicates),
+        task=config.task,
+        anomalous=config.anomalous or (),
+        loss=config.loss,
         reading=config.reading(cache=beside.resolve() / ".data"),
     )
 
@@ -173,6 +177,7 @@ def run_stages(
         images=config.images,
         class_weights=balanced_weights(dataset.train.y) if config.class_weights else (),
         seed=config.seed,
+        task=problem.task,
     )
     reporter = Reporter(store, clock, listener)
     if store.meta("status") == "searching":
@@ -222,6 +227,7 @@ def search_stage(
         halving=config.halving,
         stop_curves=bool(config.stop_curves),
         executor=executor,
+        task=problem.task,
     )
     tuner.search(dataset, recipe=recipe)
     stop = tuner.oracle.stop_reason or "all trials are done"

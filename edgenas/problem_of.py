@@ -23,6 +23,7 @@ from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 from edgenas.train.augment import augmentations_for
 
 
@@ -35,14 +36,15 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
         TableMissError: The device's table does not hold the space's operations at this input size.
         UnsupportedError: The device cannot run an operation of the space.
     """
-    space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
+    kind = SPACES.get(config.space)
+    space: SearchSpace = kind(dataset.input_shape, dataset.outputs, dataset.task.head)
     device = load_device(config.device)
     device.check_space(space)
     source = cost_source(device)
     if isinstance(source, (TableSource, VelaSource)):
         source.check_covers(space)
     objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
-    problem = Problem(space, source, tuple(budgets(config, device)), objectives)
+    problem = Problem(space, source, tuple(budgets(config, device)), objectives, dataset.task.name)
     for metric in problem.objectives[1:]:
         metric_value(problem.cost_of(next(space.enumerate())), metric)  # refuses one without a source
     return problem, device
@@ -108,7 +110,8 @@ def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem
         data={
             **describe_data(dataset),
             "class_weights": balanced_weights(dataset.train.y) if config.class_weights else None,
-            "augment": list(augmentations_for(dataset.kind, config.augment, config.shift)),
+            "augment": list(augmentations_for(dataset.kind, config.augment, config.shift, dataset.task.name)),
+            **({"task": dataset.task.to_json()} if dataset.task != CLASSIFICATION else {}),
         },
         objectives=list(problem.objectives),
         constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],

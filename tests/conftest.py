@@ -38,7 +38,7 @@ def edgenas() -> Command:
             cwd=cwd,
             env=environment,
             check=False,
-            timeout=1500,
+            timeout=300,
         )
 
     return call

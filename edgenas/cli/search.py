@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", nargs="?", type=Path, metavar="CONFIG.toml", help="settings; options on the line win")
     add_data_arguments(parser)
+    add("--task", help="classification, regression or anomaly (default: what the data say)")
+    add("--anomalous", type=_names, metavar="A,B", help="classes that are anomalous, for --task anomaly")
+    add("--loss", help="mse (default) or huber, for --task regression")
     add("--space", help="search space (default: micro)")
     add("--device", help="device the networks are for (default: host; see 'edgenas devices list')")
     add("--latency-ms", type=float, help="budget: milliseconds for one image")

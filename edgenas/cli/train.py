@@ -105,7 +105,7 @@ def _request(args: argparse.Namespace, dataset: Any, seed: int) -> Any:
     """The long training that the options ask for."""
     from edgenas.data.load import balanced_weights
     from edgenas.train.augment import augmentations_for
-    from edgenas.train.recipe import long_recipe
+    from edgenas.train.recipe import check_for_classes, long_recipe, optimizer_for
     from edgenas.winners.long import LongTraining
 
     names = (
@@ -116,10 +116,15 @@ def _request(args: argparse.Namespace, dataset: Any, seed: int) -> Any:
     weight = args.distill_weight if args.distill_weight is not None else DISTILL if args.distill else None
     if args.class_weights not in (None, "balanced"):
         raise _config_error(f"--class-weights {args.class_weights} was given; expected balanced")
+    check_for_classes(
+        dataset.task,
+        {name: getattr(args, name) for name in ("class_weights", "label_smoothing", "distill")},
+    )
+    settings["optimizer"] = args.optimizer or optimizer_for(dataset.task.name)
     recipe = long_recipe(
         len(dataset.train),
         args.epochs,
-        augment=augmentations_for(dataset.kind, args.augment, args.shift),
+        augment=augmentations_for(dataset.kind, args.augment, args.shift, dataset.task.name),
         class_weights=balanced_weights(dataset.train.y) if args.class_weights else None,
         distill=weight,
         seed=seed if args.seed is None else args.seed,

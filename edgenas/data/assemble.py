@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 from edgenas.data.audio import from_waveforms
-from edgenas.data.checks import as_split, check, check_classes
+from edgenas.data.checks import as_split, check
 from edgenas.data.dataset import Dataset, Duplicates, Normalization, Source
 from edgenas.data.disk import Array
 from edgenas.data.duplicates import Part, Sieve
 from edgenas.data.kinds import AUDIO, Kind, kind_named, kind_of_rank
+from edgenas.data.labels import LABELS, Labels
 from edgenas.data.log_mel import LogMel
-from edgenas.data.split import cut
 from edgenas.errors import DataError
+from edgenas.task import CLASSIFICATION
 
 Given = dict[str, tuple[Any, Any]]
 
 
-def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
+def assemble(source: Source, *, seed: int, drop_duplicates: bool, loss: str | None = None) -> Dataset:
     """Check and split what was read, and drop examples that stand in two splits.
 
     Raises:
@@ -32,13 +33,16 @@ def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
     front_end = source.front_end
     if kind is AUDIO and front_end is None:
         given, front_end = _spectrograms(source, given)
-    loaded = {part: as_split(f"data '{source.name}', {part}", *pair, kind) for part, pair in given.items()}
+    reader = LABELS.get(source.task or CLASSIFICATION.name)(source, kind, loss)
+    loaded = {
+        part: as_split(f"data '{source.name}', {part}", *pair, kind, reader.read)
+        for part, pair in given.items()
+    }
     labels = {part: split.y for part, split in loaded.items()}
-    names = source.class_names or tuple(str(label) for label in range(int(labels["train"].max()) + 1))
-    check_classes(source.name, names, labels, kind)
+    names = reader.check(labels)
     sieve = Sieve(source.name, drop_duplicates, kind)
     parts = sieve.disjoint({part: Part.of(part, split.x) for part, split in loaded.items()})
-    parts = sieve.disjoint(_cut(parts, labels["train"], seed))
+    parts = sieve.disjoint(_cut(parts, labels["train"], reader, seed))
     splits = {part: loaded.get(part, loaded["train"]).take(parts[part].positions) for part in parts}
     if not len(splits["train"]):
         raise DataError(_too_few(source.name, kind, len(labels["train"])))
@@ -50,6 +54,7 @@ def assemble(source: Source, *, seed: int, drop_duplicates: bool) -> Dataset:
         class_names=names,
         normalization=source.normalization or Normalization.of(splits["train"].x, kind),
         kind=kind.name,
+        task=reader.task(splits),
         front_end=front_end,
         duplicates=Duplicates(**sieve.dropped),
         skipped=source.skipped,
@@ -89,10 +94,10 @@ def _spectrograms(source: Source, given: Given) -> tuple[Given, LogMel]:
     return made, front_ends[0]
 
 
-def _cut(parts: dict[str, Part], y: Array, seed: int) -> dict[str, Part]:
+def _cut(parts: dict[str, Part], y: Array, reader: Labels, seed: int) -> dict[str, Part]:
     """All three parts; those that the data do not bring are cut from train, whose labels are ``y``."""
     whole = parts["train"]
-    pieces = cut(
+    pieces = reader.cut(
         y[whole.positions], has_validation="validation" in parts, has_test="test" in parts, seed=seed
     )
     return {

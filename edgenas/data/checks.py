@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from edgenas.data.disk import Array, chunks
 from edgenas.data.duplicates import MAX_SHARE, PAIRS, example_hashes
 from edgenas.data.kinds import IMAGE, Kind
 from edgenas.errors import DataError
+
+ReadLabels = Callable[[str, Array, int], Array]
+"""Checks labels for (where, labels, inputs); gives them in the type and shape that a `Split` has."""
 
 DARK = 0.25
 """Largest network input of 8-bit images that is taken for a sign of data of another range."""
@@ -128,8 +132,11 @@ def check(dataset: Dataset) -> list[str]:
     for part, split in dataset.splits.items():
         where = f"data '{dataset.name}', {part}"
         check_examples(where, split.x, kind)
-        check_labels(where, split.y, len(split.x), kind)
+        if dataset.task.head == "softmax":
+            check_labels(where, split.y, len(split.x), kind)
         _check_alike(where, split, dataset.train, kind)
+    if dataset.task.head != "softmax":
+        return [*_odd_range(dataset), *_overlaps(dataset)]
     labels = {part: split.y for part, split in dataset.splits.items()}
     check_classes(dataset.name, dataset.class_names, labels, kind)
     return [*_absent_classes(dataset), *_odd_range(dataset), *_overlaps(dataset)]
@@ -137,7 +144,7 @@ def check(dataset: Dataset) -> list[str]:
 
 def _check_alike(where: str, split: Split, train: Split, kind: Kind) -> None:
     types = (np.uint8, np.float32) if kind is IMAGE else (np.float32,)
-    if split.x.ndim != len(kind.axes) or split.x.dtype not in types or split.y.dtype != np.int64:
+    if split.x.ndim != len(kind.axes) or split.x.dtype not in types or split.y.dtype != train.y.dtype:
         raise DataError(
             f"{where}: {split.x.dtype} {kind.many} of shape {split.x.shape} and {split.y.dtype} labels were "
             f"given; expected {' or '.join(np.dtype(one).name for one in types)}, {len(kind.axes)} axes and "
@@ -217,14 +224,15 @@ def _overlaps(dataset: Dataset) -> list[str]:
     return warnings
 
 
-def as_split(where: str, x: Any, y: Any, kind: Kind = IMAGE) -> Split:
+def as_split(where: str, x: Any, y: Any, kind: Kind, read: ReadLabels) -> Split:
     """Checked arrays in the types and shapes that a `Split` has.
 
     Args:
         where: Begins a message.
         x: Examples with the axes of the kind; 8-bit images stay uint8, all else becomes float32.
-        y: Labels, integers of shape (n,) or (n, 1).
+        y: Labels.
         kind: What the examples are.
+        read: Checks labels and brings them into shape, see `edgenas.data.labels.Labels.read`.
 
     Raises:
         DataError: They are not what is expected.
@@ -234,13 +242,11 @@ def as_split(where: str, x: Any, y: Any, kind: Kind = IMAGE) -> Split:
     except ValueError:
         raise DataError(f"{where}: {kind.many} of different shapes were given; expected one shape") from None
     check_examples(where, examples, kind)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    check_labels(where, labels, len(examples), kind)
+    labels = read(where, labels, len(examples))
     if examples.dtype != np.float32 and not (examples.dtype == np.uint8 and kind is IMAGE):
         with np.errstate(over="ignore"):  # too large becomes infinity, which is refused next
             examples = examples.astype(np.float32)
         check_examples(f"{where} as float32", examples, kind)
     if examples.ndim < len(kind.axes):
         examples = examples[..., np.newaxis]
-    return Split(examples, labels.astype(np.int64))
+    return Split(examples, labels)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from edgenas.data.disk import Array, chunks, taken
 from edgenas.data.kinds import IMAGE, KINDS, Kind
 from edgenas.data.log_mel import LogMel
 from edgenas.errors import DataError
+from edgenas.task import CLASSIFICATION, Task
 
 Factor = float | tuple[float, ...]
 """One number for all values, or one for each entry of the last axis."""
@@ -33,7 +34,7 @@ class Split:
         x: Raw values as loaded, uint8 or float32, with the axes that the kind of data names, for
             example (n, height, width, channels) for images. An ``np.memmap`` where they are larger
             than memory should hold.
-        y: Labels, int64 of shape (n,), from 0.
+        y: Labels, int64 of shape (n,), from 0; targets of a regression, float32 of shape (n, k).
     """
 
     x: Array
@@ -157,6 +158,8 @@ class Source:
         class_names: One per class, or None to name the classes 0, 1, 2 ...
         normalization: Set where the raw range is known; else found from the training split.
         warnings: What was noticed while reading, one line each.
+        task: Name of the task that the data are for, where they say so.
+        anomalous: Names of the classes that count as anomalous, for anomaly detection.
         kind: ``image``, ``series``, ``features`` or ``audio``; None tells by the number of axes.
         front_end: What made the spectrograms of audio, else None.
         sample_rate_hz: Rate of audio whose ``x`` holds samples, not spectrograms yet.
@@ -171,6 +174,8 @@ class Source:
     class_names: tuple[str, ...] | None = None
     normalization: Normalization | None = None
     warnings: tuple[str, ...] = ()
+    task: str | None = None
+    anomalous: tuple[str, ...] = ()
     kind: str | None = None
     front_end: LogMel | None = None
     sample_rate_hz: int | None = None
@@ -186,10 +191,11 @@ class TrainingData:
         name: What messages and reports call the data.
         train: Examples that weights are fitted to.
         validation: Examples that architectures are chosen by.
-        class_names: One per class, in the order of the labels.
+        class_names: One per class, in the order of the labels; none for a regression.
         normalization: How raw values become network input.
         kind: What one example is: ``image``, ``series``, ``features`` or ``audio``.
         front_end: What made the spectrograms of audio, else None; a device must compute the same.
+        task: What a network is to do with them.
     """
 
     name: str
@@ -199,6 +205,7 @@ class TrainingData:
     normalization: Normalization
     kind: str = IMAGE.name
     front_end: LogMel | None = None
+    task: Task = CLASSIFICATION
 
     @property
     def input_shape(self) -> Shape:
@@ -209,6 +216,13 @@ class TrainingData:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network for the task gives: one a class, a target or an input value."""
+        if self.task.head == "reconstruction":
+            return prod(self.input_shape)
+        return self.classes if self.task.head == "softmax" else int(self.train.y.shape[1])
 
     @property
     def kind_of(self) -> Kind:
@@ -253,6 +267,8 @@ class Dataset(TrainingData):
         digest = hashlib.sha256(repr((self.class_names, self.normalization)).encode())
         if self.kind != IMAGE.name:  # images are counted as they were before there were other kinds
             digest.update(repr((self.kind, self.front_end)).encode())
+        if self.task != CLASSIFICATION:
+            digest.update(repr(self.task).encode())
         for name, split in self.splits.items():
             for array in (split.x, split.y):
                 digest.update(f"{name} {array.dtype.str} {array.shape}".encode())

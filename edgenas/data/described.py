@@ -32,6 +32,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "class_counts": {
             part: np.bincount(split.y, minlength=dataset.classes).tolist()
             for part, split in dataset.splits.items()
+            if dataset.classes
         },
         "normalization": dataset.normalization.to_json(),
         "front_end": dataset.front_end.to_json() if dataset.front_end else None,

@@ -13,6 +13,7 @@ from edgenas.data.disk import Array
 from edgenas.data.kinds import kind_named
 from edgenas.data.reading import Reading
 from edgenas.errors import DataError
+from edgenas.task import check_task
 
 EXPECTED = "x and y, or x_train, y_train and optionally x_test, y_test, x_val, y_val, class_names, kind"
 
@@ -21,9 +22,10 @@ def read_npz(path: Path, reading: Reading) -> Source:
     """Arrays of an ``.npz`` file.
 
     The keys are ``x`` and ``y``, or ``x_train`` and ``y_train`` as keras.datasets writes them; both
-    may have ``x_val``, ``y_val``, ``x_test``, ``y_test``, ``class_names`` (text) and ``kind`` (one
-    text, such as ``series``) beside them. With kind ``audio``, ``x`` holds the samples of clips, and
-    their rate is the number ``sample_rate_hz`` of the file or of the reading.
+    may have ``x_val``, ``y_val``, ``x_test``, ``y_test``, ``class_names`` (text), ``kind`` (one text, such
+    as ``series``) and ``task`` (one text, such as ``regression``) beside them. With kind ``audio``, ``x``
+    holds the samples of clips, and their rate is the number ``sample_rate_hz`` of the file or of the
+    reading.
 
     Args:
         path: The file.
@@ -58,6 +60,7 @@ def read_npz(path: Path, reading: Reading) -> Source:
         class_names=names,
         kind=reading.kind or _text(path, arrays, "kind"),
         sample_rate_hz=reading.sample_rate_hz or _rate(path, arrays),
+        task=check_task(str(arrays["task"])) if "task" in arrays else None,
     )
 
 

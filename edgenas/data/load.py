@@ -16,6 +16,7 @@ from edgenas.data.csv_file import read_csv
 from edgenas.data.dataset import Dataset, Normalization, Source
 from edgenas.data.files import read_npz
 from edgenas.data.folders import IMAGES, read_folder
+from edgenas.data.labels import with_task
 from edgenas.data.named import DATASETS
 from edgenas.data.reading import Reading
 from edgenas.data.tf_data import arrays_of
@@ -33,6 +34,9 @@ def load_dataset(
     size: tuple[int, int] | None = None,
     drop_duplicates: bool = False,
     reading: Reading | None = None,
+    task: str | None = None,
+    anomalous: Sequence[str] = (),
+    loss: str | None = None,
 ) -> Dataset:
     """Load, check and split a data set; every fault is found here, before any training.
 
@@ -46,14 +50,20 @@ def load_dataset(
         drop_duplicates: Drop examples that stand in two splits however many there are; without it
             more than 1 % are an error (see `edgenas.data.duplicates`).
         reading: How files are read; None reads them as `Reading` does without settings.
+        task: ``classification``, ``regression`` or ``anomaly``; None for what the data say, else
+            classification.
+        anomalous: Names of the classes that count as anomalous; all others are normal. Without it,
+            labels of ``anomaly`` must be 0 (normal) and 1.
+        loss: ``mse`` or ``huber``, for a regression.
 
     Raises:
-        UnknownNameError: Neither a known name nor a path.
+        UnknownNameError: Neither a known name nor a path, or no such task.
         DataError: A missing or unreadable file, or a fault that `edgenas.data.checks` finds.
     """
     how = reading or Reading()
     how = replace(how, size=size) if size else how
-    return assemble(find_source(str(name_or_path), how), seed=seed, drop_duplicates=drop_duplicates)
+    source = with_task(find_source(str(name_or_path), how), task, anomalous, loss)
+    return assemble(source, seed=seed, drop_duplicates=drop_duplicates, loss=loss)
 
 
 def from_arrays(
@@ -69,25 +79,35 @@ def from_arrays(
     sample_rate_hz: int | None = None,
     seed: int = 0,
     drop_duplicates: bool = False,
+    task: str | None = None,
+    anomalous: Sequence[str] = (),
+    loss: str | None = None,
 ) -> Dataset:
     """A checked data set from arrays; what is not given is cut from ``x`` and ``y`` (`edgenas.data.split`).
 
     Args:
         x: Images of shape (n, height, width) or (n, height, width, channels); series of shape
             (n, time, channels); rows of shape (n, features); samples of audio of shape (n, samples).
-        y: Labels, integers from 0, of shape (n,) or (n, 1).
+        y: Labels, integers from 0, of shape (n,) or (n, 1); targets of a regression, numbers of shape
+            (n,) or (n, targets).
         validation: The same for validation, as (x, y).
         test: The same for the test at the end, as (x, y).
         name: What messages and reports call the data.
-        class_names: One per class; None names the classes 0, 1, 2 ...
+        class_names: One per class, or per target; None names the classes 0, 1, 2 ...
         normalization: None takes what suits the kind, see `Normalization.of`.
         kind: ``image``, ``series``, ``features`` or ``audio``; None takes ``features`` for two axes,
             else ``image``.
         sample_rate_hz: Samples a second of audio.
         seed: Of the split; the same seed gives the same split.
         drop_duplicates: Drop examples that stand in two splits however many there are.
+        task: ``classification``, ``regression`` or ``anomaly``; None for what the data say, else
+            classification.
+        anomalous: Names of the classes that count as anomalous; all others are normal. Without it,
+            labels of ``anomaly`` must be 0 (normal) and 1.
+        loss: ``mse`` or ``huber``, for a regression.
 
     Raises:
+        UnknownNameError: There is no such task.
         DataError: A fault that `edgenas.data.checks` finds.
     """
     names = tuple(class_names) if class_names is not None else None
@@ -95,7 +115,8 @@ def from_arrays(
         name, (x, y), validation, test, names, normalization, kind=Reading(kind=kind).kind,
         sample_rate_hz=Reading(sample_rate_hz=sample_rate_hz).sample_rate_hz,
     )  # fmt: skip
-    return assemble(source, seed=seed, drop_duplicates=drop_duplicates)
+    source = with_task(source, task, anomalous, loss)
+    return assemble(source, seed=seed, drop_duplicates=drop_duplicates, loss=loss)
 
 
 def from_tf_data(train: Any, validation: Any = None, test: Any = None, **settings: Any) -> Dataset:

@@ -54,6 +54,28 @@ def load_digits(folder: Path | None) -> Source:
     )
 
 
+@DATASETS.register("diabetes")
+def load_diabetes(folder: Path | None) -> Source:
+    """Diabetes of scikit-learn, for regression: 442 patients, ten measurements each; no test set.
+
+    The target is how far the disease went on within a year, 25 to 346. Source: Efron et al. 2004.
+
+    Raises:
+        DataError: A folder was given.
+    """
+    if folder is not None:
+        raise DataError(f"data 'diabetes:{folder}' was given; expected 'diabetes', which needs no folder")
+    from sklearn.datasets import load_diabetes as sklearn_diabetes
+
+    patients = sklearn_diabetes()
+    return Source(
+        name="diabetes",
+        train=(patients.data.astype(np.float32), patients.target.astype(np.float32)),
+        class_names=("progression",),
+        task="regression",
+    )
+
+
 @DATASETS.register("fashion-mnist")
 def load_fashion_mnist(folder: Path | None) -> Source:
     """Fashion-MNIST: 60,000 and 10,000 images of 28x28x1 in ten classes (Xiao et al. 2017).

@@ -18,6 +18,7 @@ from edgenas.data.dataset import Dataset, Normalization, Split, TrainingData
 from edgenas.data.disk import Array
 from edgenas.data.log_mel import LogMel
 from edgenas.errors import DataError, StoreError
+from edgenas.task import Task, task_from
 
 SCHEMA_VERSION = 1
 DOCUMENT = "data.json"
@@ -36,6 +37,7 @@ class Shipment:
         kind: What an example is.
         front_end: Of audio.
         on_disk: Whether the data are larger than memory should hold once prepared.
+        task: What the labels are for.
         fingerprint: Tells data apart.
     """
 
@@ -47,6 +49,7 @@ class Shipment:
     kind: str
     front_end: LogMel | None
     on_disk: bool
+    task: Task
     fingerprint: str
 
     @classmethod
@@ -57,7 +60,7 @@ class Shipment:
         )
         return cls(
             data.name, train, validation, data.class_names, data.normalization, data.kind,
-            data.front_end, data.on_disk, data.fingerprint,
+            data.front_end, data.on_disk, data.task, data.fingerprint,
         )  # fmt: skip
 
 
@@ -116,6 +119,7 @@ def load_arrays(folder: Path) -> TrainingData:
             normalization=Normalization.from_json(document["normalization"]),
             kind=document.get("kind", "image"),
             front_end=LogMel.from_json(document["front_end"]) if document.get("front_end") else None,
+            task=task_from(document.get("task")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -149,6 +153,7 @@ def _describe(dataset: Dataset | Shipment) -> dict[str, object]:
         "kind": dataset.kind,
         "front_end": dataset.front_end.to_json() if dataset.front_end else None,
         "on_disk": dataset.on_disk,
+        "task": dataset.task.to_json(),
         "fingerprint": dataset.fingerprint,
     }
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from edgenas.arch.graph import Shape
 from edgenas.cost.types import Cost
+from edgenas.deploy.deploy import deploy
+from edgenas.deploy.samples import RawSamples
 from edgenas.errors import DataError
 from edgenas.export.folder import replaced_folder
 from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
@@ -21,13 +23,15 @@ from edgenas.export.micro import MicroRun, run_micro
 from edgenas.export.onnx import float32_onnx, int8_onnx
 from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
 from edgenas.export.running import Program, load_onnx, load_tflite
-from edgenas.export.tflite import float32_tflite, int8_tflite
+from edgenas.export.task_parity import judge, task_parity
+from edgenas.export.tflite import float32_for_onnx, float32_tflite, int8_tflite
 from edgenas.quantize import SCHEMES
 from edgenas.quantize.calibration import check_calibration
 from edgenas.store import storage_errors
+from edgenas.task import CLASSIFICATION, Task
 
 LabelledImages = tuple[np.ndarray, np.ndarray]
-"""float32 images (n, height, width, channels) and int labels (n,)."""
+"""float32 images (n, height, width, channels) and labels as the task has them."""
 
 THREADS = 2
 """Files that run at the same time while they are compared, each on one thread."""
@@ -55,11 +59,16 @@ def export_bundle(
     cost: Cost | None = None,
     description: Mapping[str, Any] | None = None,
     scheme: str = "full-int8",
+    samples: RawSamples | None = None,
+    task: Task = CLASSIFICATION,
+    normal: np.ndarray | None = None,
 ) -> Manifest:
     """Quantize, convert and verify a network, and write its bundle.
 
     A bundle holds ``model.float32.tflite``, ``model.int8.tflite``, ``model.float32.onnx``,
-    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images.
+    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images. What
+    `edgenas.deploy` makes of them stands beside: sources in C, projects, samples, test vectors,
+    documents and the proof.
 
     Args:
         model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
@@ -71,6 +80,10 @@ def export_bundle(
         cost: What was predicted of the network.
         description: What else the manifest should say, as a JSON document.
         scheme: Name of a quantization scheme.
+        samples: Raw inputs for the test vectors; by default the first held-back images as they are.
+        task: What the network is for.
+        normal: float32 training inputs from whose scores the threshold of an anomaly detector comes, some
+            1,000; None takes the calibration images.
 
     Returns:
         The manifest that was written.
@@ -87,12 +100,17 @@ def export_bundle(
     with replaced_folder(out_dir, MANIFEST_NAME) as folder:
         files = _convert(model, input_shape, calibration, scheme)
         reference = keras_outputs(model, held_back[0])
-        micro = run_micro(files[1].content, files[1].program, held_back[0])
+        classifies = task == CLASSIFICATION
+        micro = run_micro(files[1].content, files[1].program, held_back[0], classes=classifies)
         manifest = Manifest(
-            artifacts=_verified(files, held_back, test, reference),
+            artifacts=_verified(
+                files, held_back, test, reference, task, calibration if normal is None else normal
+            ),
             scheme=scheme,
             calibration_images=len(calibration),
-            keras_accuracy=accuracy(reference, held_back[1]),
+            keras_accuracy=accuracy(reference, held_back[1]) if classifies else None,
+            keras_metrics={} if classifies else task.figures(reference, *held_back),
+            task=task,
             cost=None if cost is None else cost.to_json(),
             tflite_micro=micro if isinstance(micro, MicroRun) else None,
             tflite_micro_note=micro if isinstance(micro, str) else None,
@@ -101,6 +119,10 @@ def export_bundle(
         with storage_errors(out_dir):
             for file in files:
                 (folder / file.name).write_bytes(file.content)
+        known = {file.name: (file.content, file.program) for file in files}
+        samples = samples or RawSamples.of_prepared(*held_back, classes=reference.shape[-1])
+        with storage_errors(out_dir):
+            manifest = deploy(folder, manifest, known, samples, cost)
             text = json.dumps(manifest.to_json(), indent=1) + "\n"
             (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return manifest
@@ -127,7 +149,7 @@ def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: st
     """The four files, ready to run."""
     quantizer = SCHEMES.get(scheme)()
     tflite = float32_tflite(model, input_shape)
-    onnx = float32_onnx(tflite)
+    onnx = float32_onnx(float32_for_onnx(model, input_shape, tflite))
     int8 = int8_tflite(model, calibration, quantizer)
     int8_qdq = int8_onnx(onnx, calibration, quantizer)
     return [
@@ -139,32 +161,53 @@ def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: st
 
 
 def _verified(
-    files: list[_File], held_back: LabelledImages, test: LabelledImages | None, reference: np.ndarray
+    files: list[_File],
+    held_back: LabelledImages,
+    test: LabelledImages | None,
+    reference: np.ndarray,
+    task: Task,
+    normal: np.ndarray,
 ) -> tuple[Artifact, ...]:
     """An entry for each file after its comparison; the test images are run only when all agree."""
     with ThreadPoolExecutor(THREADS) as pool:
         outputs = list(pool.map(lambda file: file.program.run(held_back[0]), files))
-        artifacts = [
-            _artifact(file, _parity(file, out, reference), accuracy(out, held_back[1]))
-            for file, out in zip(files, outputs, strict=True)
+        parities = [
+            _parity(file, out, reference, held_back, task) for file, out in zip(files, outputs, strict=True)
         ]
+        splits = {"validation": held_back, **({"test": test} if test is not None else {})}
+        runs = [{"validation": out} for out in outputs]
         if test is not None:
-            scores = pool.map(lambda file: accuracy(file.program.run(test[0]), test[1]), files)
-            artifacts = [
-                replace(artifact, accuracy={**artifact.accuracy, "test": score})
-                for artifact, score in zip(artifacts, scores, strict=True)
-            ]
-    return tuple(artifacts)
+            for run, out in zip(runs, pool.map(lambda file: file.program.run(test[0]), files), strict=True):
+                run["test"] = out
+        artifacts = [_artifact(file, parity) for file, parity in zip(files, parities, strict=True)]
+        if task == CLASSIFICATION:
+            return tuple(
+                replace(
+                    artifact, accuracy={part: accuracy(out, splits[part][1]) for part, out in run.items()}
+                )
+                for artifact, run in zip(artifacts, runs, strict=True)
+            )
+        judged = [
+            judge(task, file.program, run, splits, normal) for file, run in zip(files, runs, strict=True)
+        ]
+    return tuple(
+        replace(artifact, metrics=metrics, use=use)
+        for artifact, (metrics, use) in zip(artifacts, judged, strict=True)
+    )
 
 
-def _parity(file: _File, outputs: np.ndarray, reference: np.ndarray) -> Parity:
+def _parity(
+    file: _File, outputs: np.ndarray, reference: np.ndarray, held_back: LabelledImages, task: Task
+) -> Parity:
+    if file.precision == "int8" and task != CLASSIFICATION:
+        return task_parity(task, file.name, outputs, reference, *held_back, step=file.program.step)
     outputs, reference = outputs[:MOST_IMAGES], reference[:MOST_IMAGES]
     if file.precision == "float32":
-        return float_parity(file.name, outputs, reference)
+        return float_parity(file.name, outputs, reference, classes=task == CLASSIFICATION)
     return int8_parity(file.name, outputs, reference, file.program.step)
 
 
-def _artifact(file: _File, parity: Parity, validation: float) -> Artifact:
+def _artifact(file: _File, parity: Parity) -> Artifact:
     return Artifact(
         file=file.name,
         format=file.name.rpartition(".")[2],
@@ -174,5 +217,5 @@ def _artifact(file: _File, parity: Parity, validation: float) -> Artifact:
         input=file.program.input,
         output=file.program.output,
         parity=parity,
-        accuracy={"validation": validation},
+        accuracy={},
     )

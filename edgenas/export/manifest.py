@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgenas.deploy.proof import Proof
 from edgenas.errors import ConfigError
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
 from edgenas.export.running import Port
+from edgenas.task import CLASSIFICATION, Task, task_from
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 has tasks; what concerns a classifier is still written as 1, so that older versions read it."""
 MANIFEST_NAME = "manifest.json"
 
 
@@ -30,7 +34,11 @@ class Artifact:
         input: What it reads.
         output: What it writes.
         parity: How far it agrees with its Keras model on held-back images.
-        accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched.
+        accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched; empty
+            for other tasks.
+        metrics: The figures of another task by split, see `edgenas.task`.
+        use: What a device needs to make use of the outputs of another task, and how well that works:
+            the threshold of an anomaly detector, the output step of a regression in units of the target.
     """
 
     file: str
@@ -42,6 +50,14 @@ class Artifact:
     output: Port
     parity: Parity
     accuracy: Mapping[str, float]
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    use: Mapping[str, Any] = field(default_factory=dict)
+
+    def figures(self, split: str) -> Mapping[str, Any]:
+        """Its figures on a split by name, whatever the task; empty where it was not run."""
+        if split in self.accuracy:
+            return {"accuracy": self.accuracy[split]}
+        return self.metrics.get(split, {})
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
@@ -55,6 +71,12 @@ class Artifact:
             "output": self.output.to_json(),
             "parity": self.parity.to_json(),
             "accuracy": dict(self.accuracy),
+            **(
+                {"metrics": {split: dict(found) for split, found in self.metrics.items()}}
+                if self.metrics
+                else {}
+            ),
+            **({"use": dict(self.use)} if self.use else {}),
         }
 
     @classmethod
@@ -69,6 +91,31 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleFile:
+    """A file of a bundle beside its models: sources, projects, samples, vectors, documents.
+
+    Attributes:
+        file: Its path in the bundle, with ``/`` between folders.
+        sha256: Checksum of its content, 64 hexadecimal digits.
+        bytes: Its size.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> BundleFile:
+        """The entry of a file that is there.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        content = (folder / name).read_bytes()
+        return cls(name, hashlib.sha256(content).hexdigest(), len(content))
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What is in a bundle.
 
@@ -76,21 +123,30 @@ class Manifest:
         artifacts: The files.
         scheme: Name of the quantization scheme of the int8 files.
         calibration_images: How many images set the ranges.
-        keras_accuracy: Share of right classes of the Keras model on the validation images.
+        keras_accuracy: Share of right classes of the Keras model on the validation images; None for
+            another task.
         cost: The cost document that was predicted before training, or None; its ``source`` says how.
         tflite_micro: How TFLite Micro ran the int8 file, or None.
         tflite_micro_note: Why it did not, or None.
         description: What the caller knows of the network: its spec, data, preprocessing, versions.
+        task: What the network is for, and with it how outputs become what a user wants.
+        keras_metrics: The figures of the Keras model on the validation inputs, for another task.
+        files: All other files but the manifest itself; none in bundles of before there were any.
+        proof: What was tried with the files, or None in a bundle of before.
     """
 
     artifacts: tuple[Artifact, ...]
     scheme: str
     calibration_images: int
-    keras_accuracy: float
+    keras_accuracy: float | None
     cost: Mapping[str, Any] | None
     tflite_micro: MicroRun | None
     tflite_micro_note: str | None
     description: Mapping[str, Any]
+    task: Task = CLASSIFICATION
+    keras_metrics: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[BundleFile, ...] = ()
+    proof: Proof | None = None
 
     def artifact(self, file: str) -> Artifact:
         """A file by its name.
@@ -105,8 +161,13 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
+        added: dict[str, Any] = {}
+        if self.proof is not None:
+            files = [asdict(file) for file in self.files]
+            added = {"proof": self.proof.to_json(), "files": files}
         return {
-            "schema": SCHEMA_VERSION,
+            "schema": 1 if self.task == CLASSIFICATION else SCHEMA_VERSION,
+            **self._task_document(),
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "scheme": self.scheme,
             "calibration_images": self.calibration_images,
@@ -116,7 +177,14 @@ class Manifest:
             "tflite_micro": None if self.tflite_micro is None else self.tflite_micro.to_json(),
             "tflite_micro_note": self.tflite_micro_note,
             "description": dict(self.description),
+            **added,
         }
+
+    def _task_document(self) -> dict[str, Any]:
+        if self.task == CLASSIFICATION:
+            return {}
+        task = {**self.task.to_json(), **self.task.describe()}
+        return {"task": task, "keras_metrics": dict(self.keras_metrics)}
 
     def _predicted_against_real(self) -> dict[str, Any] | None:
         """Predicted sizes beside those of the int8 TFLite file; derived, so `from_json` skips it."""
@@ -145,7 +213,8 @@ class Manifest:
                 f"{SCHEMA_VERSION}: update edgenas or export again"
             )
         fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
-        micro = document.get("tflite_micro")
+        micro, proof = document.get("tflite_micro"), document.get("proof")
+        described = task_from(document.get("task"))
         try:
             return cls(
                 artifacts=tuple(Artifact.from_json(entry) for entry in document["artifacts"]),
@@ -154,6 +223,10 @@ class Manifest:
                 keras_accuracy=document["keras_accuracy"],
                 tflite_micro=None if micro is None else MicroRun.from_json(micro),
                 description=document["description"],
+                files=tuple(BundleFile(**entry) for entry in document.get("files", ())),
+                proof=None if proof is None else Proof.from_json(proof),
+                task=described,
+                keras_metrics=document.get("keras_metrics", {}),
                 **fields,
             )
         except (KeyError, TypeError) as error:

@@ -89,6 +89,7 @@ def load_tflite(model: bytes) -> Program:
     def run_raw(values: np.ndarray) -> np.ndarray:
         out = np.empty((len(values), *target["shape"][1:]), target["dtype"])
         for position in range(len(values)):
+            interpreter.reset_all_variables()  # of a recurrent layer, which keeps its state between calls
             interpreter.set_tensor(source["index"], values[position : position + 1])
             interpreter.invoke()
             out[position] = interpreter.get_tensor(target["index"])[0]

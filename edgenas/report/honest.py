@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import hypot
 from typing import Any
 
-from edgenas.report.markup import UNKNOWN, paragraph, percent, points, table, text
-from edgenas.report.run import Run, Winner, val_accuracy
+from edgenas.report.markup import UNKNOWN, gained, paragraph, shown, table, text
+from edgenas.report.run import Run, Winner
+from edgenas.task import CLASSIFICATION
 
 FEWEST_RANKED = 3
 """Networks below which a rank correlation says nothing."""
@@ -31,15 +32,17 @@ def seeds_table(run: Run) -> str:
         [
             text(winner.trial_id),
             str(len(winner.seeds)),
-            percent(val_accuracy(winner.trial)),
+            shown(run.task, run.val_figure(winner.trial)),
             _spread(winner, "val"),
-            percent(winner.float_val),
+            shown(run.task, winner.float_val),
             _spread(winner, "test"),
             text(verdict(run, winner)),
         ]
         for winner in retrained
     ]
-    caption = "Accuracy of the Keras models by seed, in percent; dropped networks were never tested"
+    figure = "Accuracy" if run.task == CLASSIFICATION else text(run.task.full_label)
+    unit = ", in percent" if run.task == CLASSIFICATION else ""
+    caption = f"{figure} of the Keras models by seed{unit}; dropped networks were never tested"
     words = (
         "Winners are ranked by the mean over seeds on validation images; delivered is the seed that is best "
         "there, so its own figure is a little optimistic and the mean is what to expect of another training."
@@ -59,8 +62,9 @@ def verdict(run: Run, winner: Winner) -> str:
     found = within_spread(run, winner)
     if found is None:
         return "holds"
-    lead, spread = points(found["lead"]), points(found["spread"])[1:]
-    return f"lead over {found['over']} of {lead} points may be luck (spread {spread})"
+    lead, spread = gained(run.task, found["lead"]), gained(run.task, found["spread"])[1:]
+    unit = " points" if run.task == CLASSIFICATION else ""
+    return f"lead over {found['over']} of {lead}{unit} may be luck (spread {spread})"
 
 
 def within_spread(run: Run, winner: Winner) -> dict[str, Any] | None:
@@ -76,8 +80,9 @@ def within_spread(run: Run, winner: Winner) -> dict[str, Any] | None:
     cheaper = [other for other in run.kept[: run.kept.index(winner)] if other.deviation("val") is not None]
     if not cheaper:
         return None
-    nearest = max(cheaper, key=lambda other: other.mean("val") or 0.0)
-    lead = mean - (nearest.mean("val") or 0.0)
+    sign = 1 if run.task.higher_is_better else -1
+    nearest = max(cheaper, key=lambda other: sign * (other.mean("val") or 0.0))
+    lead = sign * (mean - (nearest.mean("val") or 0.0))
     spread = hypot(own, nearest.deviation("val") or 0.0)
     return {"over": nearest.trial_id, "lead": lead, "spread": spread} if lead < spread else None
 
@@ -91,7 +96,8 @@ def rank_correlation(run: Run) -> dict[str, Any] | None:
     pairs = [
         (searched, final)
         for winner in run.shortlist
-        if (searched := val_accuracy(winner.trial)) is not None and (final := winner.mean("val")) is not None
+        if (searched := run.val_figure(winner.trial)) is not None
+        and (final := winner.mean("val")) is not None
     ]
     if len(pairs) < FEWEST_RANKED or any(len(set(values)) < 2 for values in zip(*pairs, strict=True)):
         return None
@@ -116,4 +122,7 @@ def _spread(winner: Winner, split: str) -> str:
     mean, deviation = winner.mean(split), winner.deviation(split)
     if mean is None:
         return UNKNOWN
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f"&nbsp;±&nbsp;{100 * deviation:.1f}")
+    figures = [mean] if deviation is None else [mean, deviation]
+    if winner.task == CLASSIFICATION:
+        return "&nbsp;±&nbsp;".join(f"{100 * figure:.1f}" for figure in figures)
+    return "&nbsp;±&nbsp;".join(text(winner.task.format(figure)) for figure in figures)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgenas.errors import ConfigError
 from edgenas.export.manifest import read_manifest
-from edgenas.report.markup import UNKNOWN, percent, table, text
+from edgenas.report.markup import shown, table, text
 from edgenas.report.run import Run
 
 SHOWN = {
@@ -23,7 +23,7 @@ def long_documents(run: Run) -> list[dict[str, Any]]:
 
     Returns:
         Fields ``name, trial, epochs, recipe, teachers, seeds, int8_val_accuracy, int8_test_accuracy,
-        folder``; accuracies 0 to 1, ``seeds`` as in the manifest.
+        folder``; accuracies 0 to 1 (another task has its figure instead), ``seeds`` as in the manifest.
     """
     found = []
     for name, group in groupby(run.trainings, key=lambda one: one.name):
@@ -35,7 +35,7 @@ def long_documents(run: Run) -> list[dict[str, Any]]:
         except ConfigError:
             continue  # a folder that was damaged is no reason not to report the rest
         first = next(iter(group))
-        accuracy = manifest.artifact("model.int8.tflite").accuracy
+        int8, metric = manifest.artifact("model.int8.tflite"), manifest.task.metric
         found.append(
             {
                 "name": name,
@@ -43,8 +43,8 @@ def long_documents(run: Run) -> list[dict[str, Any]]:
                 "recipe": dict(first.recipe),
                 "teachers": list(first.teachers),
                 "seeds": manifest.description["training"]["seeds"],
-                "int8_val_accuracy": accuracy["validation"],
-                "int8_test_accuracy": accuracy.get("test"),
+                f"int8_val_{metric}": int8.figures("validation").get(metric),
+                f"int8_test_{metric}": int8.figures("test").get(metric),
                 "folder": str(folder),
             }
         )
@@ -58,10 +58,7 @@ def long_trainings(run: Run) -> str:
             text(document["trial"]),
             text(recipe_words(document["recipe"], document["teachers"])),
             str(len(document["seeds"])),
-            percent(document["int8_val_accuracy"]),
-            percent(document["int8_test_accuracy"])
-            if document["int8_test_accuracy"] is not None
-            else UNKNOWN,
+            *(shown(run.task, document[f"int8_{split}_{run.task.metric}"]) for split in ("val", "test")),
             f"<code>trained/{text(document['name'])}/</code>",
         ]
         for document in long_documents(run)

@@ -66,7 +66,7 @@ def render(run: Run) -> str:
         *long_section(run),
         section("problems", "Warnings and failures", problems(run)),
         section("repeat", "To repeat this run", repeat(run)),
-        section("words", "Words used here", glossary()),
+        section("words", "Words used here", glossary(run.task.name)),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

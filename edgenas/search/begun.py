@@ -14,6 +14,7 @@ from edgenas.errors import ConfigError, StoreError
 from edgenas.search.problem import Problem
 from edgenas.search.transfer import knowledge_of
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 
 
 def refuse_chief() -> None:
@@ -68,7 +69,10 @@ def begin(
     begun_with = store.meta("data")
     if begun_with is None:
         store.set_meta(
-            data=describe_data(dataset),
+            data={
+                **describe_data(dataset),
+                **({"task": dataset.task.to_json()} if dataset.task != CLASSIFICATION else {}),
+            },
             objectives=list(problem.objectives),
             constraints=constraints,
             space=problem.space.name,

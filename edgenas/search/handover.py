@@ -12,7 +12,8 @@ from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
 from edgenas.data.prepared import Prepared
-from edgenas.data.resize import prepare
+from edgenas.data.resize import prepare, resize
+from edgenas.deploy.samples import SAMPLES, RawSamples
 from edgenas.records import TrialRecord
 from edgenas.store import Store
 from edgenas.train.job import fresh_model
@@ -20,6 +21,14 @@ from edgenas.train.weights import load_weights
 
 CALIBRATION_IMAGES = 200
 HELD_BACK_IMAGES = 10_000
+THRESHOLD_INPUTS = 1000
+"""Training inputs from whose scores an anomaly detector's threshold comes, at most."""
+
+DATA_SETTINGS = (
+    "seed", "size", "drop_duplicates", "kind", "label", "missing", "corrupt", "sample_rate_hz",
+    "clip_seconds",
+)  # fmt: skip
+"""Settings of a run that decide which examples stand in which split."""
 
 
 def export_trial(
@@ -60,6 +69,9 @@ def export_trial(
     weights = load_weights(weights_path or store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
+    normal = None
+    if dataset.task.head == "reconstruction":
+        normal, _ = _some(dataset, dataset.train, shape, THRESHOLD_INPUTS, rng)
     return export_bundle(
         _convertible(record, weights, hypermodel),
         out_dir=out_dir,
@@ -70,16 +82,19 @@ def export_trial(
         cost=record.cost,
         description=_description(store, record, dataset, final)
         | ({"training": training} if training else {}),
+        samples=raw_samples(dataset, shape),
+        task=dataset.task,
+        normal=normal,
     )
 
 
-def float_accuracy(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
-    """Share of right classes of a trial's Keras model with some weights, 0 to 1."""
+def float_figure(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
+    """The task's figure (accuracy, RMSE, AUC) of a trial's Keras model with some weights."""
     from edgenas.export.bundle import keras_outputs
-    from edgenas.export.parity import accuracy
 
     images = prepare(split.x, dataset.normalization, record.spec.input_shape)
-    return accuracy(keras_outputs(twin(record.spec, load_weights(weights_path)), images), split.y)
+    outputs = keras_outputs(twin(record.spec, load_weights(weights_path)), images)
+    return dataset.task.figures(outputs, images, split.y)[dataset.task.metric]
 
 
 def _convertible(record: TrialRecord, weights: list[np.ndarray], hypermodel: Any) -> Any:
@@ -98,6 +113,30 @@ def _some(
     if dataset.on_disk and number > CALIBRATION_IMAGES:  # looks like an array, and stays on disk
         return cast(np.ndarray, Prepared(split.x, dataset.normalization, shape, chosen)), split.y[chosen]
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
+
+
+def raw_samples(dataset: Dataset, shape: Shape) -> RawSamples:
+    """Some validation examples as they come, in the size of the network; the same ones every time."""
+    chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:SAMPLES]
+    x = np.asarray(dataset.validation.x[chosen])
+    size = tuple(int(axis) for axis in x.shape[1:3])
+    is_resized = x.shape[1:] != tuple(shape)
+    values = resize(x, (shape[0], shape[1])) if is_resized else x
+    return RawSamples(
+        values if values.dtype == np.uint8 else values.astype(np.float32),
+        dataset.validation.y[chosen],
+        dataset.normalization,
+        dataset.class_names,
+        resized_from=size if is_resized else None,
+        front_end=dataset.front_end,
+    )
+
+
+def _loading(store: Store, dataset: Dataset) -> dict[str, Any]:
+    """What loads the same data in the same split again."""
+    config = store.meta("config") or {}
+    settings = {name: config[name] for name in DATA_SETTINGS if config.get(name) is not None}
+    return {"fingerprint": dataset.fingerprint, "settings": settings}
 
 
 def _training_data(store: Store) -> dict[str, Any]:
@@ -126,6 +165,7 @@ def _description(store: Store, record: TrialRecord, dataset: Dataset, final: boo
         "arch_id": record.spec.arch_id,
         "spec": record.spec.to_json(),
         "data": dataset.name,
+        "data_loading": _loading(store, dataset),
         "class_names": list(dataset.class_names),
         "preprocessing": {
             "kind": dataset.kind,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from edgenas.records import TrialRecord
-from edgenas.search.objective import VAL_ERROR, format_metric
+from edgenas.task import error_words
 
 
 class SearchListener(Protocol):
@@ -40,5 +40,5 @@ class PrintingListener:
 
     def trial_ended(self, record: TrialRecord, refused: int) -> None:
         """Print how it went."""
-        outcome = record.reason or f"validation error {format_metric(VAL_ERROR, record.val_error or 0.0)}"
+        outcome = record.reason or f"validation {error_words(record.result or {})}"
         print(f"trial {record.trial_id}: {outcome} ({refused} refused so far)")

@@ -71,7 +71,10 @@ AUTO = {"image": ("shift",), "audio": ("time-shift", "masks"), "series": ("jitte
 
 
 def augmentations_for(
-    kind: str, asked: Sequence[str] | None = None, shift: float | None = None
+    kind: str,
+    asked: Sequence[str] | None = None,
+    shift: float | None = None,
+    task: str = "classification",
 ) -> tuple[str, ...]:
     """Names of the augmentations of a training.
 
@@ -80,6 +83,8 @@ def augmentations_for(
         asked: Names; ``auto`` among them stands for those of `AUTO`, ``none`` alone for nothing; None is
             ``auto``.
         shift: Largest shift of images that the user asked for; 0 takes ``shift`` out of ``auto``.
+        task: Name of what the network is for; ``auto`` changes nothing for any but classification, as a
+            target may say where something is.
 
     Raises:
         UnknownNameError: No such augmentation.
@@ -90,7 +95,12 @@ def augmentations_for(
     names: list[str] = []
     for name in asked or ("auto",):
         if name == "auto":
-            names += [one for one in AUTO.get(kind, ()) if one != "shift" or shift != 0]
+            suited = AUTO.get(kind, ()) if task == "classification" else ()
+            names += [one for one in suited if one != "shift" or shift != 0]
+        elif name == MIXUP and task != "classification":
+            raise ConfigError(
+                f"augmentation '{name}' was given for {task}; expected it for classification only"
+            )
         elif name != "none":
             names.append(name)
     for name in names:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.data.prepared import Prepared
+from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.augment import Augmenter
 from edgenas.train.loss import one_hot, smoothed, softened
 from edgenas.train.recipe import Recipe
@@ -26,6 +27,7 @@ class Walk:
         steps: Batches an epoch.
         answers: Gives a teacher's probabilities for some images, or None.
         classes: Number of classes; needed where labels are softened.
+        task: What the network is for, and so what its outputs are compared with.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class Walk:
         steps: int,
         answers: Answers | None = None,
         classes: int | None = None,
+        task: Task = CLASSIFICATION,
     ) -> None:
         self._images, self._labels, self._recipe, self._steps = images, labels, recipe, steps
         self._answers = answers
+        self._task = task
         self._classes = classes or int(labels.max()) + 1
         self._augment = Augmenter(recipe.augment, recipe.shift)
         self._weights = np.array(recipe.class_weights, np.float32)
@@ -70,7 +74,7 @@ class Walk:
     def _targets(self, chosen: np.ndarray, images: np.ndarray) -> np.ndarray:
         labels: np.ndarray = self._labels[chosen]
         if not self._recipe.softens:
-            return labels
+            return self._task.targets(images, labels)
         shares = smoothed(one_hot(labels, self._classes), self._recipe.label_smoothing)
         if self._answers is None:
             return shares

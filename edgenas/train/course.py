@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.task import epoch_error
 from edgenas.train.averaging import averager, synced
 from edgenas.train.checkpoint import Checkpoint, Standing
 from edgenas.train.recipe import Recipe
@@ -143,8 +144,9 @@ class Course:
 
 
 def score_of(entry: dict[str, float]) -> float:
-    """What an epoch is judged by: validation accuracy, or the loss of a model that measures none."""
-    return entry.get("val_accuracy", -entry["val_loss"])
+    """What an epoch is judged by: accuracy, the task's error, or the loss where neither is known."""
+    error = epoch_error(entry)
+    return entry.get("val_accuracy", -(entry["val_loss"] if error is None else error))
 
 
 def _value(variable: Any) -> Any:

@@ -16,6 +16,7 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
 from edgenas.data.prepared import Prepared
 from edgenas.errors import StoreError, TrialError
+from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.checkpoint import Checkpoint
 from edgenas.train.limits import NO_LIMITS, Limits
 from edgenas.train.precision import use_precision
@@ -26,7 +27,7 @@ from edgenas.train.weights import save_weights
 
 Arrays = tuple[np.ndarray, np.ndarray]
 DataFor = Callable[[Shape], tuple[Arrays, Arrays]]
-"""Gives (train, validation) as float32 images of a shape and int labels."""
+"""Gives (train, validation) as float32 images of a shape and labels as the task has them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Job:
         checkpoint_path: File that holds where the training stands after each epoch, and that it goes on
             from; None for a training that begins anew. Whoever takes the result removes it.
         teachers: Networks to learn from, where the recipe distills.
+        task: What the network is for.
     """
 
     spec: ArchSpec
@@ -56,12 +58,16 @@ class Job:
     limits: Limits = NO_LIMITS
     checkpoint_path: Path | None = None
     teachers: tuple[Teacher, ...] = ()
+    task: Task = CLASSIFICATION
 
     @property
     def key(self) -> str:
         """Tells this training from others in a checkpoint: network, recipe and teachers."""
         taught = [str(teacher.path) for teacher in self.teachers]
-        text = json.dumps([self.spec.arch_id, self.recipe.to_json(), taught], sort_keys=True)
+        parts = [self.spec.arch_id, self.recipe.to_json(), taught]
+        if self.task != CLASSIFICATION:
+            parts.append(self.task.to_json())
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -97,7 +103,7 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
         result = train(
             model, shared(train_split, job.recipe.share), val_split, job.recipe, on_epoch, callbacks,
             checkpoint=Checkpoint(job.checkpoint_path, job.key) if job.checkpoint_path else None,
-            answers=_answers(job, data_for),
+            answers=_answers(job, data_for), task=job.task,
         )  # fmt: skip
     except (TrialError, StoreError):
         raise

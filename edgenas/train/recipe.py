@@ -9,6 +9,7 @@ from typing import Any
 
 from edgenas.errors import ConfigError
 from edgenas.registry import unknown_name
+from edgenas.task import Task
 from edgenas.train.augment import AUGMENTATIONS, MIXUP, SHIFT
 
 SEARCH_IMAGES = 36_000
@@ -174,6 +175,32 @@ def batch_for(train_images: int) -> int:
     return next((size for size in (128, 64) if train_images >= 16 * size), 32)
 
 
+def optimizer_for(task: str) -> str:
+    """The optimizer of a task's trainings.
+
+    Outputs without a softmax have gradients of any size, for which a fixed learning rate of plain
+    momentum is too large or too small; AdamW scales each step.
+    """
+    return "sgd" if task == "classification" else "adamw"
+
+
+def check_for_classes(task: Task, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that only classes have a meaning for.
+
+    Args:
+        task: What a network is for.
+        settings: What the user gave, by option; empty ones were not given.
+
+    Raises:
+        ConfigError: One was given for another task than classification.
+    """
+    for name, value in settings.items():
+        if value and task.head != "softmax":
+            raise ConfigError(
+                f"--{name.replace('_', '-')} was given for {task.name}; expected it for classification only"
+            )
+
+
 def search_recipe(
     train_images: int,
     *,
@@ -181,6 +208,7 @@ def search_recipe(
     images: int | None = None,
     class_weights: tuple[float, ...] = (),
     seed: int = 0,
+    task: str = "classification",
 ) -> Recipe:
     """The short training of a candidate.
 
@@ -189,11 +217,13 @@ def search_recipe(
         epochs: Epochs, or None to spread `SEARCH_IMAGES` (3 to 12 epochs).
         images: Images per epoch, or None for what fits.
         class_weights: Weight of each class in the loss; empty weighs all examples alike.
+        task: Name of what the network is for.
     """
     passes = epochs or max(3, min(12, round(SEARCH_IMAGES / train_images)))
     per_epoch = min(images or max(1, SEARCH_IMAGES // passes), train_images)
     batch = min(batch_for(train_images), per_epoch)
-    return Recipe(passes, per_epoch, batch, class_weights=class_weights, seed=seed)
+    optimizer = optimizer_for(task)
+    return Recipe(passes, per_epoch, batch, class_weights=class_weights, seed=seed, optimizer=optimizer)
 
 
 def long_recipe(train_images: int, epochs: int | None = None, **settings: Any) -> Recipe:
@@ -244,5 +274,5 @@ def final_recipe(
     patience = max(5, epochs // 2)
     return Recipe(
         epochs, train_images, batch_for(train_images), patience=patience, shift=shift, seed=seed,
-        augment=augment, class_weights=class_weights,
+        augment=augment, class_weights=class_weights, optimizer=search.optimizer,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from edgenas.data.dataset import Dataset
 from edgenas.errors import ConfigError, EdgenasError
 from edgenas.export.folder import replaced_folder
 from edgenas.export.manifest import MANIFEST_NAME, read_manifest
-from edgenas.records import TrialRecord
+from edgenas.records import TrialRecord, error_of
 from edgenas.search.handover import export_trial
 from edgenas.search.listener import StageListener
 from edgenas.store import Store, storage_errors
@@ -137,13 +137,13 @@ def most_accurate(store: Store, student: str) -> str:
         ConfigError: No other trial was trained.
     """
     scores = {
-        trial.trial_id: 1 - trial.val_error
+        trial.trial_id: -trial.val_error
         for trial in store.trials()
         if trial.val_error is not None and store.weights_path(trial.trial_id).is_file()
     }
     for winner in store.winners():
         if winner.result is not None:
-            scores[winner.trial_id] = float(winner.result["val_accuracy"])
+            scores[winner.trial_id] = -error_of(winner.result)
     scores.pop(student, None)
     if not scores:
         raise ConfigError(
@@ -162,24 +162,27 @@ def long_document(store: Store, name: str) -> dict[str, Any]:
 
     Returns:
         Fields ``run, trial, name, recipe, teachers, seeds, mean_val_accuracy, std_val_accuracy,
-        mean_test_accuracy, std_test_accuracy, int8_val_accuracy, int8_test_accuracy, cost, folder, files``;
-        accuracies 0 to 1, of the Keras model in float32 where no precision is named.
+        mean_test_accuracy, std_test_accuracy, int8_val_accuracy, int8_test_accuracy, task, cost, folder,
+        files``; accuracies 0 to 1, of the Keras model in float32 where no precision is named. Other tasks
+        have their figure in place of ``accuracy``.
     """
     rows = store.trainings.named(name)
     came_to = together(rows)
     manifest = read_manifest(bundle_of(store, name))
     int8 = manifest.artifact("model.int8.tflite")
     result = came_to["result"]
-    shown = ("seeds", "mean_val_accuracy", "std_val_accuracy", "mean_test_accuracy", "std_test_accuracy")
+    metric = manifest.task.metric
+    spread = [f"{kind}_{split}_{metric}" for split in ("val", "test") for kind in ("mean", "std")]
     return {
         "run": str(store.folder),
         "trial": rows[0].trial_id,
         "name": name,
         "recipe": dict(came_to["recipe"]),
         "teachers": list(rows[0].teachers),
-        **{field: result[field] for field in shown},
-        "int8_val_accuracy": int8.accuracy["validation"],
-        "int8_test_accuracy": int8.accuracy["test"],
+        **{field: result[field] for field in ("seeds", *spread)},
+        f"int8_val_{metric}": int8.figures("validation")[metric],
+        f"int8_test_{metric}": int8.figures("test")[metric],
+        "task": manifest.task.to_json(),
         "cost": None if manifest.cost is None else dict(manifest.cost),
         "folder": str(bundle_of(store, name)),
         "files": [artifact.to_json() for artifact in manifest.artifacts],

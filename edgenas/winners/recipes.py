@@ -33,7 +33,7 @@ class FinalRecipes:
         self, config: RunConfig, dataset: Dataset, search: Recipe, elapsed: Callable[[], float]
     ) -> None:
         self._config, self._images, self._search, self._elapsed = config, len(dataset.train), search, elapsed
-        self._augment = augmentations_for(dataset.kind, config.augment, config.shift)
+        self._augment = augmentations_for(dataset.kind, config.augment, config.shift, dataset.task.name)
 
     def __call__(self, waiting: Sequence[TrialRecord]) -> list[Recipe]:
         """The recipes of all winners that are still to be trained."""

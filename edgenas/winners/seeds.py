@@ -16,10 +16,11 @@ from typing import Any
 from edgenas.data.dataset import Dataset
 from edgenas.distribute import Executor, LocalExecutor
 from edgenas.errors import TrialError
-from edgenas.records import TrialRecord
-from edgenas.search.handover import float_accuracy
+from edgenas.records import TrialRecord, error_of
+from edgenas.search.handover import float_figure
 from edgenas.search.listener import SearchListener
 from edgenas.store import Store, storage_errors
+from edgenas.task import Task
 from edgenas.train.job import Job
 from edgenas.train.limits import Limits
 from edgenas.train.pool import Place, TrainingPool
@@ -81,7 +82,7 @@ def train_all(
                 one = jobs.pop(0)
                 record = records[one.trial_id]
                 longer = limits.for_longer(_times_longer(one, record))
-                _train(store, record, one, teachers, longer, pool, place, listener)
+                _train(store, record, one, teachers, longer, dataset.task, pool, place, listener)
                 ended(one.name)
 
         pool.each(work)
@@ -104,6 +105,7 @@ def _train(
     one: TrainingRecord,
     teachers: Sequence[Teacher],
     limits: Limits,
+    task: Task,
     pool: TrainingPool,
     place: Place,
     listener: SearchListener,
@@ -111,7 +113,7 @@ def _train(
     standing = weights_of(store, f"{one.weights_name}.standing")
     job = Job(
         record.spec, Recipe.from_json(one.recipe), weights_of(store, one.weights_name),
-        checkpoint_path=standing, teachers=tuple(teachers), limits=limits,
+        checkpoint_path=standing, teachers=tuple(teachers), limits=limits, task=task,
     )  # fmt: skip
     listener.trial_began(record)
     result, reason = None, None
@@ -132,7 +134,7 @@ def weights_of(store: Store, name: str) -> Path:
 def best_of(trainings: Sequence[TrainingRecord]) -> TrainingRecord | None:
     """The seed that is best on validation, the first of equals; None where all failed."""
     good = [one for one in trainings if one.result is not None]
-    return max(good, key=lambda one: float((one.result or {})["val_accuracy"]), default=None)
+    return min(good, key=lambda one: error_of(one.result or {}), default=None)
 
 
 def keep_best(store: Store, trainings: Sequence[TrainingRecord]) -> None:
@@ -156,32 +158,40 @@ def together(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
     Returns:
         ``recipe`` and ``result`` of the seed that is best on validation, the result with ``seeds`` (one
         entry a seed), ``mean_val_accuracy`` and ``std_val_accuracy`` (None of a single seed) beside it, and
-        the same of ``test`` where the seeds were tested; or ``reason`` where all of them failed.
+        the same of ``test`` where the seeds were tested; or ``reason`` where all of them failed. Other
+        tasks have their figure in place of ``accuracy``, and ``mean_val_error``.
     """
     if (best := best_of(trainings)) is None:
         return {"reason": trainings[0].reason}
-    summary: dict[str, Any] = {"seeds": [_seed(one, one is best) for one in trainings]}
+    metric = (best.result or {}).get("metric", "accuracy")
+    summary: dict[str, Any] = {"seeds": [_seed(one, one is best, metric) for one in trainings]}
     for split in ("val", "test"):
-        known = [entry[f"{split}_accuracy"] for entry in summary["seeds"] if f"{split}_accuracy" in entry]
-        summary[f"mean_{split}_accuracy"] = fmean(known) if known else None
-        summary[f"std_{split}_accuracy"] = stdev(known) if len(known) > 1 else None
+        name = f"{split}_{metric}"
+        known = [entry[name] for entry in summary["seeds"] if name in entry]
+        summary[f"mean_{name}"] = fmean(known) if known else None
+        summary[f"std_{name}"] = stdev(known) if len(known) > 1 else None
+    if metric != "accuracy":
+        summary["mean_val_error"] = fmean(error_of(one.result) for one in trainings if one.result is not None)
     return {"recipe": best.recipe, "result": {**(best.result or {}), **summary}}
 
 
 def test_each(
     store: Store, record: TrialRecord, trainings: Sequence[TrainingRecord], dataset: Dataset
 ) -> list[TrainingRecord]:
-    """Note the test accuracy of each seed, in float; called when everything has been chosen and exported."""
+    """Note the test figure of each seed, in float; called when everything has been chosen and exported."""
+    name = f"test_{dataset.task.metric}"
     for one in trainings:
-        if one.result is not None and "test_accuracy" not in one.result:
-            share = float_accuracy(record, weights_of(store, one.weights_name), dataset, dataset.test)
-            store.trainings.end(one, result={**one.result, "test_accuracy": share})
+        if one.result is not None and name not in one.result:
+            figure = float_figure(record, weights_of(store, one.weights_name), dataset, dataset.test)
+            store.trainings.end(one, result={**one.result, name: figure})
     return store.trainings.named(trainings[0].name)
 
 
-def _seed(one: TrainingRecord, best: bool) -> dict[str, Any]:
+def _seed(one: TrainingRecord, best: bool, metric: str) -> dict[str, Any]:
     entry = {"number": one.number, "seed": one.recipe["seed"], "delivered": best}
     if one.result is None:
         return {**entry, "reason": one.reason}
-    shown = ("val_accuracy", "val_loss", "epochs", "stopped_early", "seconds", "test_accuracy")
-    return {**entry, **{name: one.result[name] for name in shown if name in one.result}}
+    figures = (one.result.get("metrics") or {}).items()
+    result = {**{f"val_{name}": value for name, value in figures}, **one.result}
+    shown = (f"val_{metric}", "val_loss", "epochs", "stopped_early", "seconds", f"test_{metric}")
+    return {**entry, **{name: result[name] for name in shown if name in result}}

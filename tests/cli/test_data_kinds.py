@@ -47,6 +47,9 @@ def test_a_search_on_sounds_larger_than_memory(edgenas: Command, tmp_path: Path)
     front_end = LogMel.from_json(described["preprocessing"]["front_end"])
     assert list(front_end.shape) == data["input_shape"] and front_end.clip_samples == 1600
     assert described["training_data"]["skipped"] == [str(damaged)]
+    verified = edgenas("verify", manifest.parent, "--json")
+    assert verified.returncode == 0, verified.stdout
+    assert (manifest.parent / "c" / "log_mel.c").is_file()
     report = (tmp_path / "runs" / "one" / "report.html").read_text()
     assert "log-mel: 4,000 Hz" in report and "1 WAVs could not be read" in report
     assert (tmp_path / "runs" / ".data").is_dir()

@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from edgenas.store import Store
 from tests.conftest import command
 
-SHORT = ("--epochs", "8", "--optimizer", "adamw", "--label-smoothing", "0.05", "--ema", "0.9")
+SHORT = ("--epochs", "12", "--optimizer", "adamw", "--learning-rate", "0.02", "--ema", "0.9")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_spec_is_trained_in_a_run_of_its_own(edgenas: Any, run: Path, tmp_path
     with Store.read(run) as store:
         spec = store.trial("0001").spec
     (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
-    words = ("train", tmp_path / "spec.json", "--data", "digits", "--out", tmp_path / "own", "--epochs", "4")
+    words = ("train", tmp_path / "spec.json", "--data", "digits", "--out", tmp_path / "own", "--epochs", "15")
     done = edgenas(*words)
     assert done.returncode == 0, done.stderr
     assert "int8 file of seed *" in done.stdout and "test images were used once" in done.stdout

@@ -63,8 +63,8 @@ def test_predictions_stand_beside_what_was_found() -> None:
 
 def test_a_newer_or_damaged_manifest_is_refused(tmp_path: Path) -> None:
     document = MANIFEST.to_json()
-    with pytest.raises(ConfigError, match="schema 2 was given; this version of edgenas reads 1 to 1"):
-        Manifest.from_json({**document, "schema": 2})
+    with pytest.raises(ConfigError, match="schema 3 was given; this version of edgenas reads 1 to 2"):
+        Manifest.from_json({**document, "schema": 3})
     with pytest.raises(ConfigError, match=r"damaged manifest .*'scheme'"):
         Manifest.from_json({key: value for key, value in document.items() if key != "scheme"})
     with pytest.raises(ConfigError, match=r"no readable manifest\.json"):

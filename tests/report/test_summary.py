@@ -14,7 +14,7 @@ from tests.report.made_up import DESCRIPTION
 FIELDS = [
     "run", "status", "data", "space", "device", "objectives", "budgets", "trials", "front", "winners",
     "dropped", "rank_correlation", "trainings", "savings", "refusals", "failures", "versions", "seed",
-    "seconds",
+    "seconds", "task", "metric",
 ]  # fmt: skip
 
 WINNER_FIELDS = {
