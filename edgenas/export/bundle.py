@@ -1,10 +1,10 @@
-"""From a trained Keras model to a folder of artifacts, each compared with that model."""
+"""From a trained Keras model to a folder of artifacts, each compared with its Keras model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.arch.graph import Shape
+from edgenas.arch.graph import OpGraph, Shape
 from edgenas.cost.types import Cost
 from edgenas.errors import DataError
 from edgenas.export.folder import replaced_folder
+from edgenas.export.making import keras_outputs
 from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
 from edgenas.export.micro import MicroRun, run_micro
-from edgenas.export.onnx import float32_onnx, int8_onnx
+from edgenas.export.onnx import float32_onnx
 from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
 from edgenas.export.running import Program, load_onnx, load_tflite
-from edgenas.export.tflite import float32_tflite, int8_tflite
-from edgenas.quantize import SCHEMES
+from edgenas.export.schemes import Latency, no_latency
+from edgenas.export.tflite import float32_tflite
+from edgenas.export.trying import Tried, sensitivity_of, tried_schemes
 from edgenas.quantize.calibration import check_calibration
+from edgenas.quantize.scheme import STANDARD, TUNING_IMAGES, LabelledImages, Material, Network, scheme_names
 from edgenas.store import storage_errors
-
-LabelledImages = tuple[np.ndarray, np.ndarray]
-"""float32 images (n, height, width, channels) and int labels (n,)."""
 
 THREADS = 2
 """Files that run at the same time while they are compared, each on one thread."""
@@ -38,10 +38,9 @@ class _File:
     name: str
     content: bytes
     program: Program
-
-    @property
-    def precision(self) -> str:
-        return self.name.split(".")[1]
+    reference: np.ndarray
+    precision: str
+    scheme: str
 
 
 def export_bundle(
@@ -54,49 +53,83 @@ def export_bundle(
     test: LabelledImages | None = None,
     cost: Cost | None = None,
     description: Mapping[str, Any] | None = None,
-    scheme: str = "full-int8",
+    schemes: Sequence[str] = (STANDARD,),
+    graph: OpGraph | None = None,
+    train: LabelledImages | None = None,
+    images: int = TUNING_IMAGES,
+    seed: int = 0,
+    runtime: str | None = None,
+    latency: Latency = no_latency,
+    keep_all: bool = False,
+    sensitivity: bool = False,
 ) -> Manifest:
-    """Quantize, convert and verify a network, and write its bundle.
+    """Compress, convert and verify a network, and write its bundle.
 
     A bundle holds ``model.float32.tflite``, ``model.int8.tflite``, ``model.float32.onnx``,
-    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images.
+    ``model.int8.onnx`` and ``manifest.json``, and ``model.SCHEME.tflite`` and ``.onnx`` of each other
+    scheme that is on the front; all have a batch of 1 and read NHWC images.
 
     Args:
         model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
         out_dir: Folder of the bundle; an older bundle there is replaced whole.
         input_shape: What the network reads, batch axis left out.
         calibration: float32 images of the training split, some 200.
-        held_back: Images and labels of the validation split; parity is checked on the first 1,000.
+        held_back: Images and labels of the validation split, which schemes are chosen by; parity is
+            checked on the first 1,000.
         test: Images and labels of the test split, or None to leave it untouched.
         cost: What was predicted of the network.
         description: What else the manifest should say, as a JSON document.
-        scheme: Name of a quantization scheme.
+        schemes: Names of schemes to try; full int8 is always among them.
+        graph: The network's operations, which schemes that train need; read from the model where None.
+        train: Images and labels of the training split, which schemes that train need.
+        images: Images that each training sees.
+        seed: Of trainings.
+        runtime: Runtime id of the device, which refuses schemes that it cannot run; None refuses none.
+        latency: Predicted milliseconds of a network in a precision.
+        keep_all: Whether to keep the files of schemes that are not on the front.
+        sensitivity: Whether to look for the layer that loses the accuracy even where little is lost.
 
     Returns:
         The manifest that was written.
 
     Raises:
-        DataError: Calibration or held-back images that do not fit the network.
+        UnknownNameError: No scheme of that name.
+        DataError: Calibration, training or held-back images that do not fit the network.
         UnsupportedError: The network cannot be converted.
-        ParityError: A file does not agree with the Keras model.
+        ParityError: A file does not agree with its Keras model.
         StoreError: The folder cannot be written; what was there before stays.
     """
+    names = scheme_names([STANDARD, *schemes])
     check_calibration(calibration, input_shape)
-    for name, images in (("held-back", held_back), ("test", test)):
-        _check_images(name, images, input_shape)
+    for name, split in (("held-back", held_back), ("test", test), ("training", train)):
+        _check_images(name, split, input_shape)
+    material = Material(calibration, train, held_back, images, seed)
+    network = Network(model, graph)
     with replaced_folder(out_dir, MANIFEST_NAME) as folder:
-        files = _convert(model, input_shape, calibration, scheme)
         reference = keras_outputs(model, held_back[0])
-        micro = run_micro(files[1].content, files[1].program, held_back[0])
+        floats = _float_files(model, input_shape, reference)
+        tried = tried_schemes(
+            names, network, material, reference, floats[0].content,
+            runtime=runtime, latency=latency, keep_all=keep_all,
+        )  # fmt: skip
+        files = [*floats, *_scheme_files(tried)]
+        files.sort(key=lambda file: (_place(file), file.name))
+        int8 = next(file for file in files if file.name == "model.int8.tflite")
+        micro = run_micro(int8.content, int8.program, held_back[0])
+        artifacts = _verified(files, held_back, test)
+        keras_accuracy = accuracy(reference, held_back[1])
+        lost = keras_accuracy - tried.adopted_accuracy
         manifest = Manifest(
-            artifacts=_verified(files, held_back, test, reference),
-            scheme=scheme,
+            artifacts=artifacts,
+            scheme=tried.adopted,
             calibration_images=len(calibration),
-            keras_accuracy=accuracy(reference, held_back[1]),
+            keras_accuracy=keras_accuracy,
             cost=None if cost is None else cost.to_json(),
             tflite_micro=micro if isinstance(micro, MicroRun) else None,
             tflite_micro_note=micro if isinstance(micro, str) else None,
             description=description or {},
+            schemes=tried.results,
+            sensitivity=sensitivity_of(network, material, lost, asked=sensitivity),
         )
         with storage_errors(out_dir):
             for file in files:
@@ -106,10 +139,31 @@ def export_bundle(
     return manifest
 
 
-def keras_outputs(model: Any, images: np.ndarray, batch: int = 250) -> np.ndarray:
-    """Outputs of the Keras model, float32 (n, classes)."""
-    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
-    return np.concatenate([np.asarray(model(one, training=False)) for one in batches])
+def _float_files(model: Any, input_shape: Shape, reference: np.ndarray) -> list[_File]:
+    """The two float32 files, ready to run."""
+    tflite = float32_tflite(model, input_shape)
+    onnx = float32_onnx(tflite)
+    return [
+        _File("model.float32.tflite", tflite, load_tflite(tflite), reference, "float32", "float32"),
+        _File("model.float32.onnx", onnx, load_onnx(onnx), reference, "float32", "float32"),
+    ]
+
+
+def _scheme_files(tried: Tried) -> list[_File]:
+    """The files of the schemes that are kept, ready to run."""
+    return [
+        _File(
+            name, content, load_tflite(content) if name.endswith(".tflite") else load_onnx(content),
+            made.reference, made.precision, made.scheme,
+        )
+        for name, content, made in tried.files()
+    ]  # fmt: skip
+
+
+def _place(file: _File) -> int:
+    """The four standard files first, in their usual order."""
+    usual = ("model.float32.tflite", "model.int8.tflite", "model.float32.onnx", "model.int8.onnx")
+    return usual.index(file.name) if file.name in usual else len(usual)
 
 
 def _check_images(name: str, labelled: LabelledImages | None, input_shape: Shape) -> None:
@@ -123,29 +177,14 @@ def _check_images(name: str, labelled: LabelledImages | None, input_shape: Shape
         )
 
 
-def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: str) -> list[_File]:
-    """The four files, ready to run."""
-    quantizer = SCHEMES.get(scheme)()
-    tflite = float32_tflite(model, input_shape)
-    onnx = float32_onnx(tflite)
-    int8 = int8_tflite(model, calibration, quantizer)
-    int8_qdq = int8_onnx(onnx, calibration, quantizer)
-    return [
-        _File("model.float32.tflite", tflite, load_tflite(tflite)),
-        _File("model.int8.tflite", int8, load_tflite(int8)),
-        _File("model.float32.onnx", onnx, load_onnx(onnx)),
-        _File("model.int8.onnx", int8_qdq, load_onnx(int8_qdq)),
-    ]
-
-
 def _verified(
-    files: list[_File], held_back: LabelledImages, test: LabelledImages | None, reference: np.ndarray
+    files: list[_File], held_back: LabelledImages, test: LabelledImages | None
 ) -> tuple[Artifact, ...]:
     """An entry for each file after its comparison; the test images are run only when all agree."""
     with ThreadPoolExecutor(THREADS) as pool:
         outputs = list(pool.map(lambda file: file.program.run(held_back[0]), files))
         artifacts = [
-            _artifact(file, _parity(file, out, reference), accuracy(out, held_back[1]))
+            _artifact(file, _parity(file, out), accuracy(out, held_back[1]))
             for file, out in zip(files, outputs, strict=True)
         ]
         if test is not None:
@@ -157,8 +196,8 @@ def _verified(
     return tuple(artifacts)
 
 
-def _parity(file: _File, outputs: np.ndarray, reference: np.ndarray) -> Parity:
-    outputs, reference = outputs[:MOST_IMAGES], reference[:MOST_IMAGES]
+def _parity(file: _File, outputs: np.ndarray) -> Parity:
+    outputs, reference = outputs[:MOST_IMAGES], file.reference[:MOST_IMAGES]
     if file.precision == "float32":
         return float_parity(file.name, outputs, reference)
     return int8_parity(file.name, outputs, reference, file.program.step)
@@ -175,4 +214,5 @@ def _artifact(file: _File, parity: Parity, validation: float) -> Artifact:
         output=file.program.output,
         parity=parity,
         accuracy={"validation": validation},
+        scheme=file.scheme,
     )

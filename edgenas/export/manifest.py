@@ -12,8 +12,9 @@ from edgenas.errors import ConfigError
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
 from edgenas.export.running import Port
+from edgenas.export.schemes import SchemeResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 
 
@@ -24,13 +25,14 @@ class Artifact:
     Attributes:
         file: Its name in the bundle.
         format: ``tflite`` or ``onnx``.
-        precision: ``float32`` or ``int8``.
+        precision: ``float32``, ``float16``, ``int8``, ``int16x8``, ``dynamic-range`` or ``mixed-int8``.
         sha256: Checksum of its content, 64 hexadecimal digits.
         bytes: Its size.
         input: What it reads.
         output: What it writes.
         parity: How far it agrees with its Keras model on held-back images.
         accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched.
+        scheme: Name of the scheme that made it (since schema 2).
     """
 
     file: str
@@ -42,6 +44,7 @@ class Artifact:
     output: Port
     parity: Parity
     accuracy: Mapping[str, float]
+    scheme: str
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
@@ -55,6 +58,7 @@ class Artifact:
             "output": self.output.to_json(),
             "parity": self.parity.to_json(),
             "accuracy": dict(self.accuracy),
+            "scheme": self.scheme,
         }
 
     @classmethod
@@ -74,13 +78,17 @@ class Manifest:
 
     Attributes:
         artifacts: The files.
-        scheme: Name of the quantization scheme of the int8 files.
+        scheme: Name of the scheme of ``model.int8.*``.
         calibration_images: How many images set the ranges.
-        keras_accuracy: Share of right classes of the Keras model on the validation images.
+        keras_accuracy: Share of right classes of the Keras model, before any scheme, on the validation
+            images.
         cost: The cost document that was predicted before training, or None; its ``source`` says how.
         tflite_micro: How TFLite Micro ran the int8 file, or None.
         tflite_micro_note: Why it did not, or None.
         description: What the caller knows of the network: its spec, data, preprocessing, versions.
+        schemes: How each scheme that was tried did (since schema 2; empty in older ones).
+        sensitivity: What each layer costs in int8, the worst first, or None where it was not asked: with
+            ``layer, kind, gain`` (since schema 2).
     """
 
     artifacts: tuple[Artifact, ...]
@@ -91,6 +99,8 @@ class Manifest:
     tflite_micro: MicroRun | None
     tflite_micro_note: str | None
     description: Mapping[str, Any]
+    schemes: tuple[SchemeResult, ...] = ()
+    sensitivity: tuple[Mapping[str, Any], ...] | None = None
 
     def artifact(self, file: str) -> Artifact:
         """A file by its name.
@@ -116,13 +126,15 @@ class Manifest:
             "tflite_micro": None if self.tflite_micro is None else self.tflite_micro.to_json(),
             "tflite_micro_note": self.tflite_micro_note,
             "description": dict(self.description),
+            "schemes": [result.to_json() for result in self.schemes],
+            "sensitivity": None if self.sensitivity is None else [dict(entry) for entry in self.sensitivity],
         }
 
     def _predicted_against_real(self) -> dict[str, Any] | None:
         """Predicted sizes beside those of the int8 TFLite file; derived, so `from_json` skips it."""
         if self.cost is None:
             return None
-        real = next((a.bytes for a in self.artifacts if (a.format, a.precision) == ("tflite", "int8")), None)
+        real = next((a.bytes for a in self.artifacts if a.file == "model.int8.tflite"), None)
         return {
             "flash_bytes": {"predicted": self.cost["flash_bytes"], "real": real},
             "peak_ram_bytes": {
@@ -145,19 +157,29 @@ class Manifest:
                 f"{SCHEMA_VERSION}: update edgenas or export again"
             )
         fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
-        micro = document.get("tflite_micro")
+        micro, sensitivity = document.get("tflite_micro"), document.get("sensitivity")
         try:
             return cls(
-                artifacts=tuple(Artifact.from_json(entry) for entry in document["artifacts"]),
+                artifacts=tuple(
+                    Artifact.from_json({"scheme": _scheme_before_2(entry, document), **entry})
+                    for entry in document["artifacts"]
+                ),
                 scheme=document["scheme"],
                 calibration_images=document["calibration_images"],
                 keras_accuracy=document["keras_accuracy"],
                 tflite_micro=None if micro is None else MicroRun.from_json(micro),
                 description=document["description"],
+                schemes=tuple(SchemeResult.from_json(entry) for entry in document.get("schemes", [])),
+                sensitivity=None if sensitivity is None else tuple(sensitivity),
                 **fields,
             )
         except (KeyError, TypeError) as error:
             raise ConfigError(f"a damaged manifest was given ({error}); export again") from None
+
+
+def _scheme_before_2(artifact: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """The scheme of a file of schema 1, which had one scheme for all its int8 files."""
+    return str(manifest["scheme"]) if artifact["precision"] == "int8" else "float32"
 
 
 def read_manifest(folder: Path) -> Manifest:

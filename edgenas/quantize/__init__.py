@@ -8,12 +8,13 @@ from edgenas.quantize.float16 import Float16
 from edgenas.quantize.float32 import Float32
 from edgenas.quantize.full_int8 import FullInt8
 from edgenas.quantize.int16x8 import Int16x8
+from edgenas.quantize.mixed import MixedInt8
 from edgenas.quantize.pruning import BlockPruning, MagnitudePruning
 from edgenas.quantize.qat import QuantizationAware
 from edgenas.quantize.scheme import SCHEMES, STANDARD, Material, Network, Scheme, scheme_names
 
 __all__ = [
     "SCHEMES", "STANDARD", "BlockPruning", "ChannelPruning", "ClusterPreserving", "Clustering", "DynamicRange",
-    "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "Network", "PruningPreserving",
-    "QuantizationAware", "Scheme", "scheme_names",
+    "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "MixedInt8", "Network",
+    "PruningPreserving", "QuantizationAware", "Scheme", "scheme_names",
 ]  # fmt: skip

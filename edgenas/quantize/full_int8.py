@@ -26,13 +26,14 @@ class FullInt8(Scheme):
 
     name = STANDARD
     same_cost = True
+    ranges_from_tflite = True
 
     def tflite(self, network: Network, material: Material) -> bytes:
         """See `full_int8`."""
         return full_int8(network.model, material.calibration)
 
     def onnx(self, float32: bytes, material: Material) -> bytes:
-        """See `full_int8_qdq`."""
+        """See `full_int8_qdq`; for networks whose ``.tflite`` file tf2onnx cannot convert in int8."""
         return full_int8_qdq(float32, material.calibration)
 
 

@@ -102,8 +102,8 @@ class Scheme(ABC):
         trains: Whether `prepare` trains, and so needs `Material.train` and `Network.graph`.
         same_cost: Whether its int8 files cost what those of `full-int8` cost, so that they may take
             their place where they are more accurate.
-        ranges_from_tflite: Whether the ``.onnx`` file takes the ranges of the ``.tflite`` file over;
-            `onnx` is then not asked.
+        ranges_from_tflite: Whether the ``.onnx`` file takes weights and ranges of the int8 ``.tflite``
+            file over; `onnx` is asked only where that cannot be converted.
     """
 
     name: ClassVar[str]

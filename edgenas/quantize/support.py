@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from edgenas.arch.graph import OpGraph
 
-_MICRO = ("float32", "int8", "int16x8")
+_MICRO = ("float32", "int8", "int16x8", "mixed-int8")
 _RUNS: dict[str, tuple[str, ...]] = {
     "tflite-micro": _MICRO,
     "tflite-micro-cmsis-nn": _MICRO,

@@ -1,0 +1,106 @@
+"""Schemes that train, run in a process of their own: its memory comes back when it ends.
+
+``python -m edgenas.export.apart REQUEST ANSWER`` reads one pickled `Request` and writes the answer,
+a dictionary from scheme to `edgenas.export.making.Made` or to the reason why there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.arch.graph import OpGraph
+from edgenas.errors import EdgenasError, TrialError
+from edgenas.export.making import Made
+from edgenas.quantize.scheme import Material
+from edgenas.store import storage_errors
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make.
+
+    Attributes:
+        schemes: Names of schemes.
+        graph: The network.
+        weights: By layer of its tf_keras model.
+        material: What the schemes may use.
+        images: Held-back images.
+    """
+
+    schemes: tuple[str, ...]
+    graph: OpGraph
+    weights: Mapping[str, list[np.ndarray]]
+    material: Material
+    images: np.ndarray
+
+
+def made_apart(
+    schemes: Sequence[str],
+    graph: OpGraph,
+    weights: Mapping[str, list[np.ndarray]],
+    material: Material,
+    images: np.ndarray,
+) -> dict[str, Made | str]:
+    """What each scheme made, or in words why it made nothing.
+
+    Raises:
+        StoreError: The folder for temporary files is full.
+        TrialError: The process died.
+    """
+    request = Request(tuple(schemes), graph, weights, _within_budget(material), images)
+    with storage_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory() as folder:
+        question, answer = Path(folder, "request"), Path(folder, "answer")
+        question.write_bytes(pickle.dumps(request))
+        with Path(folder, "log").open("w+b") as log:
+            done = subprocess.run(
+                [sys.executable, "-m", "edgenas.export.apart", str(question), str(answer)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )  # fmt: skip
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+        if done.returncode:
+            last = f": {lines[-1]}" if lines else ""
+            raise TrialError(f"the process that trains for schemes ended with code {done.returncode}{last}")
+        made: dict[str, Made | str] = pickle.loads(answer.read_bytes())
+    return made
+
+
+def _within_budget(material: Material) -> Material:
+    """No more training images than are seen."""
+    if material.train is None or len(material.train[0]) <= material.images:
+        return material
+    chosen = np.random.default_rng(material.seed).permutation(len(material.train[0]))[: material.images]
+    train = material.train[0][chosen], material.train[1][chosen]
+    return Material(material.calibration, train, material.validation, material.images, material.seed)
+
+
+def main() -> None:
+    """Answer one request."""
+    from edgenas.build.twin import named_twin
+    from edgenas.export.making import make
+    from edgenas.quantize import SCHEMES, Network
+
+    question, answer = map(Path, sys.argv[1:])
+    request: Request = pickle.loads(question.read_bytes())
+    made: dict[str, Made | str] = {}
+    for name in request.schemes:
+        network = Network(named_twin(request.graph, request.weights), request.graph)
+        try:
+            made[name] = make(SCHEMES.get(name)(), network, request.material, request.images)
+        except EdgenasError as error:  # fails this scheme only
+            made[name] = str(error)
+    answer.write_bytes(pickle.dumps(made))
+
+
+if __name__ == "__main__":
+    main()

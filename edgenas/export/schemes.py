@@ -1,0 +1,116 @@
+"""Which schemes are worth their files: the front over accuracy, latency, RAM and flash."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from edgenas.arch.graph import OpGraph
+from edgenas.quantize.scheme import STANDARD
+
+Latency = Callable[[OpGraph, str], float | None]
+"""Gives the predicted milliseconds of a network in a precision, or None where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeResult:
+    """How a scheme did on a network.
+
+    Attributes:
+        scheme: Its name.
+        files: Its files in the bundle; empty where they were not kept.
+        accuracy: Share of right classes of its ``.tflite`` file on validation images, or None.
+        flash_bytes: Size of that file, or None.
+        compressed_bytes: Its size after deflate, as in a zip archive or a compressed update, or None.
+        peak_ram_bytes: Arena of TFLite-Micro on this 64-bit machine, or None where it does not run there.
+        latency_ms: Predicted, or None where nothing is known of this precision.
+        on_front: Whether no other scheme is at least as good in everything.
+        adopted: Whether its files are ``model.int8.*``.
+        reason: Why it was not made or not kept, or None.
+        facts: What it did: epochs, sparsity, channels ...
+    """
+
+    scheme: str
+    files: tuple[str, ...] = ()
+    accuracy: float | None = None
+    flash_bytes: int | None = None
+    compressed_bytes: int | None = None
+    peak_ram_bytes: int | None = None
+    latency_ms: float | None = None
+    on_front: bool = False
+    adopted: bool = False
+    reason: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain document."""
+        return {**asdict(self), "files": list(self.files), "facts": dict(self.facts)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> SchemeResult:
+        """What `to_json` wrote."""
+        return cls(**{**document, "files": tuple(document["files"])})
+
+    @property
+    def values(self) -> tuple[float | None, ...]:
+        """What is minimized; None where it is not known."""
+        error = None if self.accuracy is None else 1 - self.accuracy
+        return error, self.latency_ms, self.peak_ram_bytes, self.flash_bytes
+
+
+def dominates(one: SchemeResult, other: SchemeResult) -> bool:
+    """Whether a scheme is at least as good in everything and better in something.
+
+    What is known of one only cannot be compared, so there is no domination then.
+    """
+    better = False
+    for a, b in zip(one.values, other.values, strict=True):
+        if (a is None) != (b is None):
+            return False
+        if a is None or b is None:
+            continue
+        if a > b:
+            return False
+        better |= a < b
+    return better
+
+
+def adopted_scheme(results: Sequence[SchemeResult], same_cost: Sequence[str]) -> str | None:
+    """Which scheme gives ``model.int8.*``: the most accurate of the same cost, `STANDARD` where level."""
+    fit = [one for one in results if one.scheme in same_cost and one.accuracy is not None]
+    if not fit:
+        return None
+    return max(fit, key=lambda one: (one.accuracy or 0.0, one.scheme == STANDARD)).scheme
+
+
+def judged(results: Sequence[SchemeResult], same_cost: Sequence[str]) -> list[SchemeResult]:
+    """The results with what was adopted, what is on the front, and why the others are not kept."""
+    adopted = adopted_scheme(results, same_cost)
+    found = []
+    for one in results:
+        rivals = [
+            other for other in results if other.accuracy is not None and other.scheme not in same_cost
+        ] + [other for other in results if other.scheme == adopted]
+        if one.accuracy is None:
+            found.append(one)
+            continue
+        worse_than = next((r.scheme for r in rivals if r is not one and dominates(r, one)), None)
+        reason = None
+        if one.scheme in same_cost and one.scheme != adopted:
+            reason = f"{adopted} costs the same and is as accurate or better on validation images"
+        elif worse_than is not None:
+            reason = f"{worse_than} is at least as good in everything"
+        found.append(replace(one, adopted=one.scheme == adopted, on_front=reason is None, reason=reason))
+    return found
+
+
+def compressed_bytes(content: bytes) -> int:
+    """Size of a file after deflate at its highest level."""
+    return len(zlib.compress(content, 9))
+
+
+def no_latency(graph: OpGraph, precision: str) -> float | None:
+    """Where nothing is known."""
+    return None

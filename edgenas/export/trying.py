@@ -1,0 +1,206 @@
+"""Every scheme tried on a network: its files made, run on validation images, and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgenas.build.own_twin import own_network
+from edgenas.build.twin import named_weights
+from edgenas.errors import ParityError, TrialError, UnsupportedError
+from edgenas.export.apart import made_apart
+from edgenas.export.making import Made, file_name, make
+from edgenas.export.micro import measured_arena
+from edgenas.export.parity import MOST_IMAGES, accuracy, float_parity, int8_parity
+from edgenas.export.running import load_tflite
+from edgenas.export.schemes import Latency, SchemeResult, compressed_bytes, judged
+from edgenas.quantize import SCHEMES
+from edgenas.quantize.mixed import run_litert
+from edgenas.quantize.scheme import STANDARD, Material, Network
+from edgenas.quantize.sensitivity import Selective, sensitivities
+
+MUCH_LOST = 0.005
+"""Validation accuracy that int8 may lose before the layer that loses it is looked for."""
+
+FEWEST_LOST = 3
+"""So many images must be lost: fewer are chance."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of the schemes.
+
+    Attributes:
+        results: One for each scheme, in the order asked for.
+        made: The files, by scheme.
+        adopted: The scheme of ``model.int8.*``.
+    """
+
+    results: tuple[SchemeResult, ...]
+    made: Mapping[str, Made]
+    adopted: str
+
+    @property
+    def adopted_accuracy(self) -> float:
+        """Validation accuracy of ``model.int8.tflite``."""
+        return next(one.accuracy or 0.0 for one in self.results if one.scheme == self.adopted)
+
+    def files(self) -> Iterator[tuple[str, bytes, Made]]:
+        """Name and content of the files that are kept, and what they come from."""
+        for result in self.results:
+            for name in result.files if result.scheme in self.made else ():
+                made = self.made[result.scheme]
+                content = made.tflite if name.endswith(".tflite") else made.onnx
+                if content is not None:
+                    yield name, content, made
+
+
+def tried_schemes(
+    names: Sequence[str],
+    network: Network,
+    material: Material,
+    reference: np.ndarray,
+    float32: bytes,
+    *,
+    runtime: str | None,
+    latency: Latency,
+    keep_all: bool,
+) -> Tried:
+    """Try schemes on a network.
+
+    Args:
+        names: Names of schemes, `STANDARD` among them.
+        network: The trained network; its graph is read from the model where a scheme needs it.
+        material: What schemes may use; its validation images judge them.
+        reference: Keras' outputs on the validation images.
+        float32: The float32 ``.tflite`` file.
+        runtime: Runtime id, or None.
+        latency: Predicted milliseconds of a network in a precision.
+        keep_all: Whether to keep files that are not on the front.
+
+    Raises:
+        ParityError: No int8 file agrees with its Keras model.
+        UnsupportedError: The network cannot be converted to int8.
+    """
+    assert material.validation is not None
+    made, reasons = _made(names, network, material, float32, runtime)
+    results = []
+    for name in names:
+        if name not in made:
+            results.append(SchemeResult(name, reason=reasons[name][0]))
+            continue
+        try:
+            results.append(_measured(made[name], network, material, latency))
+        except ParityError as error:
+            reasons[name] = (str(error), error)
+            results.append(SchemeResult(name, reason=str(error), facts=made.pop(name).facts))
+    same_cost = [name for name in names if SCHEMES.get(name).same_cost]
+    results = judged(results, same_cost)
+    adopted = next((one.scheme for one in results if one.adopted), None)
+    if adopted is None:
+        raise reasons[STANDARD][1] or ParityError(reasons[STANDARD][0])
+    kept = tuple(_with_files(one, made, keep_all) for one in results)
+    return Tried(kept, made, adopted)
+
+
+def _made(
+    names: Sequence[str], network: Network, material: Material, float32: bytes, runtime: str | None
+) -> tuple[dict[str, Made], dict[str, tuple[str, Exception | None]]]:
+    """The files by scheme, and why there are none."""
+    assert material.validation is not None
+    images = material.validation[0]
+    made: dict[str, Made] = {}
+    reasons: dict[str, tuple[str, Exception | None]] = {}
+    training = [name for name in names if SCHEMES.get(name).trains]
+    weights: Mapping[str, Any] = {}
+    if training:
+        network, weights, reason = _trainable(network)
+        reasons |= dict.fromkeys(training if reason else (), (reason or "", None))
+    for name in names:
+        scheme = SCHEMES.get(name)()
+        obstacle = None if name == STANDARD else scheme.why_not(network.graph, runtime)
+        if obstacle and name not in reasons:
+            reasons[name] = (obstacle, None)
+        if name in reasons or name in training:
+            continue
+        try:
+            made[name] = make(scheme, network, material, images, float32)
+        except (ParityError, UnsupportedError, TrialError) as error:
+            reasons[name] = (str(error), error)
+    waiting = [name for name in training if name not in reasons]
+    if waiting:
+        material.splits(waiting[0])
+        assert network.graph is not None
+        for name, found in made_apart(waiting, network.graph, weights, material, images).items():
+            if isinstance(found, Made):
+                made[name] = found
+            else:
+                reasons[name] = (found, None)
+    return made, reasons
+
+
+def _trainable(network: Network) -> tuple[Network, Mapping[str, Any], str | None]:
+    """The network with its graph and the weights of its tf_keras twin, or why there is none."""
+    if network.graph is not None:
+        return network, named_weights(network.model), None
+    try:
+        graph, weights = own_network(network.model)
+    except UnsupportedError as error:
+        return network, {}, str(error)
+    return replace(network, graph=graph), weights, None
+
+
+def _measured(made: Made, network: Network, material: Material, latency: Latency) -> SchemeResult:
+    """Accuracy and costs of a scheme.
+
+    Raises:
+        ParityError: The file does not agree with the scheme's Keras model.
+    """
+    assert material.validation is not None
+    images, labels = material.validation
+    program = load_tflite(made.tflite)
+    outputs = program.run(images)
+    name, few = file_name(made.scheme, "tflite"), slice(MOST_IMAGES)
+    if made.precision == "float32":
+        float_parity(name, outputs[few], made.reference[few])
+    else:
+        int8_parity(_standing_name(made), outputs[few], made.reference[few], program.step)
+    graph, arena = made.graph or network.graph, measured_arena(made.tflite)
+    return SchemeResult(
+        scheme=made.scheme,
+        accuracy=accuracy(outputs, labels),
+        flash_bytes=len(made.tflite),
+        compressed_bytes=compressed_bytes(made.tflite),
+        peak_ram_bytes=None if arena is None else arena[0],
+        latency_ms=None if graph is None else latency(graph, made.precision),
+        facts=made.facts,
+    )
+
+
+def _standing_name(made: Made) -> str:
+    return "model.int8.tflite" if made.scheme == STANDARD else file_name(made.scheme, "tflite")
+
+
+def _with_files(result: SchemeResult, made: Mapping[str, Made], keep_all: bool) -> SchemeResult:
+    """A result with the names of its files: ``model.int8.*`` for what was adopted."""
+    if result.scheme not in made or not (result.adopted or result.on_front or keep_all):
+        return result
+    endings = ["tflite", *(["onnx"] if made[result.scheme].onnx is not None else [])]
+    stem = "int8" if result.adopted else result.scheme
+    return replace(result, files=tuple(file_name(stem, ending) for ending in endings))
+
+
+def sensitivity_of(
+    network: Network, material: Material, lost: float, *, asked: bool
+) -> tuple[Mapping[str, Any], ...] | None:
+    """What each layer costs in int8, where much is lost or it was asked for; else None."""
+    assert material.validation is not None
+    much = lost > MUCH_LOST and round(lost * len(material.validation[0])) >= FEWEST_LOST
+    if not (asked or much):
+        return None
+    selective = Selective(network, material.calibration)
+    found = sensitivities(selective, network.graph, material.validation, run_litert)
+    return tuple(entry.to_json() for entry, _ in found)
