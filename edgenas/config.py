@@ -45,6 +45,7 @@ class RunConfig:
         final_epochs: Epochs of the winners' final training, or None likewise.
         shift: Largest random shift of images in the final training, as a share of a side; None for 1/12,
             0 for data where the place in the image matters.
+        schemes: Names of compression schemes that winners are tried under (docs/quantization.md).
         winners: How many candidates are trained again and may be exported.
         workers: Trainings at the same time; None for one a core up to four, and one with a GPU.
         seed: Seeds the split, the search and the trainings.
@@ -74,6 +75,7 @@ class RunConfig:
     images: int | None = None
     final_epochs: int | None = None
     shift: float | None = None
+    schemes: tuple[str, ...] = ("full-int8",)
     winners: int = 5
     workers: int | None = None
     seed: int = 0
@@ -100,6 +102,7 @@ class RunConfig:
             raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
         if self.objectives is not None:
             object.__setattr__(self, "objectives", tuple(self.objectives))
+        object.__setattr__(self, "schemes", tuple(self.schemes))
 
     @property
     def image_size(self) -> tuple[int, int] | None:
@@ -122,6 +125,7 @@ class RunConfig:
         """A plain document."""
         document = asdict(self)
         document["objectives"] = list(self.objectives) if self.objectives else None
+        document["schemes"] = list(self.schemes)
         return document
 
     def to_toml(self) -> str:

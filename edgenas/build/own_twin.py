@@ -83,6 +83,6 @@ def _check_same(model: Any, graph: OpGraph, weights: dict[str, list[np.ndarray]]
     difference = float(np.abs(outputs - expected).max()) if outputs.shape == expected.shape else float("inf")
     if not difference <= SAME * max(1.0, float(np.abs(expected).max())):
         raise UnsupportedError(
-            f"the network built anew for a training differs from the model by {difference:.2g}, so one of its "
-            f"layers means something else; {advice}"
+            f"the network built anew for a training differs from the model by {difference:.2g}, so one of "
+            f"its layers means something else; {advice}"
         )

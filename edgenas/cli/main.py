@@ -17,7 +17,18 @@ from types import ModuleType
 
 from edgenas.errors import EdgenasError, UsageError
 
-VERBS = ("search", "resume", "report", "export", "estimate", "profile", "sweep", "devices", "doctor")
+VERBS = (
+    "search",
+    "resume",
+    "report",
+    "export",
+    "quantize",
+    "estimate",
+    "profile",
+    "sweep",
+    "devices",
+    "doctor",
+)
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 

@@ -106,3 +106,36 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.2f} %"
+
+
+def print_schemes(document: Mapping[str, Any]) -> None:
+    """Print the schemes that were tried on a model, and where the files are."""
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("scheme", no_wrap=True)
+    for heading in ("validation", "test", "latency", "RAM", "flash", "zipped"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("files")
+    tests = {artifact["file"]: artifact["accuracy"].get("test") for artifact in document["artifacts"]}
+    for entry in document["schemes"]:
+        figures = [
+            "" if value is None else format_metric(metric, value)
+            for metric, value in (
+                ("latency_ms", entry["latency_ms"]),
+                ("peak_ram_bytes", entry["peak_ram_bytes"]),
+                ("flash_bytes", entry["flash_bytes"]),
+                ("flash_bytes", entry["compressed_bytes"]),
+            )
+        ]
+        test = next((tests.get(file) for file in entry["files"]), None)
+        mark = " *" if entry["adopted"] else ""
+        files = ", ".join(entry["files"]) or entry["reason"] or ""
+        table.add_row(
+            f"{entry['scheme']}{mark}", _percent(entry["accuracy"]), _percent(test), *figures, escape(files)
+        )
+    console.print(f"Keras model: {_percent(document['keras_accuracy'])} of the validation images")
+    console.print(table)
+    console.print("* is model.int8.*; validation images chose, test images were used once")
+    for entry in (document["sensitivity"] or [])[:5]:
+        console.print(f"in float, {escape(entry['layer'])} brings {100 * entry['gain']:+.2f} points")
+    console.print(f"files: {escape(document['folder'])}", soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +22,11 @@ from edgenas.export.micro import MicroRun, run_micro
 from edgenas.export.onnx import float32_onnx
 from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
 from edgenas.export.running import Program, load_onnx, load_tflite
-from edgenas.export.schemes import Latency, no_latency
+from edgenas.export.schemes import SchemePlan
 from edgenas.export.tflite import float32_tflite
 from edgenas.export.trying import Tried, sensitivity_of, tried_schemes
 from edgenas.quantize.calibration import check_calibration
-from edgenas.quantize.scheme import STANDARD, TUNING_IMAGES, LabelledImages, Material, Network, scheme_names
+from edgenas.quantize.scheme import LabelledImages, Material, Network
 from edgenas.store import storage_errors
 
 THREADS = 2
@@ -53,15 +53,9 @@ def export_bundle(
     test: LabelledImages | None = None,
     cost: Cost | None = None,
     description: Mapping[str, Any] | None = None,
-    schemes: Sequence[str] = (STANDARD,),
+    plan: SchemePlan | None = None,
     graph: OpGraph | None = None,
     train: LabelledImages | None = None,
-    images: int = TUNING_IMAGES,
-    seed: int = 0,
-    runtime: str | None = None,
-    latency: Latency = no_latency,
-    keep_all: bool = False,
-    sensitivity: bool = False,
 ) -> Manifest:
     """Compress, convert and verify a network, and write its bundle.
 
@@ -79,15 +73,9 @@ def export_bundle(
         test: Images and labels of the test split, or None to leave it untouched.
         cost: What was predicted of the network.
         description: What else the manifest should say, as a JSON document.
-        schemes: Names of schemes to try; full int8 is always among them.
+        plan: Which schemes to try; None for full int8 alone.
         graph: The network's operations, which schemes that train need; read from the model where None.
         train: Images and labels of the training split, which schemes that train need.
-        images: Images that each training sees.
-        seed: Of trainings.
-        runtime: Runtime id of the device, which refuses schemes that it cannot run; None refuses none.
-        latency: Predicted milliseconds of a network in a precision.
-        keep_all: Whether to keep the files of schemes that are not on the front.
-        sensitivity: Whether to look for the layer that loses the accuracy even where little is lost.
 
     Returns:
         The manifest that was written.
@@ -99,19 +87,17 @@ def export_bundle(
         ParityError: A file does not agree with its Keras model.
         StoreError: The folder cannot be written; what was there before stays.
     """
-    names = scheme_names([STANDARD, *schemes])
+    plan = plan or SchemePlan()
+    names = plan.names
     check_calibration(calibration, input_shape)
     for name, split in (("held-back", held_back), ("test", test), ("training", train)):
         _check_images(name, split, input_shape)
-    material = Material(calibration, train, held_back, images, seed)
+    material = Material(calibration, train, held_back, plan.images, plan.seed)
     network = Network(model, graph)
     with replaced_folder(out_dir, MANIFEST_NAME) as folder:
         reference = keras_outputs(model, held_back[0])
         floats = _float_files(model, input_shape, reference)
-        tried = tried_schemes(
-            names, network, material, reference, floats[0].content,
-            runtime=runtime, latency=latency, keep_all=keep_all,
-        )  # fmt: skip
+        tried = tried_schemes(names, network, material, floats[0].content, plan)
         files = [*floats, *_scheme_files(tried)]
         files.sort(key=lambda file: (_place(file), file.name))
         int8 = next(file for file in files if file.name == "model.int8.tflite")
@@ -129,7 +115,7 @@ def export_bundle(
             tflite_micro_note=micro if isinstance(micro, str) else None,
             description=description or {},
             schemes=tried.results,
-            sensitivity=sensitivity_of(network, material, lost, asked=sensitivity),
+            sensitivity=sensitivity_of(network, material, lost, asked=plan.sensitivity),
         )
         with storage_errors(out_dir):
             for file in files:

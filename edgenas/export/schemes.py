@@ -8,10 +8,76 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from edgenas.arch.graph import OpGraph
-from edgenas.quantize.scheme import STANDARD
+from edgenas.errors import ConfigError, UnsupportedError
+from edgenas.quantize import SCHEMES
+from edgenas.quantize.scheme import STANDARD, TUNING_IMAGES, scheme_names
 
 Latency = Callable[[OpGraph, str], float | None]
 """Gives the predicted milliseconds of a network in a precision, or None where nothing is known."""
+
+
+def no_latency(graph: OpGraph, precision: str) -> float | None:
+    """Where nothing is known."""
+    return None
+
+
+@dataclass(frozen=True)
+class SchemePlan:
+    """Which schemes are tried on a network, and how they are judged.
+
+    Attributes:
+        schemes: Names of schemes; full int8 is tried in any case.
+        runtime: Runtime id of the device, which refuses schemes that it cannot run; None refuses none.
+        latency: Predicted milliseconds of a network in a precision.
+        images: Images that each training sees.
+        seed: Of trainings.
+        keep_all: Whether to keep the files of schemes that are not on the front.
+        sensitivity: Whether to look for the layer that loses the accuracy even where little is lost.
+    """
+
+    schemes: Sequence[str] = (STANDARD,)
+    runtime: str | None = None
+    latency: Latency = no_latency
+    images: int = TUNING_IMAGES
+    seed: int = 0
+    keep_all: bool = False
+    sensitivity: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The schemes as they stand in the register, full int8 first.
+
+        Raises:
+            UnknownNameError: There is no such scheme.
+        """
+        return scheme_names([STANDARD, *self.schemes])
+
+    def check(self, device: str, graph: OpGraph | None = None) -> None:
+        """Refuse schemes that cannot work, before anything is trained.
+
+        Args:
+            device: Device id, for messages.
+            graph: A network that is to be compressed, where one is known.
+
+        Raises:
+            UnknownNameError: No scheme of that name.
+            UnsupportedError: The device's runtime, or a layer, does not go with one.
+            ConfigError: No image to train with.
+        """
+        if self.images < 1:
+            raise ConfigError(f"{self.images} images to train with were given; expected 1 or more")
+        for name in self.names:
+            scheme = SCHEMES.get(name)()
+            known = scheme.why_not(graph, self.runtime) if graph else scheme.runtime_obstacle(self.runtime)
+            if name != STANDARD and known:
+                raise UnsupportedError(
+                    f"scheme '{name}' was given for device '{device}': {known}; leave it out"
+                )
+
+    @property
+    def trains(self) -> bool:
+        """Whether one of them trains."""
+        return any(SCHEMES.get(name).trains for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +175,3 @@ def judged(results: Sequence[SchemeResult], same_cost: Sequence[str]) -> list[Sc
 def compressed_bytes(content: bytes) -> int:
     """Size of a file after deflate at its highest level."""
     return len(zlib.compress(content, 9))
-
-
-def no_latency(graph: OpGraph, precision: str) -> float | None:
-    """Where nothing is known."""
-    return None

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from edgenas.build.own_twin import own_network
 from edgenas.build.twin import named_weights
 from edgenas.errors import ParityError, TrialError, UnsupportedError
@@ -16,7 +14,7 @@ from edgenas.export.making import Made, file_name, make
 from edgenas.export.micro import measured_arena
 from edgenas.export.parity import MOST_IMAGES, accuracy, float_parity, int8_parity
 from edgenas.export.running import load_tflite
-from edgenas.export.schemes import Latency, SchemeResult, compressed_bytes, judged
+from edgenas.export.schemes import Latency, SchemePlan, SchemeResult, compressed_bytes, judged
 from edgenas.quantize import SCHEMES
 from edgenas.quantize.mixed import run_litert
 from edgenas.quantize.scheme import STANDARD, Material, Network
@@ -49,9 +47,9 @@ class Tried:
         return next(one.accuracy or 0.0 for one in self.results if one.scheme == self.adopted)
 
     def files(self) -> Iterator[tuple[str, bytes, Made]]:
-        """Name and content of the files that are kept, and what they come from."""
+        """Name and content of the files that are kept, and what they come from; not the float32 ones."""
         for result in self.results:
-            for name in result.files if result.scheme in self.made else ():
+            for name in result.files if result.scheme != "float32" else ():
                 made = self.made[result.scheme]
                 content = made.tflite if name.endswith(".tflite") else made.onnx
                 if content is not None:
@@ -62,12 +60,8 @@ def tried_schemes(
     names: Sequence[str],
     network: Network,
     material: Material,
-    reference: np.ndarray,
     float32: bytes,
-    *,
-    runtime: str | None,
-    latency: Latency,
-    keep_all: bool,
+    plan: SchemePlan,
 ) -> Tried:
     """Try schemes on a network.
 
@@ -75,25 +69,22 @@ def tried_schemes(
         names: Names of schemes, `STANDARD` among them.
         network: The trained network; its graph is read from the model where a scheme needs it.
         material: What schemes may use; its validation images judge them.
-        reference: Keras' outputs on the validation images.
         float32: The float32 ``.tflite`` file.
-        runtime: Runtime id, or None.
-        latency: Predicted milliseconds of a network in a precision.
-        keep_all: Whether to keep files that are not on the front.
+        plan: The device's runtime and latencies, and what is kept.
 
     Raises:
         ParityError: No int8 file agrees with its Keras model.
         UnsupportedError: The network cannot be converted to int8.
     """
     assert material.validation is not None
-    made, reasons = _made(names, network, material, float32, runtime)
+    made, reasons = _made(names, network, material, float32, plan.runtime)
     results = []
     for name in names:
         if name not in made:
             results.append(SchemeResult(name, reason=reasons[name][0]))
             continue
         try:
-            results.append(_measured(made[name], network, material, latency))
+            results.append(_measured(made[name], network, material, plan.latency))
         except ParityError as error:
             reasons[name] = (str(error), error)
             results.append(SchemeResult(name, reason=str(error), facts=made.pop(name).facts))
@@ -102,7 +93,7 @@ def tried_schemes(
     adopted = next((one.scheme for one in results if one.adopted), None)
     if adopted is None:
         raise reasons[STANDARD][1] or ParityError(reasons[STANDARD][0])
-    kept = tuple(_with_files(one, made, keep_all) for one in results)
+    kept = tuple(_with_files(one, made, plan.keep_all) for one in results)
     return Tried(kept, made, adopted)
 
 
@@ -185,8 +176,9 @@ def _standing_name(made: Made) -> str:
 
 
 def _with_files(result: SchemeResult, made: Mapping[str, Made], keep_all: bool) -> SchemeResult:
-    """A result with the names of its files: ``model.int8.*`` for what was adopted."""
-    if result.scheme not in made or not (result.adopted or result.on_front or keep_all):
+    """A result with the names of its files: ``model.int8.*`` for what was adopted; float32 has some anyway."""
+    wanted = result.adopted or result.on_front or keep_all or result.scheme == "float32"
+    if result.scheme not in made or not wanted:
         return result
     endings = ["tflite", *(["onnx"] if made[result.scheme].onnx is not None else [])]
     stem = "int8" if result.adopted else result.scheme

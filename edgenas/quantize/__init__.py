@@ -14,7 +14,7 @@ from edgenas.quantize.qat import QuantizationAware
 from edgenas.quantize.scheme import SCHEMES, STANDARD, Material, Network, Scheme, scheme_names
 
 __all__ = [
-    "SCHEMES", "STANDARD", "BlockPruning", "ChannelPruning", "ClusterPreserving", "Clustering", "DynamicRange",
-    "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "MixedInt8", "Network",
+    "SCHEMES", "STANDARD", "BlockPruning", "ChannelPruning", "ClusterPreserving", "Clustering",
+    "DynamicRange", "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "MixedInt8", "Network",
     "PruningPreserving", "QuantizationAware", "Scheme", "scheme_names",
 ]  # fmt: skip

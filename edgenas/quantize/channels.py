@@ -126,9 +126,7 @@ def _positions(graph: OpGraph, tensor: int, spaces: _Spaces, kept: Mapping[int, 
     return (np.arange(repeats)[:, None] * channels + kept[root][None]).ravel()
 
 
-def _smaller(
-    graph: OpGraph, op: Op, number: int, spaces: _Spaces, kept: Mapping[int, np.ndarray]
-) -> Op:
+def _smaller(graph: OpGraph, op: Op, number: int, spaces: _Spaces, kept: Mapping[int, np.ndarray]) -> Op:
     def shape(tensor: int, given: Shape) -> Shape:
         return (*given[:-1], len(_positions(graph, tensor, spaces, kept)))
 
@@ -143,7 +141,9 @@ def _cut_weights(
     cut = {}
     if op.name in weights:
         kernel, *bias = weights[op.name]
-        smaller = kernel[..., written, :] if op.kind == "depthwise_conv2d" else kernel[..., read, :][..., written]
+        smaller = (
+            kernel[..., written, :] if op.kind == "depthwise_conv2d" else kernel[..., read, :][..., written]
+        )
         cut[op.name] = [smaller, *(one[written] for one in bias)]
     if op.batch_norm:
         cut[f"{op.name}_bn"] = [one[written] for one in weights[f"{op.name}_bn"]]

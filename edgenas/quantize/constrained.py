@@ -113,7 +113,7 @@ def released(model: Any) -> tuple[dict[str, list[np.ndarray]], dict[str, Range]]
 
 
 def plain_model(graph: OpGraph, weights: Mapping[str, list[np.ndarray]], ranges: Any = None) -> Any:
-    """The model that is converted: plain layers, with fake quantization of activations if there are ranges."""
+    """The model that is converted: plain layers, and fake quantization of activations if there are ranges."""
     if ranges is None:
         return named_twin(graph, weights)
     return constrained_model(graph, weights, Constraints(ranges=ranges))
@@ -143,7 +143,7 @@ def _with_ranges(layer_class: Any, constraints: Constraints, readers: set[str]) 
 
     ranges = constraints.ranges
 
-    class Ranged(layer_class):  # type: ignore[misc]
+    class Ranged(layer_class):
         def build(self, input_shape: Any) -> None:
             super().build(input_shape)
             if ranges is None:
@@ -184,7 +184,7 @@ def _with_kernel(layer_class: Any, constraints: Constraints) -> Any:
     attribute = "depthwise_kernel" if layer_class.__name__ == "DepthwiseConv2D" else "kernel"
     axes = {"Conv2D": (0, 1, 2), "DepthwiseConv2D": (0, 1, 3), "Dense": (0, 1)}[layer_class.__name__]
 
-    class Constrained(layer_class):  # type: ignore[misc]
+    class Constrained(layer_class):
         def effective_kernel(self) -> Any:
             kernel = getattr(self, attribute)
             if self.name in constraints.masks:

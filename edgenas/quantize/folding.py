@@ -33,7 +33,7 @@ def folded(graph: OpGraph, weights: Weights) -> tuple[OpGraph, dict[str, list[np
     ops, out = [], {name: list(arrays) for name, arrays in weights.items()}
     for op in graph.ops:
         if op.batch_norm:
-            out[op.name] = _folded(op, out[op.name] if op.name in out else [], out.pop(f"{op.name}_bn"))
+            out[op.name] = _folded(op, out.get(op.name, []), out.pop(f"{op.name}_bn"))
             op = replace(op, batch_norm=False, bias=True)
         ops.append(op)
     return OpGraph(graph.input_shape, tuple(ops)), out

@@ -43,7 +43,7 @@ class MixedInt8(Scheme):
             return float(np.mean(run_litert(selective.without(names), images).argmax(-1) == labels))
 
         goal = float(np.mean(np.asarray(network.model(images, training=False)).argmax(-1) == labels))
-        tried = [entry for entry in sensitivities(selective, network.graph, (images, labels), run_litert)]
+        tried = sensitivities(selective, network.graph, (images, labels), run_litert)
         best, reached = 0, accuracy([])
         for count in range(1, min(MOST_FLOAT, len(tried)) + 1):
             if reached >= goal - ENOUGH:

@@ -75,7 +75,12 @@ class BlockPruning(Scheme):
 
 
 def pruned(
-    graph: OpGraph, weights: dict[str, list[np.ndarray]], material: Material, scheme: str, *, int8: bool = False
+    graph: OpGraph,
+    weights: dict[str, list[np.ndarray]],
+    material: Material,
+    scheme: str,
+    *,
+    int8: bool = False,
 ) -> Network:
     """Prune by magnitude in rounds.
 

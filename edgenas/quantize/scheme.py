@@ -17,6 +17,7 @@ import numpy as np
 
 from edgenas.arch.graph import OpGraph
 from edgenas.errors import ConfigError, DataError
+from edgenas.quantize.support import layer_obstacle, runtime_obstacle
 from edgenas.registry import Registry
 
 LabelledImages = tuple[np.ndarray, np.ndarray]
@@ -119,11 +120,11 @@ class Scheme(ABC):
             graph: The network, or None where its operations are not known.
             runtime: Runtime id of the device that the file is for, or None for any.
         """
-        from edgenas.quantize.support import layer_obstacle, runtime_obstacle
+        return self.runtime_obstacle(runtime) or (layer_obstacle(graph) if self.trains else None)
 
-        return runtime_obstacle(self.precision, runtime) or (
-            layer_obstacle(graph) if self.trains else None
-        )
+    def runtime_obstacle(self, runtime: str | None) -> str | None:
+        """Why a runtime cannot run the scheme's files, or None."""
+        return runtime_obstacle(self.precision, runtime)
 
     def prepare(self, network: Network, material: Material) -> Network:
         """The network that is converted, trained further where the scheme trains; by default as it is.

@@ -24,7 +24,9 @@ MOST_IMAGES = 1000
 MOST_LAYERS = 60
 """More are not tried one by one; the first so many are."""
 
-_TRIED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "TRANSPOSE_CONV", "MUL"})
+_TRIED = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "TRANSPOSE_CONV", "MUL"}
+)
 
 Runner = Callable[[bytes, np.ndarray], np.ndarray]
 """Gives the outputs of a ``.tflite`` file, float32 (n, classes), for images."""
@@ -108,7 +110,12 @@ def sensitivities(
     images, labels = labelled[0][:MOST_IMAGES], labelled[1][:MOST_IMAGES]
     base = _accuracy(run(selective.without([]), images), labels)
     found = [
-        (LayerSensitivity(_layer(name, graph), kind, _accuracy(run(selective.without([name]), images), labels) - base), name)
+        (
+            LayerSensitivity(
+                _layer(name, graph), kind, _accuracy(run(selective.without([name]), images), labels) - base
+            ),
+            name,
+        )
         for kind, name in selective.operations[:MOST_LAYERS]
     ]
     return sorted(found, key=lambda entry: -entry[0].gain)

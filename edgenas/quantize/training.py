@@ -29,7 +29,9 @@ def graph_of(network: Network, scheme: str) -> OpGraph:
         UnsupportedError: It is not known.
     """
     if network.graph is None:
-        raise UnsupportedError(f"scheme '{scheme}' was given a network without its graph; it cannot be trained")
+        raise UnsupportedError(
+            f"scheme '{scheme}' was given a network without its graph; it cannot be trained"
+        )
     return network.graph
 
 

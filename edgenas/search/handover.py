@@ -28,6 +28,7 @@ def export_trial(
     hypermodel: Any = None,
     final: bool = False,
     with_test: bool = False,
+    plan: Any = None,
 ) -> Any:
     """Quantize, export and verify one trial.
 
@@ -39,6 +40,7 @@ def export_trial(
         hypermodel: The user's build function the trial came from, or None.
         final: Whether to take the weights of the long training of winners.
         with_test: Whether the test split may be touched: once, for a winner, after quantization.
+        plan: The `edgenas.export.schemes.SchemePlan`, or None for full int8 alone.
 
     Returns:
         The manifest that was written.
@@ -53,6 +55,10 @@ def export_trial(
     weights = load_weights(store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
+    train = None
+    if plan is not None and plan.trains:
+        count = min(len(dataset.train), plan.images)
+        train = _some(dataset, dataset.train, shape, count, np.random.default_rng(plan.seed))
     return export_bundle(
         _convertible(record, weights, hypermodel),
         out_dir=out_dir,
@@ -62,6 +68,9 @@ def export_trial(
         test=_some(dataset, dataset.test, shape, len(dataset.test), rng) if with_test else None,
         cost=record.cost,
         description=_description(store, record, dataset, final),
+        plan=plan,
+        graph=record.spec.graph() if hypermodel is None else None,
+        train=train,
     )
 
 

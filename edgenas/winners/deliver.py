@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import EdgenasError, ParityError, UnsupportedError
+from edgenas.errors import EdgenasError, ParityError, TrialError, UnsupportedError
+from edgenas.export.schemes import SchemePlan
 from edgenas.search.handover import export_trial
 from edgenas.search.listener import SearchListener
 from edgenas.store import Store
 
 
-def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
-    """Quantize, export, verify and test each winner that is left; those done before are left alone.
+def deliver(store: Store, dataset: Dataset, listener: SearchListener, plan: SchemePlan | None = None) -> None:
+    """Compress, export, verify and test each winner that is left; those done before are left alone.
+
+    Args:
+        plan: Which schemes are tried on each; None for full int8 alone.
 
     Raises:
         EdgenasError: No winner has artifacts that do what its Keras model does.
@@ -25,9 +29,9 @@ def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
         listener.trial_began(record)
         reason = None
         try:
-            manifest = export_trial(store, record, dataset, folder, final=True, with_test=True)
+            manifest = export_trial(store, record, dataset, folder, final=True, with_test=True, plan=plan)
             store.update_winner(winner.trial_id, manifest=manifest.to_json())
-        except (ParityError, UnsupportedError) as error:
+        except (ParityError, TrialError, UnsupportedError) as error:
             reason = f"export failed: {error}"
             store.update_winner(winner.trial_id, reason=reason)
         listener.trial_ended(replace(record, result=None, reason=reason), 0)
