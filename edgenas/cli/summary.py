@@ -61,6 +61,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
     if document["winners"]:
         console.print(_winners(document["winners"]))
         console.print("* most accurate on validation; test images were used once, after quantization")
+    for winner in document["winners"]:
+        _kept_schemes(console, winner)
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] != "done":
@@ -73,6 +75,18 @@ def print_summary(document: Mapping[str, Any]) -> None:
     if any(winner["files"] for winner in document["winners"]):
         console.print(f"files:  {escape(str(run / 'winners'))}", soft_wrap=True)
     console.print(f"report: {escape(str(run / 'report.html'))}", soft_wrap=True)
+
+
+def _kept_schemes(console: Console, winner: Mapping[str, Any]) -> None:
+    """One line of a winner that was tried under more than full int8; none of others."""
+    if len(winner["schemes"]) < 2:
+        return
+    parts = [
+        f"{entry['scheme']} {_percent(entry['accuracy'])}" + (" (model.int8)" if entry["adopted"] else "")
+        for entry in winner["schemes"]
+        if entry["on_front"]
+    ]
+    console.print(f"schemes of {winner['trial']} on the front: {escape(', '.join(parts))}", soft_wrap=True)
 
 
 def _title(document: Mapping[str, Any]) -> str:

@@ -23,9 +23,9 @@ DESCRIPTION = "edgenas"
 def compact(model: bytes) -> bytes:
     """Rewrite a ``.tflite`` file as small as its computation allows.
 
-    Tensors are named by their numbers; descriptions, metadata, signatures, unused buffers and second
-    copies of equal buffers are left out; constants start on 16-byte boundaries of the file. A file
-    that was compacted before stays the same.
+    Tensors are named by their numbers; descriptions, metadata, signatures, unused buffers, unused
+    operator codes and second copies of equal buffers are left out; constants start on 16-byte boundaries
+    of the file. A file that was compacted before stays the same.
 
     Args:
         model: Bytes of a file with one subgraph, of any precision.
@@ -50,9 +50,12 @@ def compact(model: bytes) -> bytes:
         tensor.name = str(number)
         if _is_empty(tensor.quantization):
             tensor.quantization = None
+    used = sorted({operator.opcodeIndex for operator in subgraph.operators})
     for operator in subgraph.operators:
         operator.debugMetadataIndex = -1
-    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
+        operator.opcodeIndex = used.index(operator.opcodeIndex)
+    found = [parsed.operatorCodes[position] for position in used]
+    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in found]
     return pack_model(subgraph, buffers, codes, DESCRIPTION)
 
 

@@ -103,8 +103,8 @@ class OwnModel:
         if others[best] > given + MUCH_BETTER:
             raise DataError(
                 f"{self.path} names {given:.1%} of the validation images right with pixels in "
-                f"{_text(self.input_range)} and {others[best]:.1%} in {_text(best)}: it was trained on those; give "
-                f"--input-range={best[0]:g},{best[1]:g}"
+                f"{_text(self.input_range)} and {others[best]:.1%} in {_text(best)}: it was trained on "
+                f"those; give --input-range={best[0]:g},{best[1]:g}"
             )
         if given < 1.5 / self.dataset.classes:
             raise DataError(

@@ -176,7 +176,7 @@ def _standing_name(made: Made) -> str:
 
 
 def _with_files(result: SchemeResult, made: Mapping[str, Made], keep_all: bool) -> SchemeResult:
-    """A result with the names of its files: ``model.int8.*`` for what was adopted; float32 has some anyway."""
+    """A result with the names of its files: ``model.int8.*`` for what was adopted; float32 always has."""
     wanted = result.adopted or result.on_front or keep_all or result.scheme == "float32"
     if result.scheme not in made or not wanted:
         return result

@@ -15,6 +15,6 @@ from edgenas.quantize.scheme import SCHEMES, STANDARD, Material, Network, Scheme
 
 __all__ = [
     "SCHEMES", "STANDARD", "BlockPruning", "ChannelPruning", "ClusterPreserving", "Clustering",
-    "DynamicRange", "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "MixedInt8", "Network",
-    "PruningPreserving", "QuantizationAware", "Scheme", "scheme_names",
+    "DynamicRange", "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "MixedInt8",
+    "Network", "PruningPreserving", "QuantizationAware", "Scheme", "scheme_names",
 ]  # fmt: skip
