@@ -28,7 +28,7 @@ class Made:
         tflite: The file.
         onnx: The file, or None where the scheme has none.
         reference: Outputs of the scheme's Keras model on held-back images, float32 (n, classes).
-        graph: The network's operations where the scheme trained it, else None.
+        graph: The network's operations where they are known; smaller after channels were removed.
         facts: What was done to it.
     """
 
@@ -60,17 +60,23 @@ def make(
         TrialError: A training failed.
     """
     prepared = scheme.prepare(network, material)
+    return files_of(scheme, prepared, material, images, float32 if prepared is network else None)
+
+
+def files_of(
+    scheme: Scheme, prepared: Network, material: Material, images: np.ndarray, float32: bytes | None = None
+) -> Made:
+    """The files of a prepared network; arguments and errors are those of `make`."""
     tflite = compact(scheme.tflite(prepared, material))
     if scheme.precision == "int8":
         int8_tflite(tflite, file_name(scheme.name, "tflite"))
-    plain = float32 if prepared is network else None
     return Made(
         scheme=scheme.name,
         precision=scheme.precision,
         tflite=tflite,
-        onnx=_onnx(scheme, prepared, material, tflite, plain),
+        onnx=_onnx(scheme, prepared, material, tflite, float32),
         reference=keras_outputs(prepared.model, images),
-        graph=None if prepared is network else prepared.graph,
+        graph=prepared.graph,
         facts=prepared.facts,
     )
 

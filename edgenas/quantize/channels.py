@@ -123,7 +123,8 @@ def _positions(graph: OpGraph, tensor: int, spaces: _Spaces, kept: Mapping[int, 
         return np.arange(size)
     repeats = spaces.repeats[tensor]
     channels = size // repeats
-    return (np.arange(repeats)[:, None] * channels + kept[root][None]).ravel()
+    places: np.ndarray = np.arange(repeats)[:, None] * channels + kept[root][None]
+    return places.ravel()
 
 
 def _smaller(graph: OpGraph, op: Op, number: int, spaces: _Spaces, kept: Mapping[int, np.ndarray]) -> Op:

@@ -25,6 +25,9 @@ SPARSITY = 0.5
 STEPS = (0.25, 0.4, SPARSITY)
 """Share of zeros in each round; every round gets the same share of the training."""
 
+LEARNING_RATE = 1e-2
+"""Larger than of the other schemes: what is left has to make up for half of the weights."""
+
 PRUNED_KINDS = ("conv2d", "dense")
 
 
@@ -66,7 +69,9 @@ class BlockPruning(Scheme):
         graph, weights = folded_network(network, self.name)
         found = {name: block_mask(kernel) for name, kernel in kernels(graph, weights, PRUNED_KINDS).items()}
         masks = {name: mask for name, mask in found.items() if mask is not None}
-        done = train_under(graph, weights, Constraints(masks=masks), material, self.name)
+        done = train_under(
+            graph, weights, Constraints(masks=masks), material, self.name, learning_rate=LEARNING_RATE
+        )
         return replace(done, facts={**done.facts, **sparsity(masks), "layers": sorted(masks)})
 
     def tflite(self, network: Network, material: Material) -> bytes:
@@ -95,8 +100,9 @@ def pruned(
         found = kernels(graph, weights, PRUNED_KINDS)
         masks = {name: magnitude_mask(kernel, share) for name, kernel in found.items()}
         done = train_under(
-            graph, weights, Constraints(masks=masks), part, scheme, int8=int8 and last, keep_best=last
-        )
+            graph, weights, Constraints(masks=masks), part, scheme,
+            int8=int8 and last, keep_best=last, learning_rate=LEARNING_RATE,
+        )  # fmt: skip
         weights = {layer.name: layer.get_weights() for layer in done.model.layers if layer.weights}
     assert done is not None
     return replace(done, facts={**done.facts, **sparsity(masks)})

@@ -12,6 +12,7 @@ The suite trains one small network on scikit-learn's digits and puts each scheme
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +22,7 @@ from edgenas.arch.graph import GraphBuilder, OpGraph
 from edgenas.build.twin import named_twin, named_weights
 from edgenas.data import load_dataset, prepare
 from edgenas.errors import DataError
-from edgenas.export.making import Made, make
+from edgenas.export.making import Made, files_of
 from edgenas.export.parity import accuracy
 from edgenas.export.running import load_onnx, load_tflite
 from edgenas.quantize.scheme import SCHEMES, LabelledImages, Material, Network, Scheme
@@ -88,7 +89,25 @@ def material(images: int = IMAGES) -> Material:
     return Material(train[0][:100], train, validation, images=images)
 
 
-_MADE: dict[str, Made] = {}
+@dataclass(frozen=True)
+class Result:
+    """What a scheme made, and the weights of its network."""
+
+    made: Made
+    weights: dict[str, list[np.ndarray]]
+
+
+_RESULTS: dict[str, Result] = {}
+
+
+def result_of(scheme: Scheme) -> Result:
+    """What a scheme makes of the small network; made once."""
+    if scheme.name not in _RESULTS:
+        given = material()
+        prepared = scheme.prepare(trained_network(), given)
+        made = files_of(scheme, prepared, given, digits()[1][0])
+        _RESULTS[scheme.name] = Result(made, named_weights(prepared.model))
+    return _RESULTS[scheme.name]
 
 
 class SchemeContract:
@@ -99,11 +118,8 @@ class SchemeContract:
         raise NotImplementedError
 
     def made(self) -> Made:
-        """What it makes of the small network; made once."""
-        scheme = self.make()
-        if scheme.name not in _MADE:
-            _MADE[scheme.name] = make(scheme, trained_network(), material(), digits()[1][0])
-        return _MADE[scheme.name]
+        """What it makes of the small network."""
+        return result_of(self.make()).made
 
     def test_it_is_registered_under_its_name(self) -> None:
         """The register and the scheme agree."""

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from edgenas.build.read_tflite import float_operations, is_int8
-from edgenas.build.twin import named_weights
+from edgenas.build.twin import named_twin
 from edgenas.errors import ConfigError, UnknownNameError, UnsupportedError
 from edgenas.export.making import Made
 from edgenas.export.running import load_onnx, load_tflite
@@ -16,7 +16,7 @@ from edgenas.quantize.full_int8 import full_int8, full_int8_qdq
 from edgenas.quantize.pruning import block_mask, magnitude_mask
 from edgenas.quantize.sensitivity import Selective, sensitivities
 from edgenas.quantize.training import folded_network
-from edgenas.testing.schemes import SchemeContract, digits, material, small_graph, trained_network
+from edgenas.testing.schemes import SchemeContract, digits, material, result_of, small_graph, trained_network
 
 
 @pytest.mark.parametrize("name", SCHEMES.names())
@@ -30,14 +30,11 @@ class TestRegistered(SchemeContract):
 
 
 def made(name: str) -> Made:
-    case = TestRegistered()
-    case.name = name
-    return case.made()
+    return result_of(SCHEMES.get(name)()).made
 
 
 def weights_of(name: str) -> dict[str, list[np.ndarray]]:
-    """Weights of a scheme's network after a very short training."""
-    return named_weights(SCHEMES.get(name)().prepare(trained_network(), material(300)).model)
+    return result_of(SCHEMES.get(name)()).weights
 
 
 @pytest.mark.parametrize("name", [n for n in SCHEMES.names() if SCHEMES.get(n).precision == "int8"])
@@ -93,8 +90,6 @@ def test_channel_pruning_makes_a_smaller_network() -> None:
 def test_folding_changes_nothing() -> None:
     network = trained_network()
     graph, weights = folded_network(network, "test")
-    from edgenas.build.twin import named_twin
-
     images = digits()[1][0][:50]
     before = np.asarray(network.model(images))
     assert not any(op.batch_norm for op in graph.ops)
