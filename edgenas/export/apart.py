@@ -11,9 +11,11 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -61,18 +63,34 @@ def made_apart(
         question, answer = Path(folder, "request"), Path(folder, "answer")
         question.write_bytes(pickle.dumps(request))
         with Path(folder, "log").open("w+b") as log:
-            done = subprocess.run(
-                [sys.executable, "-m", "edgenas.export.apart", str(question), str(answer)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )  # fmt: skip
+            code = _run([str(question), str(answer)], log)
             log.seek(0)
             lines = log.read().decode(errors="replace").strip().splitlines()
-        if done.returncode:
+        if code:
             last = f": {lines[-1]}" if lines else ""
-            raise TrialError(f"the process that trains for schemes ended with code {done.returncode}{last}")
+            raise TrialError(f"the process that trains for schemes ended with code {code}{last}")
         made: dict[str, Made | str] = pickle.loads(answer.read_bytes())
     return made
+
+
+def _run(words: Sequence[str], log: IO[bytes]) -> int:
+    """Run the process to its end; it ends with this one, whatever ends this one."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgenas.export.apart", *words],
+        stdin=subprocess.PIPE, stdout=log, stderr=log,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    ) as process:  # fmt: skip
+        try:
+            return process.wait()
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _end_with_input() -> None:
+    """End this process when the one that started it is gone."""
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 def _within_budget(material: Material) -> Material:
@@ -90,6 +108,7 @@ def main() -> None:
     from edgenas.export.making import make
     from edgenas.quantize import SCHEMES, Network
 
+    threading.Thread(target=_end_with_input, daemon=True).start()
     question, answer = map(Path, sys.argv[1:])
     request: Request = pickle.loads(question.read_bytes())
     made: dict[str, Made | str] = {}

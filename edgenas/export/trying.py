@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgenas.arch.graph import OpGraph
 from edgenas.build.own_twin import own_network
+from edgenas.build.read_keras import graph_from_keras
 from edgenas.build.twin import named_weights
 from edgenas.errors import ParityError, TrialError, UnsupportedError
 from edgenas.export.apart import made_apart
@@ -78,13 +80,13 @@ def tried_schemes(
     """
     assert material.validation is not None
     made, reasons = _made(names, network, material, float32, plan.runtime)
-    results = []
+    results, graph = [], known_graph(network)
     for name in names:
         if name not in made:
             results.append(SchemeResult(name, reason=reasons[name][0]))
             continue
         try:
-            results.append(_measured(made[name], network, material, plan.latency))
+            results.append(_measured(made[name], graph, material, plan.latency))
         except ParityError as error:
             reasons[name] = (str(error), error)
             results.append(SchemeResult(name, reason=str(error), facts=made.pop(name).facts))
@@ -125,12 +127,33 @@ def _made(
     if waiting:
         material.splits(waiting[0])
         assert network.graph is not None
-        for name, found in made_apart(waiting, network.graph, weights, material, images).items():
+        for name, found in _apart(waiting, network.graph, weights, material).items():
             if isinstance(found, Made):
                 made[name] = found
             else:
                 reasons[name] = (found, None)
     return made, reasons
+
+
+def _apart(
+    names: Sequence[str], graph: OpGraph, weights: Mapping[str, Any], material: Material
+) -> Mapping[str, Made | str]:
+    """What the schemes that train made; a process that dies fails these schemes only."""
+    assert material.validation is not None
+    try:
+        return made_apart(names, graph, weights, material, material.validation[0])
+    except TrialError as error:
+        return dict.fromkeys(names, str(error))
+
+
+def known_graph(network: Network) -> OpGraph | None:
+    """The operations of a network, or None where one of its layers has no cost."""
+    if network.graph is not None:
+        return network.graph
+    try:
+        return graph_from_keras(network.model)
+    except UnsupportedError:
+        return None
 
 
 def _trainable(network: Network) -> tuple[Network, Mapping[str, Any], str | None]:
@@ -144,7 +167,7 @@ def _trainable(network: Network) -> tuple[Network, Mapping[str, Any], str | None
     return replace(network, graph=graph), weights, None
 
 
-def _measured(made: Made, network: Network, material: Material, latency: Latency) -> SchemeResult:
+def _measured(made: Made, known: OpGraph | None, material: Material, latency: Latency) -> SchemeResult:
     """Accuracy and costs of a scheme.
 
     Raises:
@@ -159,7 +182,7 @@ def _measured(made: Made, network: Network, material: Material, latency: Latency
         float_parity(name, outputs[few], made.reference[few])
     else:
         int8_parity(_standing_name(made), outputs[few], made.reference[few], program.step)
-    graph, arena = made.graph or network.graph, measured_arena(made.tflite)
+    graph, arena = made.graph or known, measured_arena(made.tflite)
     return SchemeResult(
         scheme=made.scheme,
         accuracy=accuracy(outputs, labels),
@@ -194,5 +217,5 @@ def sensitivity_of(
     if not (asked or much):
         return None
     selective = Selective(network, material.calibration)
-    found = sensitivities(selective, network.graph, material.validation, run_litert)
+    found = sensitivities(selective, known_graph(network), material.validation, run_litert)
     return tuple(entry.to_json() for entry, _ in found)

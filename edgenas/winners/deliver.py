@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import EdgenasError, ParityError, TrialError, UnsupportedError
+from edgenas.errors import EdgenasError, ParityError, UnsupportedError
 from edgenas.export.schemes import SchemePlan
 from edgenas.search.handover import export_trial
 from edgenas.search.listener import SearchListener
@@ -31,7 +31,7 @@ def deliver(store: Store, dataset: Dataset, listener: SearchListener, plan: Sche
         try:
             manifest = export_trial(store, record, dataset, folder, final=True, with_test=True, plan=plan)
             store.update_winner(winner.trial_id, manifest=manifest.to_json())
-        except (ParityError, TrialError, UnsupportedError) as error:
+        except (ParityError, UnsupportedError) as error:
             reason = f"export failed: {error}"
             store.update_winner(winner.trial_id, reason=reason)
         listener.trial_ended(replace(record, result=None, reason=reason), 0)
