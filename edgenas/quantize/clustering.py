@@ -13,7 +13,7 @@ import numpy as np
 from edgenas.quantize.constrained import Constraints
 from edgenas.quantize.full_int8 import full_int8
 from edgenas.quantize.scheme import SCHEMES, Material, Network, Scheme
-from edgenas.quantize.training import Weights, folded_network, kernels, train_under
+from edgenas.quantize.training import folded_network, kernels, train_under
 
 CLUSTERS = 16
 """Different weights of a layer: four bits of information each."""
@@ -57,8 +57,3 @@ def _cluster(kernel: np.ndarray, seed: int) -> np.ndarray:
     begin = np.linspace(values.min(), values.max(), CLUSTERS).reshape(-1, 1)
     numbers = KMeans(CLUSTERS, init=begin, n_init=1, random_state=seed % 2**32).fit(values).labels_
     return np.unique(numbers, return_inverse=True)[1].reshape(kernel.shape).astype(np.int32)
-
-
-def different_values(weights: Weights, layers: list[str]) -> dict[str, int]:
-    """How many different weights each layer has."""
-    return {name: len(np.unique(weights[name][0])) for name in layers}

@@ -70,9 +70,9 @@ def found_ranges(graph: OpGraph, model: Any, images: np.ndarray) -> dict[str, Ra
 
     names = list(dict.fromkeys(last_layer(op) for op in graph.ops if op.kind in RANGED))
     outputs = [model.get_layer(name).output for name in names]
-    values = tf_keras.Model(model.input, outputs).predict(images, batch_size=100, verbose=0)
+    values = tf_keras.Model(model.input, outputs)(images, training=False)
     values = values if isinstance(values, list) else [values]
-    pairs = {INPUT: images, **dict(zip(names, values, strict=True))}
+    pairs = {INPUT: images, **dict(zip(names, map(np.asarray, values), strict=True))}
     return {name: (min(0.0, float(v.min())), max(0.0, float(v.max()))) for name, v in pairs.items()}
 
 

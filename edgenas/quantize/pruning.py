@@ -1,6 +1,6 @@
 """Pruning: weights set to zero and the rest fine-tuned, so that a file compresses better.
 
-``pruning`` takes the smallest half of each layer's weights in three steps (magnitude pruning, Han et
+``pruning`` takes the smallest half of each layer's weights in two steps (magnitude pruning, Han et
 al. 2015; gradually, Zhu and Gupta 2017). ``pruning-2x4`` takes the two smallest of each four
 neighbouring input channels in one step (Mishra et al. 2021), the pattern of sparse tensor cores.
 Depthwise convolutions are left alone: they hold few weights and lose most. The files are full int8.
@@ -22,7 +22,7 @@ from edgenas.quantize.scheme import SCHEMES, Material, Network, Scheme
 from edgenas.quantize.training import folded_network, kernels, train_under
 
 SPARSITY = 0.5
-STEPS = (0.25, 0.4, SPARSITY)
+STEPS = (0.3, SPARSITY)
 """Share of zeros in each round; every round gets the same share of the training."""
 
 LEARNING_RATE = 1e-2

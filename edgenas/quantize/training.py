@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.arch.graph import OpGraph
-from edgenas.build.twin import named_twin, named_weights
+from edgenas.build.twin import named_weights
 from edgenas.errors import UnsupportedError
 from edgenas.quantize.calibration import check_calibration
 from edgenas.quantize.constrained import Constraints, constrained_model, found_ranges, plain_model, released
@@ -84,8 +84,3 @@ def ranged_tflite(network: Network) -> bytes:
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
     return convert(network.model, network.input_shape, "int8 TFLite conversion", configure)
-
-
-def rebuilt(graph: OpGraph, weights: Weights) -> Any:
-    """A plain tf_keras model, see `edgenas.build.twin.named_twin`."""
-    return named_twin(graph, weights)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from edgenas.errors import TrialError
 from edgenas.quantize.scheme import Material
 
 MOST_EPOCHS = 20
-BATCH = 64
+BATCH, EVALUATED = 64, 500
 LEARNING_RATE = 2e-3
 """Peak; with Nesterov momentum 0.9 and a cosine decay to zero. A fine-tuning must not undo the training."""
 
@@ -23,7 +22,6 @@ def fine_tune(
     scheme: str,
     *,
     learning_rate: float = LEARNING_RATE,
-    callbacks: Sequence[Any] = (),
     keep_best: bool = True,
 ) -> dict[str, Any]:
     """Train a model in place and go back to the weights that were best on validation images.
@@ -36,7 +34,6 @@ def fine_tune(
         material: Images, budget and seed.
         scheme: Who asks, for messages.
         learning_rate: Peak of the schedule.
-        callbacks: Further tf_keras callbacks.
         keep_best: Whether to go back; not where the last weights alone fulfil the scheme.
 
     Returns:
@@ -58,12 +55,12 @@ def fine_tune(
         tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
         metrics=["accuracy"],
     )
-    before = evaluate(model, validation)
+    before = float(model.evaluate(*validation, batch_size=EVALUATED, verbose=0)[1])
     best = _best_weights(before) if keep_best else None
-    watchers = [tf_keras.callbacks.TerminateOnNaN(), *callbacks, *([best] if best else [])]
+    watchers = [tf_keras.callbacks.TerminateOnNaN(), *([best] if best else [])]
     history = model.fit(
         *train, batch_size=BATCH, epochs=epochs, shuffle=True, validation_data=validation,
-        validation_batch_size=500, callbacks=watchers, verbose=0,
+        validation_batch_size=EVALUATED, callbacks=watchers, verbose=0,
     ).history  # fmt: skip
     if not all(math.isfinite(loss) for loss in history["loss"]):
         raise TrialError(f"the loss of scheme '{scheme}' became NaN or infinite; it fails for this network")
@@ -82,18 +79,6 @@ def epochs_of(material: Material) -> int:
     """Passes over the training images that the budget allows, at least one."""
     assert material.train is not None
     return max(1, min(MOST_EPOCHS, round(material.images / len(material.train[0]))))
-
-
-def steps_of(material: Material) -> int:
-    """Training steps of the whole budget."""
-    assert material.train is not None
-    return epochs_of(material) * math.ceil(len(material.train[0]) / BATCH)
-
-
-def evaluate(model: Any, split: tuple[np.ndarray, np.ndarray]) -> float:
-    """Share of right classes of a tf_keras model, 0 to 1."""
-    outputs = model.predict(split[0], batch_size=500, verbose=0)
-    return float(np.mean(outputs.argmax(axis=-1) == split[1]))
 
 
 def _ends_in_softmax(model: Any) -> bool:

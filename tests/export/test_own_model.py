@@ -39,14 +39,6 @@ def test_a_model_file_becomes_a_proven_bundle(edgenas: Command, own_file: Path, 
     assert manifest.description["model"] == "mine.keras" and manifest.sensitivity
 
 
-def test_wrong_use_is_one_line(edgenas: Command, own_file: Path, tmp_path: Path) -> None:
-    words = ("--data", "digits", "--out", tmp_path / "out", "--scheme", "float16")
-    done = edgenas("quantize", own_file, *words, "--device", "nucleo-l4r5zi")
-    assert done.returncode == 2
-    assert "does not run float16 files" in done.stderr and len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_range_that_the_network_was_not_trained_on_is_told(models: dict[str, Any]) -> None:
     own = OwnModel(Path("mine.keras"), models["user's own"], load_dataset("digits"), (200.0, 201.0))
     with pytest.raises(DataError, match=r"0 to 1: it was trained on those; give --input-range=0,1"):
