@@ -15,7 +15,7 @@ from edgenas.export.onnx import carried_onnx, float32_onnx
 from edgenas.export.onnx import int8_throughout as int8_onnx
 from edgenas.export.tflite import float32_tflite
 from edgenas.export.tflite import int8_throughout as int8_tflite
-from edgenas.quantize.scheme import Material, Network, Scheme
+from edgenas.quantize.scheme import STANDARD, Material, Network, Scheme
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def files_of(
     """The files of a prepared network; arguments and errors are those of `make`."""
     tflite = compact(scheme.tflite(prepared, material))
     if scheme.precision == "int8":
-        int8_tflite(tflite, file_name(scheme.name, "tflite"))
+        int8_tflite(tflite, usual_name(scheme.name, "tflite"))
     return Made(
         scheme=scheme.name,
         precision=scheme.precision,
@@ -98,13 +98,18 @@ def _onnx(
         float32_onnx(float32 or float32_tflite(prepared.model, prepared.input_shape)), material
     )
     if made is not None and scheme.precision == "int8":
-        int8_onnx(made, file_name(scheme.name, "onnx"))
+        int8_onnx(made, usual_name(scheme.name, "onnx"))
     return made
 
 
 def file_name(scheme: str, ending: str) -> str:
     """Name of a scheme's file that stands beside the standard ones."""
     return f"model.{scheme}.{ending}"
+
+
+def usual_name(scheme: str, ending: str) -> str:
+    """Name that people look for in a message, before it is known what is adopted."""
+    return file_name("int8" if scheme == STANDARD else scheme, ending)
 
 
 def keras_outputs(model: Any, images: np.ndarray, batch: int = 250) -> np.ndarray:

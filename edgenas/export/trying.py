@@ -12,7 +12,7 @@ from edgenas.build.read_keras import graph_from_keras
 from edgenas.build.twin import named_weights
 from edgenas.errors import ParityError, TrialError, UnsupportedError
 from edgenas.export.apart import made_apart
-from edgenas.export.making import Made, file_name, make
+from edgenas.export.making import Made, file_name, make, usual_name
 from edgenas.export.micro import measured_arena
 from edgenas.export.parity import MOST_IMAGES, accuracy, float_parity, int8_parity
 from edgenas.export.running import load_tflite
@@ -177,11 +177,11 @@ def _measured(made: Made, known: OpGraph | None, material: Material, latency: La
     images, labels = material.validation
     program = load_tflite(made.tflite)
     outputs = program.run(images)
-    name, few = file_name(made.scheme, "tflite"), slice(MOST_IMAGES)
+    name, few = usual_name(made.scheme, "tflite"), slice(MOST_IMAGES)
     if made.precision == "float32":
         float_parity(name, outputs[few], made.reference[few])
     else:
-        int8_parity(_standing_name(made), outputs[few], made.reference[few], program.step)
+        int8_parity(name, outputs[few], made.reference[few], program.step)
     graph, arena = made.graph or known, measured_arena(made.tflite)
     return SchemeResult(
         scheme=made.scheme,
@@ -192,10 +192,6 @@ def _measured(made: Made, known: OpGraph | None, material: Material, latency: La
         latency_ms=None if graph is None else latency(graph, made.precision),
         facts=made.facts,
     )
-
-
-def _standing_name(made: Made) -> str:
-    return "model.int8.tflite" if made.scheme == STANDARD else file_name(made.scheme, "tflite")
 
 
 def _with_files(result: SchemeResult, made: Mapping[str, Made], keep_all: bool) -> SchemeResult:
