@@ -89,7 +89,7 @@ def _run(words: Sequence[str], log: IO[bytes]) -> int:
 
 def _end_with_input() -> None:
     """End this process when the one that started it is gone."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not through sys.stdin, whose lock would be held when this process ends
     os._exit(1)
 
 

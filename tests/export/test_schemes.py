@@ -67,6 +67,7 @@ def test_a_bundle_of_several_schemes(models: dict[str, Any], digits: Images, tmp
     assert list(by_scheme) == ["full-int8", "qat", "float16", "int16x8"]
     assert by_scheme[manifest.scheme].files == ("model.int8.tflite", "model.int8.onnx")
     assert by_scheme["int16x8"].files == ("model.int16x8.tflite",)
+    assert by_scheme["qat"].accuracy is not None, by_scheme["qat"].reason
     assert by_scheme["qat"].facts["epochs"] == 1
     names = [artifact.file for artifact in manifest.artifacts]
     assert sorted(names) == sorted(path.name for path in (tmp_path / "out").glob("model.*"))
