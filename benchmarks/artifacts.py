@@ -31,8 +31,9 @@ from edgenas.environment import machine, versions
 from edgenas.errors import DataError
 from edgenas.export.bundle import export_bundle
 from edgenas.export.manifest import Manifest
-from edgenas.train.job import Job, load_weights, run_job
+from edgenas.train.job import Job, run_job
 from edgenas.train.recipe import search_recipe
+from edgenas.train.weights import load_weights
 
 SEED = 99_000
 MOST_MACS = 4_000_000

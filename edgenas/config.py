@@ -10,12 +10,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from edgenas.data.disk import MEMORY_BYTES
+from edgenas.data.reading import Reading
 from edgenas.errors import BudgetError, ConfigError
 from edgenas.registry import unknown_name
+from edgenas.task import check_task
+from edgenas.task.regression import LOSSES
 
 DEFAULT_TRIALS = 30
 MAX_WINNERS = 20
 HALVING = ("epochs", "images", "resolution")
+_LISTS = ("objectives", "anomalous", "augment", "schemes")
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,21 @@ class RunConfig:
     Attributes:
         data: Name, file or folder of the data set.
         size: ``HEIGHTxWIDTH`` that a folder of images is resized to, or None for the most common size.
-        drop_duplicates: Whether to drop images that stand in two splits, however many there are.
+        drop_duplicates: Whether to drop examples that stand in two splits, however many there are.
+        task: ``classification``, ``regression`` or ``anomaly``; None for what the data say, else
+            classification.
+        anomalous: Names of the classes that count as anomalous, for ``anomaly``; None where labels are
+            0 and 1.
+        loss: ``mse`` or ``huber``, for ``regression``; None for ``mse``.
+        kind: What arrays hold: ``image``, ``series``, ``features`` or ``audio``; None tells by their axes.
+        label: Column of a ``.csv`` file that holds the labels; None for one of that name, else the last.
+        missing: Rows of a ``.csv`` file with missing values: ``refuse`` (None) or ``drop``.
+        corrupt: Images and WAVs that cannot be read: ``refuse`` (None) or ``skip``.
+        sample_rate_hz: Rate that WAVs are resampled to; None for theirs, if they have but one.
+        clip_seconds: Length that WAVs are filled up or cut to; None for the most common one.
+        memory_gib: Image and WAV folders that take more are read from disk; None for 4 GiB.
+        class_weights: ``balanced`` lets all classes weigh the same in the loss; None lets all examples.
+        augment: Names of what changes training examples in the final training; None for what suits the kind.
         space: Name of the search space.
         device: Device id; its memory limits are budgets and its latency table the cost source.
         latency_ms: Budget in milliseconds, or None.
@@ -43,10 +62,12 @@ class RunConfig:
         epochs: Epochs per candidate, or None for what the data size suggests.
         images: Training images per epoch of a candidate, or None likewise.
         final_epochs: Epochs of the winners' final training, or None likewise.
-        shift: Largest random shift of images in the final training, as a share of a side; None for 1/12,
-            0 for data where the place in the image matters.
+        shift: Largest random shift of images in the final training, as a share of a side; None for 1/12
+            where ``augment`` has ``shift`` or is None, 0 where the place in the image matters.
         schemes: Names of compression schemes that winners are tried under (docs/quantization.md).
         winners: How many candidates are trained again and may be exported.
+        seeds: How often each of them is trained, with another seed each time; None for 3, or with a time
+            limit for as many up to 3 as the time allows.
         workers: Trainings at the same time; None for one a core up to four, and one with a GPU.
         seed: Seeds the split, the search and the trainings.
         out: Run folder, or None for a new one under ``runs/``.
@@ -59,6 +80,18 @@ class RunConfig:
     data: str
     size: str | None = None
     drop_duplicates: bool | None = None
+    task: str | None = None
+    anomalous: tuple[str, ...] | None = None
+    loss: str | None = None
+    kind: str | None = None
+    label: str | None = None
+    missing: str | None = None
+    corrupt: str | None = None
+    sample_rate_hz: int | None = None
+    clip_seconds: float | None = None
+    memory_gib: float | None = None
+    class_weights: str | None = None
+    augment: tuple[str, ...] | None = None
     space: str = "micro"
     device: str = "host"
     latency_ms: float | None = None
@@ -77,6 +110,7 @@ class RunConfig:
     shift: float | None = None
     schemes: tuple[str, ...] = ("full-int8",)
     winners: int = 5
+    seeds: int | None = None
     workers: int | None = None
     seed: int = 0
     out: str | None = None
@@ -86,7 +120,7 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BudgetError(f"{_option(name)} {value:g} was given; expected more than zero")
-        for name in ("trials", "epochs", "images", "final_epochs", "winners", "workers"):
+        for name in ("trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")
@@ -100,9 +134,36 @@ class RunConfig:
             raise unknown_name("--halving", self.halving, HALVING)
         if self.seed < 0:
             raise ConfigError(f"--seed {self.seed} was given; expected 0 or more")
-        if self.objectives is not None:
-            object.__setattr__(self, "objectives", tuple(self.objectives))
-        object.__setattr__(self, "schemes", tuple(self.schemes))
+        if self.task is not None:
+            check_task(self.task)
+        if self.loss is not None and self.loss not in LOSSES:
+            raise unknown_name("--loss", self.loss, LOSSES)
+        self._check_data()
+        for name in _LISTS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def _check_data(self) -> None:
+        """Refuse settings of the data that are out of range."""
+        if self.memory_gib is not None and not self.memory_gib > 0:
+            raise ConfigError(f"--memory-gib {self.memory_gib:g} was given; expected more than zero")
+        if self.class_weights not in (None, "balanced"):
+            raise ConfigError(f"--class-weights {self.class_weights} was given; expected balanced")
+        self.reading()  # checks the others
+
+    def reading(self, cache: Path | None = None) -> Reading:
+        """How the data are read.
+
+        Args:
+            cache: Folder that data larger than memory are decoded to.
+        """
+        limit = MEMORY_BYTES if self.memory_gib is None else max(1, round(self.memory_gib * 2**30))
+        return Reading(
+            size=self.image_size,
+            kind=self.kind, label=self.label, missing=self.missing, corrupt=self.corrupt,
+            sample_rate_hz=self.sample_rate_hz, clip_seconds=self.clip_seconds,
+            cache=cache, memory_bytes=limit,
+        )  # fmt: skip
 
     @property
     def image_size(self) -> tuple[int, int] | None:
@@ -124,8 +185,8 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
         document = asdict(self)
-        document["objectives"] = list(self.objectives) if self.objectives else None
-        document["schemes"] = list(self.schemes)
+        for name in _LISTS:
+            document[name] = list(document[name]) if document[name] else None
         return document
 
     def to_toml(self) -> str:

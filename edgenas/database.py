@@ -7,11 +7,12 @@ import sqlite3
 from pathlib import Path
 
 from edgenas.errors import StoreError
+from edgenas.trainings import TABLE as TRAININGS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DATABASE = "run.db"
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
     position INTEGER PRIMARY KEY, trial_id TEXT UNIQUE NOT NULL, arch_id TEXT NOT NULL,
@@ -22,9 +23,10 @@ CREATE TABLE refusals (metric TEXT PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE winners (
     trial_id TEXT PRIMARY KEY, why TEXT NOT NULL, recipe TEXT, result TEXT, reason TEXT, manifest TEXT
 );
+{TRAININGS};
 """
 
-_MIGRATIONS = {1: "ALTER TABLE trials ADD COLUMN fidelity REAL NOT NULL DEFAULT 1"}
+_MIGRATIONS = {1: "ALTER TABLE trials ADD COLUMN fidelity REAL NOT NULL DEFAULT 1", 2: TRAININGS}
 """What brings a database of a schema to the next one."""
 
 

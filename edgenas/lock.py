@@ -47,6 +47,67 @@ class FolderLock:
         self._file.close()
 
 
+class WriterLock:
+    """Held by the one process that fills a folder; it goes with the folder under whatever name.
+
+    Windows has no locks on folders: there nothing is held.
+    """
+
+    def __init__(self, number: int | None) -> None:
+        self._number = number
+
+    @classmethod
+    def take(cls, folder: Path, shown: Path) -> WriterLock:
+        """Make the folder if it is missing, and take its lock.
+
+        Args:
+            folder: The folder to fill.
+            shown: What messages call it.
+
+        Raises:
+            StoreError: Another process holds it.
+            OSError: It cannot be made.
+        """
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            if sys.platform == "win32":
+                return cls(None)
+            try:
+                lock = cls(os.open(folder, os.O_RDONLY))
+            except FileNotFoundError:
+                continue  # its last holder gave it another name, or removed it
+            try:
+                lock._lock()
+            except BlockingIOError:
+                lock.release()
+                raise StoreError(
+                    f"another process is writing {shown}; wait for it or choose another folder"
+                ) from None
+            if lock.is_at(folder):
+                return lock
+            lock.release()
+
+    def is_at(self, folder: Path) -> bool:
+        """Whether the folder of this name is the one that was locked."""
+        if self._number is None:
+            return folder.exists()
+        try:
+            return os.path.samestat(os.fstat(self._number), folder.stat())
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        """Let the next process in."""
+        if self._number is not None:
+            os.close(self._number)
+
+    def _lock(self) -> None:
+        import fcntl
+
+        assert self._number is not None
+        fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 if sys.platform == "win32":
 
     def _lock(file: IO[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from edgenas.captured import captured
 from edgenas.config import RunConfig, config_from
 from edgenas.data.dataset import Dataset
-from edgenas.data.load import lasting_name, load_dataset
+from edgenas.data.load import balanced_weights, lasting_name, load_dataset
 from edgenas.errors import StoreError
 from edgenas.problem_of import check_training_size, describe, make_problem, scheme_plan
 from edgenas.records import TrialRecord
@@ -26,8 +26,9 @@ from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
+from edgenas.train.augment import augmentations_for
 from edgenas.train.pool import default_workers
-from edgenas.train.recipe import Recipe, search_recipe
+from edgenas.train.recipe import Recipe, check_for_classes, search_recipe
 
 SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
@@ -63,8 +64,10 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     config = config.changed(workers=config.workers or default_workers())
     SEARCHERS.get(config.searcher)
     config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
-    dataset = load_data(config)
+    dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
     check_training_size(dataset)
+    check_for_classes(dataset.task, {"class_weights": config.class_weights})
+    augmentations_for(dataset.kind, config.augment, config.shift)  # refuses what does not fit
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
     knowledge = knowledge_of(Path(config.warm_start)) if config.warm_start else None
@@ -110,7 +113,7 @@ def begun_with(store: Store) -> tuple[RunConfig, Dataset]:
             "again, or start a new run"
         )
     config = config_from(document)
-    dataset = load_data(config)
+    dataset = load_data(config, store.folder.parent)
     if dataset.fingerprint != store.meta("data")["fingerprint"]:
         raise StoreError(
             f"the data '{config.data}' are not those that {store.folder} was begun with; "
@@ -119,13 +122,20 @@ def begun_with(store: Store) -> tuple[RunConfig, Dataset]:
     return config, dataset
 
 
-def load_data(config: RunConfig) -> Dataset:
-    """The data of a configuration, checked and split."""
+def load_data(config: RunConfig, beside: Path) -> Dataset:
+    """The data of a configuration, checked and split.
+
+    Args:
+        beside: Folder of the run folder; what is larger than memory is decoded to ``.data`` in it.
+    """
     return load_dataset(
         config.data,
         seed=config.seed,
-        size=config.image_size,
         drop_duplicates=bool(config.drop_duplicates),
+        task=config.task,
+        anomalous=config.anomalous or (),
+        loss=config.loss,
+        reading=config.reading(cache=beside.resolve() / ".data"),
     )
 
 
@@ -153,15 +163,21 @@ def run_stages(
         from edgenas.winners.retrain import retrain
         from edgenas.winners.shortlist import drop_dominated, shortlist
 
-    recipe = search_recipe(len(dataset.train), epochs=config.epochs, images=config.images, seed=config.seed)
+    recipe = search_recipe(
+        len(dataset.train),
+        epochs=config.epochs,
+        images=config.images,
+        class_weights=balanced_weights(dataset.train.y) if config.class_weights else (),
+        seed=config.seed,
+        task=problem.task,
+    )
     reporter = Reporter(store, clock, listener)
     if store.meta("status") == "searching":
         search_stage(store, config, dataset, problem, recipe, clock, reporter)
     if store.meta("status") == "retraining":
-        chosen = shortlist(store, problem, config.winners)
-        reporter.stage_began("final training", len(chosen), None)
+        shortlist(store, problem, config.winners)
         recipes = FinalRecipes(config, dataset, recipe, lambda: clock.elapsed)
-        retrain(store, dataset, recipes, reporter, config.workers or 1)
+        retrain(store, dataset, recipes.plan, reporter, config.workers or 1)
         drop_dominated(store, problem)
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":
@@ -201,6 +217,7 @@ def search_stage(
         workers=config.workers or 1,
         halving=config.halving,
         stop_curves=bool(config.stop_curves),
+        task=problem.task,
     )
     tuner.search(dataset, recipe=recipe)
     stop = tuner.oracle.stop_reason or "all trials are done"

@@ -7,6 +7,8 @@ from edgenas.config import RunConfig
 from edgenas.cost.table import TableSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
+from edgenas.data.described import describe_data
+from edgenas.data.load import balanced_weights
 from edgenas.environment import machine, versions
 from edgenas.errors import DataError
 from edgenas.export.schemes import SchemePlan
@@ -18,6 +20,8 @@ from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
+from edgenas.train.augment import augmentations_for
 
 
 def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
@@ -29,15 +33,16 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
         TableMissError: The device's table does not hold the space's operations at this input size.
         UnsupportedError: The device cannot run an operation of the space, or a scheme.
     """
-    space: SearchSpace = SPACES.get(config.space)(dataset.input_shape, dataset.classes)
+    kind = SPACES.get(config.space)
+    space: SearchSpace = kind(dataset.input_shape, dataset.outputs, dataset.task.head)
     device = load_device(config.device)
     device.check_space(space)
-    scheme_plan(config).check(device.id, next(space.enumerate()).graph())
+    scheme_plan(config).check(device.id, next(space.enumerate()).graph(), dataset.task)
     source = cost_source(device)
     if isinstance(source, (TableSource, VelaSource)):
         source.check_covers(space)
     objectives = config.objectives or (VAL_ERROR, "latency_ms" if has_latency(source, space) else "macs")
-    problem = Problem(space, source, tuple(budgets(config, device)), objectives)
+    problem = Problem(space, source, tuple(budgets(config, device)), objectives, dataset.task.name)
     for metric in problem.objectives[1:]:
         metric_value(problem.cost_of(next(space.enumerate())), metric)  # refuses one without a source
     return problem, device
@@ -59,8 +64,8 @@ def check_training_size(dataset: Dataset) -> None:
     """
     if len(dataset.train) < FEWEST_IMAGES:
         raise DataError(
-            f"data '{dataset.name}' have {len(dataset.train)} training images after the split; quantization "
-            f"needs at least {FEWEST_IMAGES}: bring more"
+            f"data '{dataset.name}' have {len(dataset.train)} training {dataset.kind_of.many} after the "
+            f"split; quantization needs at least {FEWEST_IMAGES}: bring more"
         )
 
 
@@ -87,14 +92,10 @@ def describe(store: Store, config: RunConfig, dataset: Dataset, problem: Problem
         machine=machine(),
         seed=config.seed,
         data={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
-            "class_names": list(dataset.class_names),
-            "input_shape": list(dataset.input_shape),
-            "warnings": list(dataset.warnings),
+            **describe_data(dataset),
+            "class_weights": balanced_weights(dataset.train.y) if config.class_weights else None,
+            "augment": list(augmentations_for(dataset.kind, config.augment, config.shift, dataset.task.name)),
+            **({"task": dataset.task.to_json()} if dataset.task != CLASSIFICATION else {}),
         },
         objectives=list(problem.objectives),
         constraints=[{"metric": c.metric, "limit": c.limit} for c in problem.constraints],

@@ -19,8 +19,8 @@ class TrialRecord:
         position: Its place in the order of trials, from 0.
         spec: The architecture.
         cost: Predicted before training.
-        status: ``running``, ``completed``, ``failed`` or ``stopped`` (its learning curve could not
-            reach the front any more).
+        status: ``running``, ``completed``, ``failed``, ``stopped`` (its learning curve could not
+            reach the front any more) or ``given`` (to be trained for long, without a search).
         reason: Why it failed or was stopped, else None.
         recipe: How it was trained.
         result: `edgenas.train.TrainResult` as a document, or None.
@@ -41,8 +41,8 @@ class TrialRecord:
 
     @property
     def val_error(self) -> float | None:
-        """1 - validation accuracy of what was trained, or None without a result."""
-        return None if self.result is None else 1.0 - float(self.result["val_accuracy"])
+        """The task's validation error of what was trained, or None without a result."""
+        return None if self.result is None else error_of(self.result)
 
     @property
     def told_error(self) -> float | None:
@@ -54,6 +54,13 @@ class TrialRecord:
     def images_per_second(self) -> float:
         """Speed of its training; 1 where none was measured."""
         return float((self.result or {}).get("images_per_second") or 1.0)
+
+
+def error_of(result: Mapping[str, Any]) -> float:
+    """The validation error in a training's document: for classification 1 - accuracy."""
+    if result.get("val_accuracy") is not None:
+        return 1.0 - float(result["val_accuracy"])
+    return float(result["val_error"])
 
 
 def by_fidelity(trials: Sequence[TrialRecord]) -> list[list[TrialRecord]]:

@@ -5,8 +5,10 @@ Layout of a run folder::
     run.db           trials, refusals, winners, configuration (SQLite, WAL mode: readable while running)
     run.lock         held by the process that writes
     config.toml      the resolved configuration
-    weights/         ID.npz of each trained candidate, ID.final.npz of each retrained winner
+    weights/         ID.npz of each trained candidate, ID.final.N.npz of each seed of a retrained winner,
+                     ID.final.npz of the best of them, NAME.npz likewise of 'edgenas train'
     winners/ID/      artifacts and manifest of each winner
+    trained/NAME/    artifacts and manifest of each network that 'edgenas train' trained
     report.html      the report
     training.log     what Keras printed
     training_data/   images for the training process, removed when it ends
@@ -31,6 +33,7 @@ from edgenas.database import DATABASE
 from edgenas.errors import StoreError
 from edgenas.lock import FolderLock
 from edgenas.records import TrialRecord, WinnerRecord
+from edgenas.trainings import Trainings
 
 _SET_REFUSALS = "INSERT OR REPLACE INTO refusals VALUES (?, ?)"
 _SELECT_TRIALS = """
@@ -190,6 +193,10 @@ class Store:
         """Note that a training failed, and why."""
         self._end_trial(trial_id, "failed", reason, json.dumps(dict(recipe)) if recipe else None, None)
 
+    def give_trial(self, trial_id: str) -> None:
+        """Note that a network was given instead of found, so that no search will train it."""
+        self._end_trial(trial_id, "given", None, None, None)
+
     def _end_trial(self, trial_id: str, *values: str | None) -> None:
         with self._write() as connection:
             connection.execute(
@@ -265,6 +272,11 @@ class Store:
         self.save_winner(changed)
         return changed
 
+    @property
+    def trainings(self) -> Trainings:
+        """The long trainings, each seed for itself."""
+        return Trainings(self._connection, self._write)
+
     def weights_path(self, trial_id: str, *, final: bool = False) -> Path:
         """Where the weights of a trial lie, of its search training or of its final one."""
         return self.folder / "weights" / (f"{trial_id}.final.npz" if final else f"{trial_id}.npz")
@@ -317,7 +329,7 @@ def _trial_record(
 
 def _remove_run(folder: Path) -> None:
     """Remove everything that a run wrote; the database last, so that a kill leaves a run or none."""
-    for name in ("weights", "winners", "training_data"):
+    for name in ("weights", "winners", "trained", "training_data"):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = ("config.toml", "report.html", "training.log", f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE)
     for name in files:

@@ -85,8 +85,15 @@ def joined() -> OpGraph:
     return builder.finish()
 
 
-def convert(network: OpGraph | Any, int8: bool = True, int8_ends: bool = True) -> bytes:
-    """A graph or tf_keras model through TensorFlow's converter, batch 1."""
+def convert(
+    network: OpGraph | Any, int8: bool = True, int8_ends: bool = True, settled: bool = False
+) -> bytes:
+    """A graph or tf_keras model through TensorFlow's converter, batch 1.
+
+    Args:
+        settled: Whether to set the statistics of batch normalizations as a training would: in deep networks
+            with random weights, activations else grow so large that all biases become zero, and equal.
+    """
     import tensorflow as tf
     import tf_keras
 
@@ -97,7 +104,10 @@ def convert(network: OpGraph | Any, int8: bool = True, int8_ends: bool = True) -
     if isinstance(network, OpGraph):
         tf_keras.backend.clear_session()
         model = build_model(network, tf_keras)
-        model.set_weights([weight + rng.uniform(0, 0.1, weight.shape) for weight in model.get_weights()])
+        if settled:
+            settle(model, rng)
+        else:
+            model.set_weights([weight + rng.uniform(0, 0.1, weight.shape) for weight in model.get_weights()])
     shape = (1, *model.input_shape[1:])
     function = tf.function(lambda image: model(image, training=False))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
@@ -109,6 +119,20 @@ def convert(network: OpGraph | Any, int8: bool = True, int8_ends: bool = True) -
         if int8_ends:
             converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
+
+
+def settle(model: Any, rng: np.random.Generator) -> None:
+    """Random biases, and batch normalizations whose statistics are those of random images."""
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.momentum = 0.0
+            gamma, beta, *statistics = layer.get_weights()
+            noise = [rng.normal(0, 0.2, weight.shape) for weight in (gamma, beta)]
+            layer.set_weights([gamma + noise[0], beta + noise[1], *statistics])
+        elif getattr(layer, "use_bias", False):
+            *kernels, bias = layer.get_weights()
+            layer.set_weights([*kernels, bias + rng.normal(0, 0.1, bias.shape)])
+    model(rng.random((8, *model.input_shape[1:]), np.float32), training=True)
 
 
 def measured_arena(model: bytes) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgenas.errors import StoreError
-from edgenas.lock import FolderLock
+from edgenas.export.folder import replaced_folder
+from edgenas.lock import FolderLock, WriterLock
 
 HOLDER = """
 import sys, time
@@ -61,3 +62,42 @@ def test_programs_that_the_holder_starts_do_not_inherit_the_lock(tmp_path: Path)
     lock.release()
     FolderLock.acquire(tmp_path).release()
     child.communicate(b"\n")
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from edgenas.export.folder import replaced_folder
+with replaced_folder(Path(sys.argv[1]), "marker") as folder:
+    (folder / "marker").write_text("theirs")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_processes_do_not_fill_one_folder(tmp_path: Path) -> None:
+    """The second is refused; when the first is killed, the next finds its way free and nothing of it."""
+    out = tmp_path / "out"
+    other = subprocess.Popen([sys.executable, "-c", WRITER, str(out)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None and other.stdout.readline() == "writing\n"
+    with pytest.raises(StoreError, match=f"another process is writing {out}"), replaced_folder(out, "marker"):
+        pass
+    assert (tmp_path / ".out.new" / "marker").read_text() == "theirs"
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    with replaced_folder(out, "marker") as folder:
+        assert not list(folder.iterdir())
+        (folder / "marker").write_text("ours")
+    assert (out / "marker").read_text() == "ours"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_writer_does_not_clear_away_what_the_next_one_began(tmp_path: Path) -> None:
+    with replaced_folder(tmp_path / "out", "marker") as folder:
+        (folder / "marker").write_text("first")
+        folder.rename(tmp_path / "out")  # as if it had been put in place already
+        lock = WriterLock.take(folder, tmp_path / "out")
+        (folder / "marker").write_text("second")
+        assert not lock.is_at(tmp_path / "out")
+        lock.release()
+    assert (tmp_path / "out" / "marker").read_text() == "second"

@@ -31,7 +31,7 @@ def record_of(speed: float) -> TrialRecord:
 
 def recipes(speeds: list[float], used: float = 0.0, **settings: Any) -> list[Any]:
     config = RunConfig(data="digits", **settings)
-    dataset = cast(Dataset, SimpleNamespace(train=range(IMAGES)))
+    dataset = cast(Dataset, SimpleNamespace(train=range(IMAGES), kind="image"))
     found = FinalRecipes(config, dataset, search_recipe(IMAGES), lambda: Clock(used).elapsed)
     return found([record_of(speed) for speed in speeds])
 

@@ -71,8 +71,10 @@ def inverted_bottleneck(
 
 
 @_block("head")
-def classifier_head(builder: GraphBuilder, tensor: int, name: str, *, classes: int) -> int:
-    """Global average pooling, a fully connected layer and softmax."""
+def classifier_head(
+    builder: GraphBuilder, tensor: int, name: str, *, classes: int, activation: str = "softmax"
+) -> int:
+    """Global average pooling, a fully connected layer and softmax, or no softmax if ``linear``."""
     pooled = builder.simple("global_avg_pool", f"{name}_pool", tensor, out_shape=builder.shape(tensor)[-1:])
     logits = builder.dense(f"{name}_dense", pooled, classes)
-    return builder.simple("softmax", f"{name}_softmax", logits)
+    return logits if activation == "linear" else builder.simple("softmax", f"{name}_softmax", logits)

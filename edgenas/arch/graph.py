@@ -11,7 +11,7 @@ are one `Op`. Tensor 0 is the network's input and tensor ``k + 1`` is what opera
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -46,6 +46,12 @@ class Op:
         constants: Elements of a constant that it reads besides weights and bias, for example the
             factor of each channel of a ``mul`` with one input.
         per_tensor: Whether its int8 weights share one scale (files of older converters).
+        weights_of: Name of an earlier operation whose weights and bias it uses too (a recurrent cell
+            written out step after step); empty for weights of its own.
+        start: Of a ``slice`` along the first axis: the place it takes.
+        broadcasts: Whether its second input has another shape than the first and is spread over it, for
+            example one factor for each channel.
+        bias_start: What its bias is before training, for example 3 of a gate that a ReLU6 clips.
     """
 
     kind: str
@@ -63,6 +69,10 @@ class Op:
     groups: int = 1
     constants: int = 0
     per_tensor: bool = False
+    weights_of: str = ""
+    start: int = 0
+    broadcasts: bool = False
+    bias_start: float = field(default=0.0, compare=False)
 
     @property
     def macs(self) -> int:
@@ -77,6 +87,8 @@ class Op:
     @property
     def params(self) -> int:
         """Parameters as Keras counts them (a batch normalization has four per channel)."""
+        if self.weights_of:
+            return 0
         shape = self.weight_shape
         channels = self.out_shape[-1]
         if shape is None:  # a batch normalization of its own is a `mul` and an `add` of two constants
@@ -93,6 +105,8 @@ class Op:
     @property
     def stored_params(self) -> int:
         """Parameters as a ``.tflite`` file holds them, batch normalizations folded into weights and bias."""
+        if self.weights_of:
+            return 0
         shape = self.weight_shape
         weights = 0 if shape is None else prod(shape) + self.out_shape[-1] * self.stores_bias
         return weights + self.constants
@@ -258,6 +272,7 @@ class GraphBuilder:
         activation: str = "linear",
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
+        bias_start: float = 0.0,
     ) -> int:
         """Append a convolution or pooling over a (height, width, channels) tensor.
 
@@ -275,7 +290,7 @@ class GraphBuilder:
         return self.add_op(
             Op(
                 kind, name, (tensor,), shape, out, window, step, padding, bias, batch_norm, activation,
-                dilation, groups,
+                dilation, groups, bias_start=bias_start,
             )
         )  # fmt: skip
 
@@ -284,16 +299,34 @@ class GraphBuilder:
     ) -> int:
         """Append an operation without a window or weights; the output has the input's shape by default."""
         shape = self.shape(tensors[0])
-        return self.add_op(Op(kind, name, tensors, shape, out_shape or shape, activation=activation))
+        spread = len(tensors) == 2 and self.shape(tensors[1]) != shape and kind != "concat"
+        op = Op(kind, name, tensors, shape, out_shape or shape, activation=activation, broadcasts=spread)
+        return self.add_op(op)
 
     def dense(
-        self, name: str, tensor: int, units: int, *, bias: bool = True, activation: str = "linear"
+        self,
+        name: str,
+        tensor: int,
+        units: int,
+        *,
+        bias: bool = True,
+        batch_norm: bool = False,
+        activation: str = "linear",
+        weights_of: str = "",
     ) -> int:
         """Append a fully connected layer over the last axis."""
         shape = self.shape(tensor)
         return self.add_op(
-            Op("dense", name, (tensor,), shape, (*shape[:-1], units), bias=bias, activation=activation)
-        )
+            Op(
+                "dense", name, (tensor,), shape, (*shape[:-1], units), bias=bias, batch_norm=batch_norm,
+                activation=activation, weights_of=weights_of,
+            )
+        )  # fmt: skip
+
+    def step(self, name: str, tensor: int, time: int) -> int:
+        """Append a slice: one step of a series, (time, *rest) to (*rest,)."""
+        shape = self.shape(tensor)
+        return self.add_op(Op("slice", name, (tensor,), shape, shape[1:], start=time))
 
     def finish(self) -> OpGraph:
         """The graph as a value."""

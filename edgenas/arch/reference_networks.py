@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from edgenas.arch.graph import FUSED_ACTIVATIONS, GraphBuilder, OpGraph
+from edgenas.arch.mobile_blocks import divisible
 from edgenas.errors import UnsupportedError
 
 IMAGENET_CLASSES = 1001
@@ -102,12 +103,6 @@ class _Network(GraphBuilder):
         """The last operation."""
         self.simple("softmax", "softmax", tensor)
         return self.finish()
-
-
-def divisible(channels: float, divisor: int = 8) -> int:
-    """Channels rounded to a multiple, never down by more than a tenth (MobileNet's rule)."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 def mobilenet_v1(width: float = 1.0, size: int = 224, classes: int = IMAGENET_CLASSES) -> OpGraph:

@@ -24,18 +24,35 @@ class SearchSpace(ABC):
 
     Args:
         input_shape: (height, width, channels) of the data.
-        classes: Number of classes, 2 or more.
+        classes: Number of classes, 2 or more; of outputs where the head is another.
+        head: How its networks end: class probabilities (``softmax``), plain numbers (``linear``) or the
+            input again (``reconstruction``).
+
+    Raises:
+        ConfigError: Too few classes, or a head that the space cannot make.
     """
 
     name: str = "unnamed"
+    heads: tuple[str, ...] = ("softmax",)
+    """The heads that the space can make."""
     descent_steps: int = 400
     """Mutations that are tried to bring a spec within budgets; fewer where building a graph is slow."""
 
-    def __init__(self, input_shape: Shape, classes: int) -> None:
-        if classes < 2:
-            raise ConfigError(f"{classes} classes were given to space '{self.name}'; at least 2 are expected")
+    def __init__(self, input_shape: Shape, classes: int, head: str = "softmax") -> None:
+        least = 2 if head == "softmax" else 1
+        if classes < least:
+            raise ConfigError(
+                f"{classes} classes were given to space '{self.name}'; at least {least} are expected"
+            )
+        if head not in self.heads:
+            able = [name for name in SPACES.names() if head in SPACES.get(name).heads]
+            raise ConfigError(
+                f"space '{self.name}' makes networks that end in {' or '.join(self.heads)}, and the task "
+                f"needs {head}; expected one of the spaces {', '.join(able) or '(none has it)'} with --space"
+            )
         self.input_shape = tuple(input_shape)
         self.classes = classes
+        self.head = head
 
     @abstractmethod
     def decide(self, chooser: Chooser) -> ArchSpec:

@@ -35,7 +35,7 @@ class ArchSpec:
     Attributes:
         space: Name of the search space it came from.
         input_shape: What the network reads, (height, width, channels); the data are resized to it.
-        classes: Number of classes it tells apart.
+        classes: Number of classes it tells apart, or of numbers it gives where its head is linear.
         blocks: What it is built of, from input to output.
         choices: The decisions that led to it, by name; empty for a spec written by hand.
     """
@@ -47,8 +47,9 @@ class ArchSpec:
     choices: Mapping[str, Value]
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ConfigError(f"a spec with {self.classes} classes was given; at least 2 are expected")
+        least = 1 if not self.blocks or self.blocks[-1].args.get("activation") == "linear" else 2
+        if self.classes < least:
+            raise ConfigError(f"a spec with {self.classes} classes was given; at least {least} are expected")
         if any(size < 1 for size in self.input_shape):
             raise ConfigError(f"input shape {self.input_shape} was given; every size must be 1 or more")
         for block in self.blocks:

@@ -10,7 +10,18 @@ from edgenas.build.reading import GraphReader
 from edgenas.errors import UnsupportedError
 
 CARRIES_ACTIVATION = frozenset(
-    {"conv2d", "depthwise_conv2d", "transpose_conv2d", "dense", "add", "sub", "mul", "div"}
+    {
+        "conv2d",
+        "depthwise_conv2d",
+        "transpose_conv2d",
+        "dense",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "max_pool2d",
+        "avg_pool2d",
+    }
 )
 CARRIES_BATCH_NORM = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "dense"})
 

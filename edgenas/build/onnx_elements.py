@@ -71,7 +71,8 @@ def _of_two(reader: OnnxReader, node: Node, kind: str, left: Value, right: Value
         main, other = (reader.ordered(node, value, range(1, len(value.shape))) for value in (main, other))
         house, axes = in_order(out)
     pair = (main, other) if main is left or other is right else (other, main)
-    return reader.append(node, kind, pair, house, axes)
+    spread = left.shape != right.shape
+    return reader.append(node, kind, pair, house, axes, broadcasts=spread)
 
 
 def aligned(reader: OnnxReader, node: Node, value: Value, main: Value) -> Value:

@@ -151,7 +151,7 @@ _HANDLERS: dict[str, Handler] = {
     "PAD": elements.pad,
     "PADV2": elements.pad,
     "MIRROR_PAD": elements.pad,
-    "STRIDED_SLICE": elements.moved("slice"),
+    "STRIDED_SLICE": elements.strided_slice,
     "SLICE": elements.moved("slice"),
     "TILE": elements.moved("tile"),
     "BROADCAST_TO": elements.moved("tile"),

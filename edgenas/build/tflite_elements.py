@@ -28,7 +28,14 @@ def elementwise(kind: str, activation_field: int | None = None) -> Handler:
             raise reader.refusal(operator, f"is of {shapes[0]} and {shapes[1]}; expected shapes that match")
         activation = "linear" if activation_field is None else reader.activation(operator, activation_field)
         op = Op(
-            kind, "", tensors, reader.graph.shape(tensors[0]), out, activation=activation, constants=constants
+            kind,
+            "",
+            tensors,
+            reader.graph.shape(tensors[0]),
+            out,
+            activation=activation,
+            constants=constants,
+            broadcasts=len(tensors) == 2 and shapes[0] != shapes[1],
         )
         return reader.append(operator, op)
 
@@ -74,6 +81,17 @@ def moved(kind: str) -> Handler:
         return reader.append(operator, Op(kind, "", (tensor,), shape, reader.written(operator)))
 
     return read
+
+
+def strided_slice(reader: TfliteReader, operator: OperatorTable) -> int:
+    """A part of a tensor; one step of the first axis is read with its place."""
+    tensor = reader.input(operator, 0)
+    shape, out = reader.graph.shape(tensor), reader.written(operator)
+    number = reader.number_of(operator, 1)
+    known = out == shape[1:] and number >= 0 and reader.file.tensors[number].is_constant
+    begin = reader.file.tensors[number].int32_values() if known else ()
+    start = max(0, begin[1]) if len(begin) > 1 else 0
+    return reader.append(operator, Op("slice", "", (tensor,), shape, out, start=start))
 
 
 def rearranged(kind: str) -> Handler:

@@ -16,7 +16,7 @@ class TfliteReader(GraphReader):
     """Appends the file's operators; `ids` maps the file's tensors to the graph's.
 
     `folded` are tensors that follow from constants and shapes alone, so that no operation of the
-    graph writes them.
+    graph writes them. `owners` names the operation that first read a tensor of weights.
     """
 
     def __init__(self, file: TfliteFile) -> None:
@@ -31,6 +31,7 @@ class TfliteReader(GraphReader):
         self.file = file
         self.ids = {file.inputs[0]: 0}
         self.folded: set[int] = set()
+        self.owners: dict[int, str] = {}
 
     def refusal(self, operator: OperatorTable, why: str) -> UnsupportedError:
         """The error for a form of an operation that has no cost."""

@@ -155,8 +155,11 @@ def dense(reader: TfliteReader, operator: OperatorTable) -> int:
     op = Op(
         "dense", "", (tensor,), shape, out, bias=_has_bias(operator),
         activation=reader.activation(operator, 0), per_tensor=weights.scales == 1 < units,
+        weights_of=reader.owners.get(operator.inputs[1], ""),
     )  # fmt: skip
-    return reader.append(operator, op)
+    written = reader.append(operator, op)
+    reader.owners.setdefault(operator.inputs[1], reader.graph.ops[-1].name)
+    return written
 
 
 def matmul(reader: TfliteReader, operator: OperatorTable) -> int:

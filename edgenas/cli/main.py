@@ -18,17 +18,9 @@ from types import ModuleType
 from edgenas.errors import EdgenasError, UsageError
 
 VERBS = (
-    "search",
-    "resume",
-    "report",
-    "export",
-    "quantize",
-    "estimate",
-    "profile",
-    "sweep",
-    "devices",
-    "doctor",
-)
+    "search", "resume", "train", "report", "export", "quantize", "verify", "estimate", "profile", "sweep",
+    "devices", "doctor",
+)  # fmt: skip
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 

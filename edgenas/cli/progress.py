@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edgenas.records import TrialRecord
-from edgenas.search.objective import format_metric
+from edgenas.task import epoch_error, epoch_words, error_words
 
 
 class RichListener:
@@ -32,6 +32,7 @@ class RichListener:
         self._seconds: float | None = None
         self._done = 0
         self._best: float | None = None
+        self._best_words = ""
         self._refused = 0
         self._speed = 0.0
 
@@ -55,8 +56,7 @@ class RichListener:
 
     def epoch_ended(self, entry: Mapping[str, Any]) -> None:
         """Show how the current training goes."""
-        accuracy = entry.get("val_accuracy")
-        figure = "" if accuracy is None else f" val {100 * accuracy:.1f} %"
+        figure = "" if epoch_error(entry) is None else f" val {epoch_words(entry)}"
         self._draw(f"{self._standing()}epoch {entry['epoch']}/{entry['epochs']}{figure}")
 
     def trial_ended(self, record: TrialRecord, refused: int) -> None:
@@ -67,14 +67,15 @@ class RichListener:
             failed = "failed: " if record.status == "failed" else ""
             self.console.print(f"trial {record.trial_id} {failed}{record.reason}")
         elif record.val_error is not None and record.fidelity == 1:
-            self._best = min(record.val_error, 1.0 if self._best is None else self._best)
+            if self._best is None or record.val_error < self._best:
+                self._best, self._best_words = record.val_error, error_words(record.result or {})
             self._speed = record.images_per_second
         self._draw(self._standing())
 
     def _standing(self) -> str:
-        best = "" if self._best is None else f"best error {format_metric('val_error', self._best)}, "
+        best = "" if self._best is None else f"best {self._best_words}, "
         refused = f"{self._refused} refused, " if self._refused else ""
-        speed = f"{self._speed:,.0f} images/s, " if self._speed else ""
+        speed = f"{self._speed:,.0f} examples/s, " if self._speed else ""
         return best + refused + speed
 
     def _draw(self, note: str) -> None:

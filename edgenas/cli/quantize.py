@@ -79,6 +79,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def show(document: Mapping[str, Any]) -> None:
     """Print the schemes side by side, and where the files are."""
-    from edgenas.cli.summary import print_schemes
+    from edgenas.cli.schemes import print_schemes
 
     print_schemes(document)

@@ -16,9 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The settings of `edgenas.config.RunConfig`; what is not given is taken from CONFIG.toml."""
     add = parser.add_argument
     add("config", nargs="?", type=Path, metavar="CONFIG.toml", help="settings; options on the line win")
-    add("--data", help="digits, fashion-mnist, cifar10, an .npz file or a folder of images")
-    add("--size", metavar="HxW", help="height and width that a folder of images is resized to")
-    add("--drop-duplicates", action="store_true", default=None, help="drop images that stand in two splits")
+    add_data_arguments(parser)
+    add("--task", help="classification, regression or anomaly (default: what the data say)")
+    add("--anomalous", type=_names, metavar="A,B", help="classes that are anomalous, for --task anomaly")
+    add("--loss", help="mse (default) or huber, for --task regression")
     add("--space", help="search space (default: micro)")
     add("--device", help="device the networks are for (default: host; see 'edgenas devices list')")
     add("--latency-ms", type=float, help="budget: milliseconds for one image")
@@ -42,9 +43,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compression schemes that winners are tried under, e.g. int8,qat,int16x8 (default: full-int8)",
     )  # fmt: skip
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
+    add("--seeds", type=int, help="trainings of each (default: 3, with --minutes what the time allows)")
     add("--workers", type=int, help="trainings at the same time (default: one a core, at most 4)")
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the data are and how they are read; docs/data.md explains each."""
+    add = parser.add_argument
+    add(
+        "--data",
+        help="digits, fashion-mnist, cifar10, tfds:NAME, an .npz or .csv file, or a folder of images or WAVs",
+    )
+    add("--kind", help="what arrays hold: image, series, features or audio (default: told by their axes)")
+    add("--size", metavar="HxW", help="height and width that a folder of images is resized to")
+    add(
+        "--label", metavar="COLUMN", help="column of a .csv file with the labels (default: so named, or last)"
+    )
+    add("--missing", metavar="HOW", help="rows of a .csv file with missing values: refuse or drop")
+    add("--corrupt", metavar="HOW", help="images and WAVs that cannot be read: refuse or skip")
+    add("--sample-rate-hz", type=int, help="rate that WAVs are resampled to (default: theirs)")
+    add("--clip-seconds", type=float, help="length that WAVs are filled up or cut to (default: most common)")
+    add(
+        "--memory-gib",
+        type=float,
+        help="folders that take more are read from disk (default: 4)",
+    )
+    add("--drop-duplicates", action="store_true", default=None, help="drop examples that stand in two splits")
+    add("--class-weights", metavar="HOW", help="balanced: all classes weigh the same in the loss")
+    add(
+        "--augment", type=_names, metavar="A,B",
+        help="what changes examples in the final training: auto (default), none, or some of shift, flip, "
+        "cutout, mixup; time-shift, masks, noise; jitter, scaling, time-warp",
+    )  # fmt: skip
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgenas.cli.schemes import print_kept_schemes
+from edgenas.report.data import examples_word
 from edgenas.search.objective import format_metric, metric_name
+from edgenas.task import CLASSIFICATION, Task, task_from
 
 _TOTALS = ("peak_ram_bytes", "flash_bytes", "macs", "params")
 
@@ -59,13 +62,18 @@ def print_summary(document: Mapping[str, Any]) -> None:
     counts += f", {trials['stopped']} stopped" if trials["stopped"] else ""
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
-        console.print(_winners(document["winners"]))
-        console.print("* most accurate on validation; test images were used once, after quantization")
-    for winner in document["winners"]:
-        _kept_schemes(console, winner)
+        task = task_from(document["task"])
+        console.print(_winners(document["winners"], task))
+        many = examples_word(document["data"] or {})
+        console.print(f"* {_best(task)}; test {many} were used once, after quantization")
+        _trust(console, document)
+        for winner in document["winners"]:
+            print_kept_schemes(console, winner, task)
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
-    if document["status"] != "done":
+    if document["status"] == "training":
+        console.print("not finished: run the same 'edgenas train' again")
+    elif document["status"] != "done":
         console.print(f"not finished ({document['status']}): edgenas resume {escape(document['run'])}")
     for sentence in document["savings"]:
         console.print(escape(sentence), soft_wrap=True)
@@ -77,16 +85,25 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console.print(f"report: {escape(str(run / 'report.html'))}", soft_wrap=True)
 
 
-def _kept_schemes(console: Console, winner: Mapping[str, Any]) -> None:
-    """One line of a winner that was tried under more than full int8; none of others."""
-    if len(winner["schemes"]) < 2:
-        return
-    parts = [
-        f"{entry['scheme']} {_percent(entry['accuracy'])}" + (" (model.int8)" if entry["adopted"] else "")
-        for entry in winner["schemes"]
-        if entry["on_front"]
-    ]
-    console.print(f"schemes of {winner['trial']} on the front: {escape(', '.join(parts))}", soft_wrap=True)
+def _trust(console: Console, document: Mapping[str, Any]) -> None:
+    """What the seeds say about the winners."""
+    task = task_from(document["task"])
+    for winner in document["winners"]:
+        if (found := winner["lead_within_spread"]) is not None:
+            points = (
+                f"{100 * found['lead']:.2f} points" if task == CLASSIFICATION else task.format(found["lead"])
+            )
+            lead, over = points, f"trial {found['over']}"
+            console.print(
+                f"winner {winner['trial']}: its lead of {lead} over {over} lies within the spread of seeds",
+                soft_wrap=True,
+            )
+    if (found := document["rank_correlation"]) is not None:
+        console.print(
+            f"the search ranked the {found['networks']} networks trained again with a Spearman correlation "
+            f"of {found['spearman']:+.2f} to their final {task.label}",
+            soft_wrap=True,
+        )
 
 
 def _title(document: Mapping[str, Any]) -> str:
@@ -98,10 +115,19 @@ def _duration(seconds: float | None) -> str:
     return "" if not seconds else f" in {int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def _winners(winners: list[Mapping[str, Any]]) -> Table:
+def _best(task: Task) -> str:
+    if task == CLASSIFICATION:
+        return "most accurate on validation"
+    return f"best {task.label} on validation; figures are {task.full_label}"
+
+
+def _winners(winners: list[Mapping[str, Any]], task: Task) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("winner", no_wrap=True)
-    for heading in ("test int8", "val int8", "val float", "latency", "RAM", "flash", "MACs"):
+    label = "" if task == CLASSIFICATION else f"{task.label} "
+    several = any(winner[f"std_val_{task.metric}"] is not None for winner in winners)
+    by_seed = "val by seed" if several else "val float"
+    for heading in (f"{label}test int8", "val int8", by_seed, "latency", "RAM", "flash", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for winner in winners:
         cost = winner["cost"]
@@ -109,47 +135,52 @@ def _winners(winners: list[Mapping[str, Any]]) -> Table:
             "" if cost[metric] is None else format_metric(metric, cost[metric])
             for metric in ("latency_ms", "peak_ram_bytes", "flash_bytes", "macs")
         ]
-        accuracies = [
-            _percent(winner[name])
-            for name in ("int8_test_accuracy", "int8_val_accuracy", "float_val_accuracy")
-        ]
+        accuracies = [_figure(winner, name, task) for name in ("int8_test", "int8_val", "float_val")]
+        if several:
+            accuracies[-1] = spread(winner, "val", task)
         mark = " *" if winner["best"] else ""
         table.add_row(f"{winner['trial']}{mark}", *accuracies, *figures)
     return table
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
+def _figure(winner: Mapping[str, Any], name: str, task: Task) -> str:
+    """A winner's figure, with its unit; nothing where it is not known."""
+    value = winner[f"{name}_{task.metric}"]
+    return "" if value is None else task.format(value)
 
 
-def print_schemes(document: Mapping[str, Any]) -> None:
-    """Print the schemes that were tried on a model, and where the files are."""
+def print_long_training(document: Mapping[str, Any]) -> None:
+    """Print what `edgenas train` came to: each seed, mean and spread, the int8 file, its folder."""
     console = Console(highlight=False)
+    recipe, task = document["recipe"], task_from(document["task"])
+    length = f"{recipe['epochs']} epochs with {recipe['optimizer']}"
+    console.print(f"[bold]trial {escape(document['trial'])}[/bold], {length}")
     table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("scheme", no_wrap=True)
-    for heading in ("validation", "test", "latency", "RAM", "flash", "zipped"):
+    label = "" if task == CLASSIFICATION else f"{task.label} "
+    for heading in ("seed", f"{label}val float", "test float", "epochs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("files")
-    tests = {artifact["file"]: artifact["accuracy"].get("test") for artifact in document["artifacts"]}
-    for entry in document["schemes"]:
-        figures = [
-            "" if value is None else format_metric(metric, value)
-            for metric, value in (
-                ("latency_ms", entry["latency_ms"]),
-                ("peak_ram_bytes", entry["peak_ram_bytes"]),
-                ("flash_bytes", entry["flash_bytes"]),
-                ("flash_bytes", entry["compressed_bytes"]),
-            )
-        ]
-        test = next((tests.get(file) for file in entry["files"]), None)
-        mark = " *" if entry["adopted"] else ""
-        files = ", ".join(entry["files"]) or entry["reason"] or ""
-        table.add_row(
-            f"{entry['scheme']}{mark}", _percent(entry["accuracy"]), _percent(test), *figures, escape(files)
-        )
-    console.print(f"Keras model: {_percent(document['keras_accuracy'])} of the validation images")
+    for seed in document["seeds"]:
+        if "reason" in seed:
+            console.print(f"seed {seed['number']} failed: {escape(seed['reason'])}", soft_wrap=True)
+            continue
+        mark = " *" if seed["delivered"] else ""
+        figures = [_figure(seed, split, task) for split in ("val", "test")]
+        table.add_row(f"{seed['number']}{mark}", *figures, str(seed["epochs"]))
     console.print(table)
-    console.print("* is model.int8.*; validation images chose, test images were used once")
-    for entry in (document["sensitivity"] or [])[:5]:
-        console.print(f"in float, {escape(entry['layer'])} brings {100 * entry['gain']:+.2f} points")
-    console.print(f"files: {escape(document['folder'])}", soft_wrap=True)
+    for split in ("val", "test"):
+        if document[f"std_{split}_{task.metric}"] is not None:
+            name = {"val": "validation", "test": "test"}[split]
+            console.print(f"{name}: {spread(document, split, task)} (mean and standard deviation over seeds)")
+    int8 = [_figure(document, name, task) for name in ("int8_test", "int8_val")]
+    many = "images" if task == CLASSIFICATION else "data"
+    console.print(f"int8 file of seed *: {label}{int8[0]} on test {many}, {int8[1]} on validation {many}")
+    console.print(f"* {_best(task)}; test {many} were used once, after quantization")
+    console.print(f"files:  {escape(document['folder'])}", soft_wrap=True)
+
+
+def spread(document: Mapping[str, Any], split: str, task: Task = CLASSIFICATION) -> str:
+    """Mean and standard deviation of a figure over seeds, for example ``91.20 ± 0.31 %``."""
+    deviation, mean = (document[f"{kind}_{split}_{task.metric}"] for kind in ("std", "mean"))
+    if task != CLASSIFICATION:
+        return task.format(mean) if deviation is None else f"{task.format(mean)} ± {task.format(deviation)}"
+    return f"{100 * mean:.2f} %" if deviation is None else f"{100 * mean:.2f} ± {100 * deviation:.2f} %"

@@ -139,7 +139,7 @@ def make_spaces(name: str, shape: str | None, classes: int | None) -> list[Searc
 
     Raises:
         UnknownNameError: No such space.
-        ConfigError: A shape that is not three whole numbers.
+        ConfigError: A shape that is not one to three whole numbers.
     """
     from edgenas.arch import SPACES
 
@@ -149,16 +149,19 @@ def make_spaces(name: str, shape: str | None, classes: int | None) -> list[Searc
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
-    """(height, width, channels) of ``HxWxC``.
+    """(height, width, channels) of ``HxWxC``, (time, channels) of ``TxC`` or (features,) of ``N``.
 
     Raises:
-        ConfigError: The text is not three whole numbers above 0.
+        ConfigError: The text is not one to three whole numbers above 0.
     """
     from edgenas.errors import ConfigError
 
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ConfigError(f"input shape '{text}' was given; expected HxWxC, for example 28x28x1")
+    if len(parts) > 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ConfigError(
+            f"input shape '{text}' was given; expected HxWxC, for example 28x28x1, TxC of a series or N of "
+            "features"
+        )
     return tuple(int(part) for part in parts)
 
 

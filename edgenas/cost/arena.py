@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from edgenas.arch.graph import Op, OpGraph
+from edgenas.arch.graph import RECURRENT, Op, OpGraph
+from edgenas.cost.file_constants import settings
 
 ALIGNMENT_BYTES = 16
 """`MicroArenaBufferAlignment()`: of every buffer in the head and of kernels' persistent buffers."""
@@ -40,9 +41,9 @@ SCRATCH_HANDLE_BYTES = 8
 
 SCRATCH_BUFFERS: dict[str, int] = {
     "global_avg_pool": 3, "mean": 3, "sum": 3, "global_max_pool": 2, "reduce_max": 2, "reduce_min": 2,
-    "transpose_conv2d": 1,
+    "transpose_conv2d": 1, "lstm": 4,
 }  # fmt: skip
-"""How many a kernel asks for; of the mean: sums, index and axes."""
+"""How many a kernel asks for; of the mean: sums, index and axes; of the LSTM: its gates."""
 
 SUMS = frozenset({"global_avg_pool", "mean", "sum"})
 """Reductions of int8 that add up in 32 bits, in a scratch buffer."""
@@ -80,6 +81,7 @@ OPTIONS: dict[str, tuple[int, int]] = {
     "depth_to_space": (4, 4),
     "space_to_depth": (4, 4),
     "leaky_relu": (4, 4),
+    "lstm": (16, 4),
 }
 """Parsed options (`TfLiteConvParams` ...): bytes and alignment; kinds without an entry have none."""
 
@@ -96,7 +98,7 @@ KERNEL_BYTES: dict[str, int] = {
     "relu": 28,
     "relu6": 8,
     "transpose_conv2d": 80,
-    "sub": 48,
+    "sub": 60,
     "mul": 36,
     "div": 24,
     "squared_difference": 112,
@@ -113,14 +115,15 @@ KERNEL_BYTES: dict[str, int] = {
     "l2_norm": 4,
     "matmul": 80,
     "quantize": 56,
-    "sigmoid": 20,
-    "tanh": 20,
+    "sigmoid": 16,
+    "tanh": 16,
     "hard_swish": 24,
     "leaky_relu": 36,
     "prelu": 44,
     "abs": 32,
     "elu": 272,
     "rsqrt": 16,
+    "lstm": 680,
 }
 """What a kernel keeps (`OpDataConv`, `OpDataReduce` ...), by kind or, of a lone activation, by function."""
 
@@ -142,8 +145,12 @@ CONSTANTS: dict[str, int] = {
     "slice": 3,
     "resize_bilinear": 1,
     "resize_nearest": 1,
+    "lstm": 12,
 }
 """Constant tensors: weights and bias, axes of the mean, the new shape, amounts of padding ..."""
+
+LSTM_TENSORS = {"int8": 7, "float32": 2}
+"""Further tensors of an LSTM: its two states and, in int8, five that describe what it keeps to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +213,13 @@ def _scratch(op: Op, precision: str) -> tuple[int, ...]:
     """Scratch buffers of an operation in the order in which its kernel asks for them.
 
     Of a reduction: 32-bit sums (int8 only), an index into the input, the axes. Of a transposed
-    convolution of int8: 32-bit sums.
+    convolution of int8: 32-bit sums. Of an LSTM: four gates, of 16 bits in int8.
     """
     sums = (4 * prod(op.out_shape),) if precision == "int8" else ()
     if op.kind == "transpose_conv2d":
         return sums
+    if op.kind == "lstm":
+        return ((2 if precision == "int8" else 4) * op.out_shape[-1],) * 4
     index_and_axes = (4 * (1 + len(op.in_shape)), 4 * (len(op.in_shape) - 1))
     return (*sums, *index_and_axes) if op.kind in SUMS else index_and_axes
 
@@ -249,7 +258,7 @@ def greedy_plan_bytes(buffers: Sequence[tuple[int, int, int]]) -> int:
 def _tail_bytes(graph: OpGraph, precision: str) -> int:
     """Bytes of the structures, allocated one after the other from the arena's end downwards."""
     ops = graph.ops
-    constants = sum(constant_tensors(op) for op in ops)
+    constants = tensors_of_constants(ops) + LSTM_TENSORS[precision] * sum(op.kind == "lstm" for op in ops)
     end = FIXED_BYTES + TENSOR_BYTES * (1 + len(ops) + constants) + NODE_BYTES * len(ops)
     names = [op.activation if op.kind == "activation" else op.kind for op in ops]
     for name in names:
@@ -265,6 +274,9 @@ def _tail_bytes(graph: OpGraph, precision: str) -> int:
         scratch += SCRATCH_BUFFERS.get(name, 0)
     if scratch:
         end = -(-(end + scratch * SCRATCH_HANDLE_BYTES) // 8) * 8
+    for op in ops:
+        for size in _states(op, precision):
+            end = _aligned(end + size)
     for count in (1, len(outputs(graph))):
         end = _aligned(end + POINTER_BYTES * count) + END_TENSOR_BYTES[precision] * count
     return end
@@ -273,7 +285,20 @@ def _tail_bytes(graph: OpGraph, precision: str) -> int:
 def constant_tensors(op: Op) -> int:
     """How many constant tensors of the file an operation reads."""
     missing_bias = op.kind == "dense" and not op.stores_bias
-    return CONSTANTS.get(op.kind, 0) - missing_bias + (op.constants > 0)
+    return CONSTANTS.get(op.kind, 0) - missing_bias + (op.constants > 0 and op.kind not in RECURRENT)
+
+
+def tensors_of_constants(ops: Sequence[Op]) -> int:
+    """How many constant tensors a file has: settings that are equal, and weights used again, are one."""
+    distinct = {setting for op in ops for setting in settings(op)}
+    own = sum(constant_tensors(op) for op in ops if not settings(op) and not op.weights_of)
+    return len(distinct) + own
+
+
+def _states(op: Op, precision: str) -> tuple[int, ...]:
+    """Bytes of what an LSTM keeps: hidden and cell state, the latter of 16 bits in int8."""
+    widths = (1, 2) if precision == "int8" else (4, 4)
+    return tuple(width * op.out_shape[-1] for width in widths) if op.kind == "lstm" else ()
 
 
 def _multiplier_bytes(op: Op, precision: str) -> int:

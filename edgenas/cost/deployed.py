@@ -8,10 +8,12 @@ Seen in files of TensorFlow 2.21's converter (full int8, batch 1) and kept here 
 - an activation that is applied twice in a row stands once;
 - of reshapes in a row only the last stays, and a flattening that keeps the last axis (1 x 1 x C to C)
   before a dense layer disappears;
-- an addition of more than two tensors becomes a chain of additions.
+- an addition of more than two tensors becomes a chain of additions;
+- a batch normalization of its own, a factor and a summand for each channel, is folded into the linear
+  convolution or dense layer before it, if nothing else reads that tensor.
 
-Operations of parallel branches are left in the graph's order. The converter may choose another, and
-the arena then differs by what waits meanwhile; a graph read back from the file has the file's order.
+Operations of parallel branches run in the order that `edgenas.cost.running_order` says, as they do in the
+exporter's files; the converter itself may choose another.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgenas.arch.graph import FUSED_ACTIVATIONS, Op, OpGraph, Shape
+from edgenas.cost.running_order import in_running_order
 
 _AS_IT_IS = frozenset(
     {
@@ -34,21 +37,27 @@ _AS_IT_IS = frozenset(
     }
 )
 CARRIES_ACTIVATION = _AS_IT_IS | {"add"}
+_WEIGHTED = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "dense"})
 
 
 def deployed_graph(graph: OpGraph) -> OpGraph:
     """The operations of the int8 file, in running order; the same graph if nothing changes."""
-    if all(_stays(op) for op in graph.ops):
-        return graph
-    return _Lowering(graph).run()
+    if not all(_stays(op) for op in graph.ops):
+        graph = _Lowering(graph).run()
+    return in_running_order(graph)
 
 
 def _stays(op: Op) -> bool:
     if op.kind in _AS_IT_IS:
-        return True
+        return not _is_factor(op)
     if op.kind == "add":
         return len(op.inputs) <= 2
     return op.activation == "linear" and op.kind not in ("activation", "reshape")
+
+
+def _is_factor(op: Op) -> bool:
+    """Whether an operation is the factor of a batch normalization of its own; an addition follows it."""
+    return op.kind == "mul" and op.batch_norm
 
 
 class _Lowering:
@@ -70,6 +79,10 @@ class _Lowering:
 
     def _lower(self, number: int, op: Op) -> int:
         inputs = tuple(self.tensors[tensor] for tensor in op.inputs)
+        if (_is_factor(op) and self._can_fold(op, inputs[0])) or self._is_summand(op):
+            folded = self.ops[inputs[0] - 1]
+            self.ops[inputs[0] - 1] = replace(folded, batch_norm=True, activation=op.activation)
+            return inputs[0]
         if op.kind == "activation":
             return self._activate(op, inputs[0], alone=len(self.readers[op.inputs[0]]) == 1)
         if op.kind == "reshape" and op.activation == "linear" and self._is_dropped(number, op):
@@ -83,6 +96,20 @@ class _Lowering:
                 inputs = (sum_so_far, *inputs[2:])
         tensor = self._append(replace(op, inputs=inputs, activation=op.activation if carries else "linear"))
         return tensor if carries else self._activate(op, tensor, alone=True)
+
+    def _can_fold(self, op: Op, tensor: int) -> bool:
+        """Whether a factor becomes part of the weights that wrote a tensor."""
+        last = self.ops[tensor - 1] if tensor else None
+        alone = len(self.readers[op.inputs[0]]) == 1
+        return last is not None and last.kind in _WEIGHTED and last.activation == "linear" and alone
+
+    def _is_summand(self, op: Op) -> bool:
+        """Whether an addition follows a factor that was folded."""
+        source = op.inputs[0] if op.inputs else 0
+        if op.kind != "add" or len(op.inputs) != 1 or not source:
+            return False
+        written = self.ops[self.tensors[source] - 1]
+        return _is_factor(self.graph.ops[source - 1]) and written.kind in _WEIGHTED
 
     def _activate(self, op: Op, tensor: int, *, alone: bool) -> int:
         if op.activation == "linear":

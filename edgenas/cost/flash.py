@@ -6,19 +6,20 @@ written back to front, each aligned to its largest element (https://flatbuffers.
 table's list of fields is written once for all tables that look alike, constants start on 16-byte
 boundaries. Order and form of the tables follow `edgenas.build.flatbuffer` and TFLite's ``schema.fbs``.
 
-The order of constants is the converter's: axes and shapes first, then weights from the last operation to
-the first, bias before weights. Where it departs from that (zero biases that it adds to convolutions
-without one), sizes differ by a few bytes of alignment. Kinds that only files of others hold are laid out
+The order of constants is that of `edgenas.export.order`: axes and shapes first, then weights from
+the last operation to the first, bias before weights. Kinds that only files of others hold are laid out
 with one option and constants of one number for each axis, which is near, not exact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 
-from edgenas.arch.graph import RECURRENT, Op, OpGraph
+from edgenas.arch.graph import RECURRENT, Op, OpGraph, Shape
 from edgenas.cost.arena import constant_tensors, outputs
+from edgenas.cost.file_constants import is_step, settings
 
 DESCRIPTION_CHARACTERS = 7
 """Length of what `edgenas.export.compact` writes as the file's description."""
@@ -29,9 +30,21 @@ CONSTANT_ALIGNMENT_BYTES = 16
 _Fields = tuple[tuple[int, int], ...]
 """Fields of a table that differ from their defaults: (field number, bytes)."""
 
-_CODE: dict[str, _Fields] = {"add": ((2, 4),), "reshape": ((0, 1), (3, 4))}
+_CODE: dict[str, _Fields] = {
+    "add": ((2, 4),),
+    "reshape": ((0, 1), (3, 4)),
+    "hard_swish": ((0, 1), (3, 4)),
+    "lstm": ((0, 1), (3, 4)),
+}
 _ANY_CODE: _Fields = ((0, 1), (2, 4), (3, 4))
-"""Operator code (twice) and version; 0 is the code of an addition, 1 the version of a reshape: defaults."""
+"""Operator code (twice) and version; 0 is the code of an addition, 1 the version of a reshape, a hard
+swish and an LSTM: defaults."""
+
+LSTM_INTERMEDIATES = 5
+"""Tensors that an LSTM describes beside what it reads and writes."""
+
+_OPERATOR_INPUTS = {"dense": 3, "lstm": 24}
+"""Places in the list of inputs, also of operators that leave some empty (a bias)."""
 
 _TENSOR: _Fields = ((0, 4), (1, 1), (2, 4), (3, 4), (4, 4), (8, 1))
 """Shape, type, buffer, name, quantization, has_rank; activations have no buffer."""
@@ -100,9 +113,10 @@ def flash_bytes(graph: OpGraph) -> int:
     layout.vector(4 * len(outputs(graph)))
     first = next(iter(codes), "")
     for op in graph.ops:
-        inputs = len(op.inputs) + constant_tensors(op)
+        kept = LSTM_INTERMEDIATES if op.kind == "lstm" else 0
+        inputs = _OPERATOR_INPUTS.get(op.kind) or len(op.inputs) + constant_tensors(op)
         is_first = _operator_name(op) == first
-        layout.add(_operator(layout.bytes & 7, layout.known, inputs, _options(op), is_first))
+        layout.add(_operator(layout.bytes & 7, layout.known, inputs, _options(op), is_first, kept))
     layout.vector(4 * len(graph.ops))
     layout.table(((0, 4), (1, 4), (2, 4), (3, 4)))
     layout.vector(4)
@@ -133,41 +147,55 @@ def _tensors(layout: _Layout, graph: OpGraph) -> list[int]:
 
     sizes: dict[object, int] = {}
     for op in graph.ops:
-        content = _structure(op)
-        if content:
-            tensor(2 if op.kind == "pad" else 1, 0, True)
-            sizes[content] = 4 * len(content)
-        elif op.weight_shape is None:
+        for axes, content in settings(op):
+            if (axes, content) not in sizes:
+                tensor(axes, 0, True)
+                sizes[axes, content] = 4 * len(content)
+        if op.weight_shape is None and not settings(op):
             for number in range(constant_tensors(op)):
                 tensor(1, 1 if op.constants else 0, True)
                 sizes[op.name, number] = op.constants or 4 * (1 + len(op.in_shape))
+    weighted: set[str] = set()
     for op in reversed(graph.ops):
-        shape = op.weight_shape
-        if shape is None:
-            continue
-        channels = op.out_shape[-1]
-        if op.stores_bias:
-            tensor(1, channels, True)
-            trained = op.bias or op.batch_norm
-            sizes[(op.name, "bias") if trained else channels] = 4 * channels  # biases of zeros are equal
-        tensor(len(shape), channels, True, op.kind == "depthwise_conv2d")
-        sizes[op.name, "weights"] = prod(shape)
+        if op.weight_shape is not None and (op.weights_of or op.name) not in weighted:
+            weighted.add(op.weights_of or op.name)
+            _weights(op, op.weight_shape, tensor, sizes)
     for op in graph.ops:
+        if op.kind == "lstm":
+            for fields in (_STATE, _STATE, *[_NOTHING] * (LSTM_INTERMEDIATES - 1), _ACTIVATION):
+                _kept(layout, len(str(count)), fields)
+                count += 1
         tensor(1 + len(op.out_shape), 1)
     layout.vector(4 * count)
     return list(sizes.values())
 
 
-def _structure(op: Op) -> tuple[int, ...]:
-    """The int32 constant that tells an operation what to do, if it has one."""
-    if op.kind == "global_avg_pool":
-        return tuple(range(1, len(op.in_shape)))
-    if op.kind == "reshape":
-        return (1, *op.out_shape)
-    if op.kind == "pad":
-        gaps = [out - size for size, out in zip(op.in_shape, op.out_shape, strict=True)]
-        return (0, 0, *(amount for gap in gaps for amount in (gap // 2, gap - gap // 2)))
-    return ()
+def _weights(op: Op, shape: Shape, tensor: Callable[..., None], sizes: dict[object, int]) -> None:
+    """Bias and weights of an operation; of a recurrent one those of each gate: biases, of state, of input."""
+    channels = op.out_shape[-1]
+    if op.kind in RECURRENT:
+        for number, inputs in enumerate((0, channels, op.in_shape[-1])):
+            for gate in range(shape[0] // channels):
+                tensor(2 if inputs else 1, 1, True)
+                sizes[op.name, number, gate] = channels * inputs or 4 * channels
+        return
+    if op.stores_bias:
+        tensor(1, channels, True)
+        trained = op.bias or op.batch_norm
+        sizes[(op.name, "bias") if trained else channels] = 4 * channels  # biases of zeros are equal
+    tensor(len(shape), channels, True, op.kind == "depthwise_conv2d")
+    sizes[op.name, "weights"] = prod(shape)
+
+
+def _kept(layout: _Layout, digits: int, fields: _Fields) -> None:
+    """One tensor that an LSTM keeps to itself: a state, a description, or a description of nothing."""
+    layout.vector(8 if fields is _STATE else 4)
+    layout.vector(digits + 1)
+    if fields is not _NOTHING:
+        layout.vector(4)
+        layout.vector(8, 8)
+        layout.table(((2, 4), (3, 4)))
+    layout.table(fields)
 
 
 @lru_cache(maxsize=100_000)
@@ -194,6 +222,8 @@ def _tensor(
 _CONSTANT = _TENSOR
 _ACTIVATION: _Fields = tuple(field for field in _TENSOR if field[0] != 2)
 _PLAIN: _Fields = tuple(field for field in _TENSOR if field[0] != 4)
+_STATE: _Fields = tuple(sorted((*_ACTIVATION, (5, 1))))
+_NOTHING: _Fields = ((0, 4), (3, 4), (8, 1))
 
 
 def _operator_name(op: Op) -> str:
@@ -203,15 +233,20 @@ def _operator_name(op: Op) -> str:
 
 @lru_cache(maxsize=10_000)
 def _operator(
-    misalignment: int, known: frozenset[_Form], inputs: int, options: _Fields | None, is_first_code: bool
-) -> _Step:
+    misalignment: int, known: frozenset[_Form], inputs: int, options: _Fields | None, is_first_code: bool,
+    kept: int,
+) -> _Step:  # fmt: skip
     """One operator with its lists of inputs and outputs and its options."""
     layout = _Layout(misalignment, known)
     layout.vector(4 * inputs)
     layout.vector(4)
     if options is not None:
         layout.table(options)
-    layout.table(_OPERATOR[is_first_code, options is not None])
+    fields = _OPERATOR[is_first_code, options is not None]
+    if kept:
+        layout.vector(4 * kept)
+        fields = (*fields, (8, 4))
+    layout.table(fields)
     return layout.bytes - misalignment, layout.known
 
 
@@ -229,17 +264,24 @@ def _options(op: Op) -> _Fields | None:
     """The options that differ from their defaults, or None if the operator has no table of them."""
     valid: _Fields = ((0, 1),) if op.padding == "valid" else ()
     active = op.activation != "linear"
+    dilated = [axis for axis in (1, 0) if op.dilation[axis] != 1]  # the horizontal one comes first
     if op.kind == "conv2d":
-        return (*valid, (1, 4), (2, 4), *(((3, 1),) if active else ()))
+        wide = tuple((5 - axis, 4) for axis in dilated)
+        return (*valid, (1, 4), (2, 4), *(((3, 1),) if active else ()), *wide)
     if op.kind == "depthwise_conv2d":
-        return (*valid, (1, 4), (2, 4), (3, 4), *(((4, 1),) if active else ()))
+        wide = tuple((6 - axis, 4) for axis in dilated)
+        return (*valid, (1, 4), (2, 4), (3, 4), *(((4, 1),) if active else ()), *wide)
+    if op.kind == "lstm":
+        return ((0, 1), (1, 4))
+    if is_step(op):
+        return ((0, 4), (1, 4), (4, 4))
     if op.kind in ("max_pool2d", "avg_pool2d"):
         return (*valid, (1, 4), (2, 4), (3, 4), (4, 4), *(((5, 1),) if active else ()))
     if op.kind == "dense":
         return (*(((0, 1),) if active else ()), *(((2, 1),) if len(op.out_shape) > 1 else ()))
     if op.kind == "add":
         return ((0, 1),) if active else ()
-    if op.kind == "global_avg_pool":
+    if op.kind in ("global_avg_pool", "global_max_pool"):
         return ((0, 1),) if len(op.out_shape) == len(op.in_shape) else ()
     if op.kind == "softmax":
         return ((0, 4),)

@@ -26,13 +26,14 @@ def op_key(op: Op) -> str:
 
 
 def _rare(op: Op) -> str:
-    """What most operations do not have: dilation, groups, a constant input, another number of inputs."""
+    """What most operations do not have: dilation, groups, a constant input, other inputs."""
     usual = 2 if op.kind == "add" else 1
     parts = (
         (op.dilation != (1, 1), f":d{_text(op.dilation)}"),
         (op.groups != 1, f":g{op.groups}"),
         (op.constants != 0, f":c{op.constants}"),
         (len(op.inputs) != usual, f":n{len(op.inputs)}"),
+        (op.broadcasts, ":b"),
     )
     return "".join(text for given, text in parts if given)
 

@@ -21,8 +21,9 @@ class TableSource(CostSource):
     ``latency = invoke overhead + weights * sums of operations of each kind``, with the weights fitted
     on the whole networks that the table's sweep measured (`LatencyTable.calibration`; one factor for
     all kinds in tables of schema 1), and an interval that held nine of ten of them. Fully connected and
-    softmax heads between two swept numbers of classes are interpolated linearly; every other operation
-    must be in the table. `OpCost.latency_ms` is the operation's share without the invoke overhead.
+    softmax heads between two swept numbers of classes are interpolated linearly, and one output counts as
+    the fewest that were swept, which is a little more than it takes; every other operation must be in the
+    table. `OpCost.latency_ms` is the operation's share without the invoke overhead.
 
     Args:
         table: The measured operations.
@@ -127,6 +128,8 @@ class TableSource(CostSource):
         points = self.table.heads.get(head, []) if head else []
         classes = op.out_shape[-1]
         position = bisect_left(points, (classes, 0.0))
+        if classes == 1 and points:
+            return points[0][1]
         if not 0 < position < len(points):
             return None
         (few, few_us), (many, many_us) = points[position - 1], points[position]

@@ -8,17 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.data.dataset import Array, Source
+from edgenas.data.dataset import Source
+from edgenas.data.disk import Array
+from edgenas.data.kinds import kind_named
+from edgenas.data.reading import Reading
 from edgenas.errors import DataError
+from edgenas.task import check_task
 
-EXPECTED = "x and y, or x_train, y_train and optionally x_test, y_test, x_val, y_val, class_names"
+EXPECTED = "x and y, or x_train, y_train and optionally x_test, y_test, x_val, y_val, class_names, kind"
 
 
-def read_npz(path: Path) -> Source:
+def read_npz(path: Path, reading: Reading) -> Source:
     """Arrays of an ``.npz`` file.
 
     The keys are ``x`` and ``y``, or ``x_train`` and ``y_train`` as keras.datasets writes them; both
-    may have ``x_val``, ``y_val``, ``x_test``, ``y_test`` and ``class_names`` (text) beside them.
+    may have ``x_val``, ``y_val``, ``x_test``, ``y_test``, ``class_names`` (text), ``kind`` (one text, such
+    as ``series``) and ``task`` (one text, such as ``regression``) beside them. With kind ``audio``, ``x``
+    holds the samples of clips, and their rate is the number ``sample_rate_hz`` of the file or of the
+    reading.
+
+    Args:
+        path: The file.
+        reading: Its ``kind`` and ``sample_rate_hz`` count here, and win over those of the file.
 
     Raises:
         DataError: The file is missing, unreadable, holds Python objects or lacks a key.
@@ -47,7 +58,29 @@ def read_npz(path: Path) -> Source:
         validation=_pair(path, arrays, "x_val", "y_val"),
         test=_pair(path, arrays, "x_test", "y_test"),
         class_names=names,
+        kind=reading.kind or _text(path, arrays, "kind"),
+        sample_rate_hz=reading.sample_rate_hz or _rate(path, arrays),
+        task=check_task(str(arrays["task"])) if "task" in arrays else None,
     )
+
+
+def _text(path: Path, arrays: dict[str, Array], key: str) -> str | None:
+    """The kind that a file names, or None."""
+    if key not in arrays:
+        return None
+    if arrays[key].dtype.kind != "U" or arrays[key].size != 1:
+        raise DataError(f"data '{path}': {key} of type {arrays[key].dtype} was found; expected one text")
+    return kind_named(str(arrays[key].item())).name
+
+
+def _rate(path: Path, arrays: dict[str, Array]) -> int | None:
+    """The sample rate that a file names, or None."""
+    if "sample_rate_hz" not in arrays:
+        return None
+    rate = arrays["sample_rate_hz"]
+    if rate.dtype.kind not in "ui" or rate.size != 1:
+        raise DataError(f"data '{path}': sample_rate_hz {rate} was found; expected one whole number")
+    return int(rate.item())
 
 
 def _pair(path: Path, arrays: dict[str, Array], x: str, y: str) -> tuple[Array, Array] | None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.data.dataset import Array, Normalization, Source
+from edgenas.data.dataset import Normalization, Source
+from edgenas.data.disk import Array
 from edgenas.errors import DataError
 from edgenas.registry import Registry
 
@@ -50,6 +51,28 @@ def load_digits(folder: Path | None) -> Source:
         train=(digits.images.astype(np.uint8), digits.target),
         class_names=tuple(str(label) for label in range(10)),
         normalization=Normalization(1 / 16),
+    )
+
+
+@DATASETS.register("diabetes")
+def load_diabetes(folder: Path | None) -> Source:
+    """Diabetes of scikit-learn, for regression: 442 patients, ten measurements each; no test set.
+
+    The target is how far the disease went on within a year, 25 to 346. Source: Efron et al. 2004.
+
+    Raises:
+        DataError: A folder was given.
+    """
+    if folder is not None:
+        raise DataError(f"data 'diabetes:{folder}' was given; expected 'diabetes', which needs no folder")
+    from sklearn.datasets import load_diabetes as sklearn_diabetes
+
+    patients = sklearn_diabetes()
+    return Source(
+        name="diabetes",
+        train=(patients.data.astype(np.float32), patients.target.astype(np.float32)),
+        class_names=("progression",),
+        task="regression",
     )
 
 

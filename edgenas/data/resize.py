@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgenas.arch.graph import Shape
-from edgenas.data.dataset import Array, Normalization
+from edgenas.data.dataset import Normalization
+from edgenas.data.disk import Array
 from edgenas.errors import DataError
 
 BATCH = 1024
@@ -65,25 +66,30 @@ def resize(x: Array, size: tuple[int, int]) -> Array:
 
 
 def prepare(x: Array, normalization: Normalization, shape: Shape) -> Array:
-    """Network input: raw images resized to what a network reads, then normalized.
+    """Network input: raw examples normalized; images of another size than a network reads are resized first.
 
     Args:
-        x: Raw images of shape (n, height, width, channels).
-        normalization: Of the data set the images come from.
-        shape: (height, width, channels) that the network reads.
+        x: Raw examples, for example images of shape (n, height, width, channels).
+        normalization: Of the data set the examples come from.
+        shape: What the network reads, for example (height, width, channels).
 
     Returns:
         float32 array of shape (n, *shape).
 
     Raises:
-        DataError: The images have another number of channels than the network.
+        DataError: The images have another number of channels than the network, or other examples
+            another shape.
     """
+    if x.shape[1:] == tuple(shape):
+        return normalization.apply(x)
+    if len(shape) != 3 and x.ndim == len(shape) + 1:
+        raise DataError(
+            f"examples of shape {x.shape[1:]} were given to a network that reads {tuple(shape)}; "
+            "expected the same shape"
+        )
     if x.ndim != 4 or len(shape) != 3 or x.shape[3] != shape[2]:
         raise DataError(
             f"images of shape {x.shape} were given to a network that reads {tuple(shape)}; "
             "expected (n, height, width, channels) with the same number of channels"
         )
-    out = resize(x, (shape[0], shape[1]))
-    out *= np.float32(normalization.scale)
-    out += np.float32(normalization.offset)
-    return out
+    return normalization.apply(resize(x, (shape[0], shape[1])))

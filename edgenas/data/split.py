@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.data.dataset import Array
+from edgenas.data.disk import Array
 from edgenas.errors import DataError
 
 VALIDATION_SHARE = 0.1

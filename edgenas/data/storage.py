@@ -6,13 +6,18 @@ last, ``data.json``. The test split is left out on purpose: a process that train
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
 from edgenas.data.dataset import Dataset, Normalization, Split, TrainingData
+from edgenas.data.disk import Array
+from edgenas.data.log_mel import LogMel
 from edgenas.errors import DataError, StoreError
+from edgenas.task import task_from
 
 SCHEMA_VERSION = 1
 DOCUMENT = "data.json"
@@ -37,7 +42,7 @@ def save_arrays(dataset: Dataset, folder: Path) -> None:
         for part, split in (("train", dataset.train), ("validation", dataset.validation)):
             for key, array in (("x", split.x), ("y", split.y)):
                 fresh = folder / f"{part}_{key}.new.npy"
-                np.save(fresh, array)
+                _write(fresh, array)
                 fresh.replace(folder / f"{part}_{key}.npy")
         fresh = folder / "data.new.json"
         fresh.write_text(json.dumps(_describe(dataset), indent=2), encoding="utf-8")
@@ -50,7 +55,7 @@ def save_arrays(dataset: Dataset, folder: Path) -> None:
 
 
 def load_arrays(folder: Path) -> TrainingData:
-    """Memory-map what `save_arrays` wrote; images are read from disk as they are used.
+    """Memory-map what `save_arrays` wrote; examples are read from disk as they are used.
 
     Raises:
         DataError: The folder holds no complete data, or was written by a newer version.
@@ -70,7 +75,10 @@ def load_arrays(folder: Path) -> TrainingData:
             name=document["name"],
             **splits,
             class_names=tuple(document["class_names"]),
-            normalization=Normalization(**document["normalization"]),
+            normalization=Normalization.from_json(document["normalization"]),
+            kind=document.get("kind", "image"),
+            front_end=LogMel.from_json(document["front_end"]) if document.get("front_end") else None,
+            task=task_from(document.get("task")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -78,13 +86,33 @@ def load_arrays(folder: Path) -> TrainingData:
         ) from error
 
 
+def is_large(folder: Path) -> bool:
+    """Whether the data that `save_arrays` wrote are larger than memory should hold once prepared."""
+    document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+    return bool(document.get("on_disk", False))
+
+
+def _write(file: Path, array: Array) -> None:
+    """Write an array; a whole file that is on this disk already gets a second name instead."""
+    source = getattr(array, "filename", None)
+    if source is not None and np.load(source, mmap_mode="r").shape == array.shape:
+        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another disk, or one without links
+            os.link(source, file)
+            return
+    np.save(file, array)
+
+
 def _describe(dataset: Dataset) -> dict[str, object]:
-    scaling = dataset.normalization
     return {
         "schema": SCHEMA_VERSION,
         "name": dataset.name,
         "class_names": list(dataset.class_names),
-        "normalization": {"scale": scaling.scale, "offset": scaling.offset},
+        "normalization": dataset.normalization.to_json(),
+        "kind": dataset.kind,
+        "front_end": dataset.front_end.to_json() if dataset.front_end else None,
+        "on_disk": dataset.on_disk,
+        "task": dataset.task.to_json(),
         "fingerprint": dataset.fingerprint,
     }
 

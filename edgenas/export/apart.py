@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +24,9 @@ from edgenas.errors import EdgenasError, TrialError
 from edgenas.export.making import Made
 from edgenas.quantize.scheme import Material
 from edgenas.store import storage_errors
+
+MOST_BYTES = 2**30
+"""Of training images, and of validation images, that a training holds; of more, it sees some."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,19 @@ def _end_with_input() -> None:
 
 
 def _within_budget(material: Material) -> Material:
-    """No more training images than are seen."""
-    if material.train is None or len(material.train[0]) <= material.images:
-        return material
-    chosen = np.random.default_rng(material.seed).permutation(len(material.train[0]))[: material.images]
-    train = material.train[0][chosen], material.train[1][chosen]
-    return Material(material.calibration, train, material.validation, material.images, material.seed)
+    """No more training images than are seen, and no more of any than fit into memory."""
+    assert material.train is not None and material.validation is not None
+    order = np.random.default_rng(material.seed).permutation(len(material.train[0]))
+    train, validation = material.train, material.validation
+    if (count := min(material.images, _most(train[0]))) < len(order):
+        train = train[0][order[:count]], train[1][order[:count]]
+    few = slice(_most(validation[0]))
+    return replace(material, train=train, validation=(validation[0][few], validation[1][few]))
+
+
+def _most(images: np.ndarray) -> int:
+    """How many images a training may hold."""
+    return max(1, MOST_BYTES // (4 * int(np.prod(images.shape[1:]))))
 
 
 def main() -> None:

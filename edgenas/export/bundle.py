@@ -14,20 +14,24 @@ import numpy as np
 
 from edgenas.arch.graph import OpGraph, Shape
 from edgenas.cost.types import Cost
+from edgenas.deploy.deploy import deploy
+from edgenas.deploy.samples import RawSamples
 from edgenas.errors import DataError
 from edgenas.export.folder import replaced_folder
 from edgenas.export.making import keras_outputs
 from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
 from edgenas.export.micro import MicroRun, run_micro
 from edgenas.export.onnx import float32_onnx
-from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
+from edgenas.export.parity import Parity, accuracy
 from edgenas.export.running import Program, load_onnx, load_tflite
 from edgenas.export.schemes import SchemePlan
-from edgenas.export.tflite import float32_tflite
+from edgenas.export.task_parity import judge, parity_of
+from edgenas.export.tflite import float32_for_onnx, float32_tflite
 from edgenas.export.trying import Tried, sensitivity_of, tried_schemes
 from edgenas.quantize.calibration import check_calibration
 from edgenas.quantize.scheme import LabelledImages, Material, Network
 from edgenas.store import storage_errors
+from edgenas.task import CLASSIFICATION, Task
 
 THREADS = 2
 """Files that run at the same time while they are compared, each on one thread."""
@@ -56,12 +60,16 @@ def export_bundle(
     plan: SchemePlan | None = None,
     graph: OpGraph | None = None,
     train: LabelledImages | None = None,
+    samples: RawSamples | None = None,
+    task: Task = CLASSIFICATION,
+    normal: np.ndarray | None = None,
 ) -> Manifest:
     """Compress, convert and verify a network, and write its bundle.
 
     A bundle holds ``model.float32.tflite``, ``model.int8.tflite``, ``model.float32.onnx``,
     ``model.int8.onnx`` and ``manifest.json``, and ``model.SCHEME.tflite`` and ``.onnx`` of each other
-    scheme that is on the front; all have a batch of 1 and read NHWC images.
+    scheme that is on the front; all have a batch of 1 and read NHWC images. What `edgenas.deploy` makes
+    of them stands beside: sources in C, projects, samples, test vectors, documents and the proof.
 
     Args:
         model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
@@ -76,6 +84,10 @@ def export_bundle(
         plan: Which schemes to try; None for full int8 alone.
         graph: The network's operations, which schemes that train need; read from the model where None.
         train: Images and labels of the training split, which schemes that train need.
+        samples: Raw inputs for the test vectors; by default the first held-back images as they are.
+        task: What the network is for.
+        normal: float32 training inputs from whose scores the threshold of an anomaly detector comes, some
+            1,000; None takes the calibration images.
 
     Returns:
         The manifest that was written.
@@ -97,42 +109,64 @@ def export_bundle(
     with replaced_folder(out_dir, MANIFEST_NAME) as folder:
         reference = keras_outputs(model, held_back[0])
         floats = _float_files(model, input_shape, reference)
-        tried = tried_schemes(names, network, material, floats[0].content, plan)
+        tried = tried_schemes(names, network, material, floats[0].content, plan, task)
         files = [*floats, *_scheme_files(tried)]
         files.sort(key=lambda file: (_place(file), file.name))
         int8 = next(file for file in files if file.name == "model.int8.tflite")
-        micro = run_micro(int8.content, int8.program, held_back[0])
-        artifacts = _verified(files, held_back, test)
-        keras_accuracy = accuracy(reference, held_back[1])
-        lost = keras_accuracy - tried.adopted_accuracy
+        classifies = task == CLASSIFICATION
+        micro = run_micro(int8.content, int8.program, held_back[0], classes=classifies)
+        artifacts = _verified(files, held_back, test, task, calibration if normal is None else normal)
+        keras_figures = task.figures(reference, *held_back)
         manifest = Manifest(
             artifacts=artifacts,
             scheme=tried.adopted,
             calibration_images=len(calibration),
-            keras_accuracy=keras_accuracy,
+            keras_accuracy=keras_figures["accuracy"] if classifies else None,
+            keras_metrics={} if classifies else keras_figures,
+            task=task,
             cost=None if cost is None else cost.to_json(),
             tflite_micro=micro if isinstance(micro, MicroRun) else None,
             tflite_micro_note=micro if isinstance(micro, str) else None,
             description=description or {},
             schemes=tried.results,
-            sensitivity=sensitivity_of(network, material, lost, asked=plan.sensitivity),
+            sensitivity=_sensitivity(network, material, tried, keras_figures, plan),
         )
+        samples = samples or RawSamples.of_prepared(*held_back, classes=reference.shape[-1])
         with storage_errors(out_dir):
-            for file in files:
-                (folder / file.name).write_bytes(file.content)
-            text = json.dumps(manifest.to_json(), indent=1) + "\n"
-            (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+            return _written(folder, manifest, files, samples, cost)
+
+
+def _written(
+    folder: Path, manifest: Manifest, files: list[_File], samples: RawSamples, cost: Cost | None
+) -> Manifest:
+    """Write the files and all that `edgenas.deploy` makes of them; returns the manifest with the proof."""
+    for file in files:
+        (folder / file.name).write_bytes(file.content)
+    known = {file.name: (file.content, file.program) for file in files}
+    manifest = deploy(folder, manifest, known, samples, cost)
+    text = json.dumps(manifest.to_json(), indent=1) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return manifest
 
 
 def _float_files(model: Any, input_shape: Shape, reference: np.ndarray) -> list[_File]:
     """The two float32 files, ready to run."""
     tflite = float32_tflite(model, input_shape)
-    onnx = float32_onnx(tflite)
+    onnx = float32_onnx(float32_for_onnx(model, input_shape, tflite))
     return [
         _File("model.float32.tflite", tflite, load_tflite(tflite), reference, "float32", "float32"),
         _File("model.float32.onnx", onnx, load_onnx(onnx), reference, "float32", "float32"),
     ]
+
+
+def _sensitivity(
+    network: Network, material: Material, tried: Tried, figures: Mapping[str, float], plan: SchemePlan
+) -> tuple[Mapping[str, Any], ...] | None:
+    """What each layer costs in int8; only known of classifiers."""
+    if "accuracy" not in figures:
+        return None
+    lost = figures["accuracy"] - tried.adopted_accuracy
+    return sensitivity_of(network, material, lost, asked=plan.sensitivity)
 
 
 def _scheme_files(tried: Tried) -> list[_File]:
@@ -164,32 +198,45 @@ def _check_images(name: str, labelled: LabelledImages | None, input_shape: Shape
 
 
 def _verified(
-    files: list[_File], held_back: LabelledImages, test: LabelledImages | None
+    files: list[_File],
+    held_back: LabelledImages,
+    test: LabelledImages | None,
+    task: Task,
+    normal: np.ndarray,
 ) -> tuple[Artifact, ...]:
     """An entry for each file after its comparison; the test images are run only when all agree."""
     with ThreadPoolExecutor(THREADS) as pool:
         outputs = list(pool.map(lambda file: file.program.run(held_back[0]), files))
-        artifacts = [
-            _artifact(file, _parity(file, out), accuracy(out, held_back[1]))
-            for file, out in zip(files, outputs, strict=True)
-        ]
+        parities = [_parity(file, out, held_back, task) for file, out in zip(files, outputs, strict=True)]
+        splits = {"validation": held_back, **({"test": test} if test is not None else {})}
+        runs = [{"validation": out} for out in outputs]
         if test is not None:
-            scores = pool.map(lambda file: accuracy(file.program.run(test[0]), test[1]), files)
-            artifacts = [
-                replace(artifact, accuracy={**artifact.accuracy, "test": score})
-                for artifact, score in zip(artifacts, scores, strict=True)
-            ]
-    return tuple(artifacts)
+            for run, out in zip(runs, pool.map(lambda file: file.program.run(test[0]), files), strict=True):
+                run["test"] = out
+        artifacts = [_artifact(file, parity) for file, parity in zip(files, parities, strict=True)]
+        if task == CLASSIFICATION:
+            return tuple(
+                replace(
+                    artifact, accuracy={part: accuracy(out, splits[part][1]) for part, out in run.items()}
+                )
+                for artifact, run in zip(artifacts, runs, strict=True)
+            )
+        judged = [
+            judge(task, file.program, run, splits, normal) for file, run in zip(files, runs, strict=True)
+        ]
+    return tuple(
+        replace(artifact, metrics=metrics, use=use)
+        for artifact, (metrics, use) in zip(artifacts, judged, strict=True)
+    )
 
 
-def _parity(file: _File, outputs: np.ndarray) -> Parity:
-    outputs, reference = outputs[:MOST_IMAGES], file.reference[:MOST_IMAGES]
-    if file.precision == "float32":
-        return float_parity(file.name, outputs, reference)
-    return int8_parity(file.name, outputs, reference, file.program.step)
+def _parity(file: _File, outputs: np.ndarray, held_back: LabelledImages, task: Task) -> Parity:
+    return parity_of(
+        task, file.name, file.precision, outputs, file.reference, held_back, step=file.program.step
+    )
 
 
-def _artifact(file: _File, parity: Parity, validation: float) -> Artifact:
+def _artifact(file: _File, parity: Parity) -> Artifact:
     return Artifact(
         file=file.name,
         format=file.name.rpartition(".")[2],
@@ -199,6 +246,6 @@ def _artifact(file: _File, parity: Parity, validation: float) -> Artifact:
         input=file.program.input,
         output=file.program.output,
         parity=parity,
-        accuracy={"validation": validation},
+        accuracy={},
         scheme=file.scheme,
     )

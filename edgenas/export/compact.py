@@ -3,8 +3,9 @@
 TensorFlow's converter names each tensor after the Keras layers that it came from, often a hundred
 characters, gives every activation an empty buffer of its own, and adds metadata and signatures. In
 a network for a microcontroller that is a tenth of the flash and more, and it depends on how layers
-are called. What decides the computation stays as it is: order and types of tensors, operators, their
-options and versions, weights and quantization parameters.
+are called; so does the order of branches, which decides on memory (`edgenas.export.order` sorts them).
+What decides the computation stays as it is: types of tensors, operators, their options and versions,
+weights and quantization parameters.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ DESCRIPTION = "edgenas"
 def compact(model: bytes) -> bytes:
     """Rewrite a ``.tflite`` file as small as its computation allows.
 
-    Tensors are named by their numbers; descriptions, metadata, signatures, unused buffers, unused
-    operator codes and second copies of equal buffers are left out; constants start on 16-byte boundaries
-    of the file. A file that was compacted before stays the same.
+    Operators and tensors are put in one order (`edgenas.export.order`), tensors are named by their numbers;
+    descriptions, metadata, signatures, unused buffers, unused operator codes and second copies of equal
+    buffers are left out; constants start on 16-byte boundaries of the file. A file that was compacted
+    before stays the same.
 
     Args:
         model: Bytes of a file with one subgraph, of any precision.
@@ -35,9 +37,11 @@ def compact(model: bytes) -> bytes:
 
     Raises:
         UnsupportedError: The bytes are not a ``.tflite`` file, or one with several subgraphs,
-            variables, sparse tensors, custom operators or data outside of its buffers.
+            sparse tensors, custom operators or data outside of its buffers.
     """
     from ai_edge_litert import schema_py_generated as schema
+
+    from edgenas.export.order import put_in_order
 
     check_model(model)
     parsed = schema.ModelT.InitFromPackedBuf(model, 0)
@@ -45,17 +49,15 @@ def compact(model: bytes) -> bytes:
     subgraph = parsed.subgraphs[0]
     subgraph.name = None
     subgraph.debugMetadataIndex = -1
+    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in parsed.operatorCodes]
+    codes = put_in_order(subgraph, parsed.buffers, codes)
     buffers = _used_buffers(subgraph, parsed.buffers, schema.BufferT)
     for number, tensor in enumerate(subgraph.tensors):
         tensor.name = str(number)
         if _is_empty(tensor.quantization):
             tensor.quantization = None
-    used = sorted({operator.opcodeIndex for operator in subgraph.operators})
     for operator in subgraph.operators:
         operator.debugMetadataIndex = -1
-        operator.opcodeIndex = used.index(operator.opcodeIndex)
-    found = [parsed.operatorCodes[position] for position in used]
-    codes = [(max(c.builtinCode, c.deprecatedBuiltinCode), c.version) for c in found]
     return pack_model(subgraph, buffers, codes, DESCRIPTION)
 
 
@@ -71,11 +73,11 @@ def _refuse_what_would_be_lost(parsed: Any) -> None:
             "supported_ops TFLITE_BUILTINS or TFLITE_BUILTINS_INT8"
         )
     for tensor in parsed.subgraphs[0].tensors:
-        if tensor.isVariable or tensor.sparsity is not None or tensor.externalBuffer:
+        if tensor.sparsity is not None or tensor.externalBuffer:
             name = tensor.name.decode(errors="replace") if tensor.name else "unnamed"
             raise UnsupportedError(
-                f"tensor '{name}' is a variable, sparse or stored outside of the file; expected plain "
-                "tensors: convert a model without state"
+                f"tensor '{name}' is sparse or stored outside of the file; expected plain tensors: convert "
+                "a model without pruned storage"
             )
     if parsed.externalBuffers or any(buffer.offset for buffer in parsed.buffers):
         raise UnsupportedError(

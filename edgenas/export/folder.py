@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgenas.errors import StoreError
+from edgenas.lock import WriterLock
 from edgenas.store import storage_errors
 
 
@@ -27,23 +28,35 @@ def replaced_folder(folder: Path, marker: str) -> Iterator[Path]:
         The temporary folder, empty. Write to it within `storage_errors`.
 
     Raises:
-        StoreError: ``folder`` holds something else, or it cannot be written.
+        StoreError: ``folder`` holds something else, another process fills it, or it cannot be written.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow a link to elsewhere
     new, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
     with storage_errors(folder):
-        if old.exists() and not folder.exists():
-            old.rename(folder)  # a process was killed between the two renames below
-        _refuse_what_is_not_ours(folder, marker)
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-        new.mkdir(parents=True)
+        lock = WriterLock.take(new, folder)
     try:
+        with storage_errors(folder):
+            if old.exists() and not folder.exists():
+                old.rename(folder)  # a process was killed between the two renames below
+            _refuse_what_is_not_ours(folder, marker)
+            _clear(new)
+            shutil.rmtree(old, ignore_errors=True)
         yield new
         with storage_errors(folder):
             _swap(new, folder, old)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if lock.is_at(new):
+            shutil.rmtree(new, ignore_errors=True)
+        lock.release()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed process left in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _refuse_what_is_not_ours(folder: Path, marker: str) -> None:

@@ -13,7 +13,7 @@ from edgenas.errors import ParityError, UnsupportedError
 from edgenas.export.compact import compact
 from edgenas.export.onnx import carried_onnx, float32_onnx
 from edgenas.export.onnx import int8_throughout as int8_onnx
-from edgenas.export.tflite import float32_tflite
+from edgenas.export.tflite import float32_for_onnx, float32_tflite
 from edgenas.export.tflite import int8_throughout as int8_tflite
 from edgenas.quantize.scheme import STANDARD, Material, Network, Scheme
 
@@ -94,9 +94,9 @@ def _onnx(
         if refusal:
             raise refusal
         return None
-    made = scheme.onnx(
-        float32_onnx(float32 or float32_tflite(prepared.model, prepared.input_shape)), material
-    )
+    model, shape = prepared.model, prepared.input_shape
+    source = float32_for_onnx(model, shape, float32 or float32_tflite(model, shape))
+    made = scheme.onnx(float32_onnx(source), material)
     if made is not None and scheme.precision == "int8":
         int8_onnx(made, usual_name(scheme.name, "onnx"))
     return made

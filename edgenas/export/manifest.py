@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgenas.deploy.proof import Proof
 from edgenas.errors import ConfigError
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
 from edgenas.export.running import Port
 from edgenas.export.schemes import SchemeResult
+from edgenas.task import CLASSIFICATION, Task, task_from
 
 SCHEMA_VERSION = 2
+"""2 has schemes and tasks."""
 MANIFEST_NAME = "manifest.json"
 
 
@@ -31,8 +35,12 @@ class Artifact:
         input: What it reads.
         output: What it writes.
         parity: How far it agrees with its Keras model on held-back images.
-        accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched.
+        accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched; empty
+            for other tasks.
         scheme: Name of the scheme that made it (since schema 2).
+        metrics: The figures of another task by split, see `edgenas.task`.
+        use: What a device needs to make use of the outputs of another task, and how well that works:
+            the threshold of an anomaly detector, the output step of a regression in units of the target.
     """
 
     file: str
@@ -45,6 +53,14 @@ class Artifact:
     parity: Parity
     accuracy: Mapping[str, float]
     scheme: str
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    use: Mapping[str, Any] = field(default_factory=dict)
+
+    def figures(self, split: str) -> Mapping[str, Any]:
+        """Its figures on a split by name, whatever the task; empty where it was not run."""
+        if split in self.accuracy:
+            return {"accuracy": self.accuracy[split]}
+        return self.metrics.get(split, {})
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
@@ -59,6 +75,12 @@ class Artifact:
             "parity": self.parity.to_json(),
             "accuracy": dict(self.accuracy),
             "scheme": self.scheme,
+            **(
+                {"metrics": {split: dict(found) for split, found in self.metrics.items()}}
+                if self.metrics
+                else {}
+            ),
+            **({"use": dict(self.use)} if self.use else {}),
         }
 
     @classmethod
@@ -73,6 +95,31 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleFile:
+    """A file of a bundle beside its models: sources, projects, samples, vectors, documents.
+
+    Attributes:
+        file: Its path in the bundle, with ``/`` between folders.
+        sha256: Checksum of its content, 64 hexadecimal digits.
+        bytes: Its size.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> BundleFile:
+        """The entry of a file that is there.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        content = (folder / name).read_bytes()
+        return cls(name, hashlib.sha256(content).hexdigest(), len(content))
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What is in a bundle.
 
@@ -81,7 +128,7 @@ class Manifest:
         scheme: Name of the scheme of ``model.int8.*``.
         calibration_images: How many images set the ranges.
         keras_accuracy: Share of right classes of the Keras model, before any scheme, on the validation
-            images.
+            images; None for another task.
         cost: The cost document that was predicted before training, or None; its ``source`` says how.
         tflite_micro: How TFLite Micro ran the int8 file, or None.
         tflite_micro_note: Why it did not, or None.
@@ -89,18 +136,26 @@ class Manifest:
         schemes: How each scheme that was tried did (since schema 2; empty in older ones).
         sensitivity: What each layer costs in int8, the worst first, or None where it was not asked: with
             ``layer, kind, gain`` (since schema 2).
+        task: What the network is for, and with it how outputs become what a user wants.
+        keras_metrics: The figures of the Keras model on the validation inputs, for another task.
+        files: All other files but the manifest itself; none in bundles of before there were any.
+        proof: What was tried with the files, or None in a bundle of before.
     """
 
     artifacts: tuple[Artifact, ...]
     scheme: str
     calibration_images: int
-    keras_accuracy: float
+    keras_accuracy: float | None
     cost: Mapping[str, Any] | None
     tflite_micro: MicroRun | None
     tflite_micro_note: str | None
     description: Mapping[str, Any]
     schemes: tuple[SchemeResult, ...] = ()
     sensitivity: tuple[Mapping[str, Any], ...] | None = None
+    task: Task = CLASSIFICATION
+    keras_metrics: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[BundleFile, ...] = ()
+    proof: Proof | None = None
 
     def artifact(self, file: str) -> Artifact:
         """A file by its name.
@@ -115,8 +170,13 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
+        added: dict[str, Any] = {}
+        if self.proof is not None:
+            files = [asdict(file) for file in self.files]
+            added = {"proof": self.proof.to_json(), "files": files}
         return {
             "schema": SCHEMA_VERSION,
+            **self._task_document(),
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "scheme": self.scheme,
             "calibration_images": self.calibration_images,
@@ -128,7 +188,14 @@ class Manifest:
             "description": dict(self.description),
             "schemes": [result.to_json() for result in self.schemes],
             "sensitivity": None if self.sensitivity is None else [dict(entry) for entry in self.sensitivity],
+            **added,
         }
+
+    def _task_document(self) -> dict[str, Any]:
+        if self.task == CLASSIFICATION:
+            return {}
+        task = {**self.task.to_json(), **self.task.describe()}
+        return {"task": task, "keras_metrics": dict(self.keras_metrics)}
 
     def _predicted_against_real(self) -> dict[str, Any] | None:
         """Predicted sizes beside those of the int8 TFLite file; derived, so `from_json` skips it."""
@@ -157,7 +224,8 @@ class Manifest:
                 f"{SCHEMA_VERSION}: update edgenas or export again"
             )
         fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
-        micro, sensitivity = document.get("tflite_micro"), document.get("sensitivity")
+        micro, proof = document.get("tflite_micro"), document.get("proof")
+        sensitivity, described = document.get("sensitivity"), task_from(document.get("task"))
         try:
             return cls(
                 artifacts=tuple(
@@ -171,6 +239,10 @@ class Manifest:
                 description=document["description"],
                 schemes=tuple(SchemeResult.from_json(entry) for entry in document.get("schemes", [])),
                 sensitivity=None if sensitivity is None else tuple(sensitivity),
+                files=tuple(BundleFile(**entry) for entry in document.get("files", ())),
+                proof=None if proof is None else Proof.from_json(proof),
+                task=described,
+                keras_metrics=document.get("keras_metrics", {}),
                 **fields,
             )
         except (KeyError, TypeError) as error:

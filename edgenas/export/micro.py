@@ -30,7 +30,7 @@ class MicroRun:
 
     Attributes:
         images: How many were run.
-        agreement: Share of images with the same class as LiteRT.
+        agreement: Share of images with the same class as LiteRT; None where there are no classes.
         largest_step: Largest difference of an output from LiteRT's, in steps of the int8 scale.
         arena_bytes: The arena it needs on this 64-bit machine.
         arena_head_bytes: The part with activations and scratch, needed on a 32-bit core too.
@@ -38,7 +38,7 @@ class MicroRun:
     """
 
     images: int
-    agreement: float
+    agreement: float | None
     largest_step: int
     arena_bytes: int
     arena_head_bytes: int
@@ -78,13 +78,14 @@ def measured_arena(model: bytes) -> tuple[int, int] | None:
     return sizes["total"], sizes["head"]
 
 
-def run_micro(model: bytes, litert: Program, images: np.ndarray) -> MicroRun | str:
+def run_micro(model: bytes, litert: Program, images: np.ndarray, *, classes: bool = True) -> MicroRun | str:
     """Run an int8 ``.tflite`` file on TFLite Micro and compare it with LiteRT.
 
     Args:
         model: The file.
         litert: The same file in LiteRT.
         images: float32 (n, height, width, channels); the first `MOST_IMAGES` are run.
+        classes: Whether the highest output names a class.
 
     Returns:
         How it went, or in words why it could not be run.
@@ -99,6 +100,7 @@ def run_micro(model: bytes, litert: Program, images: np.ndarray) -> MicroRun | s
         try:
             interpreter = runtime.Interpreter.from_bytes(model, arena_size=_arena_size(model))
             for position in range(len(values)):
+                interpreter.reset()  # the state of a recurrent layer, which else is kept between calls
                 interpreter.set_input(values[position : position + 1], 0)
                 interpreter.invoke()
                 rows.append(np.array(interpreter.get_output(0)))
@@ -113,7 +115,7 @@ def run_micro(model: bytes, litert: Program, images: np.ndarray) -> MicroRun | s
     sizes = {part: int(size) for part, size in _ALLOCATION.findall(output.text)}
     return MicroRun(
         images=len(values),
-        agreement=float(np.mean(ours.argmax(-1) == theirs.argmax(-1))),
+        agreement=float(np.mean(ours.argmax(-1) == theirs.argmax(-1))) if classes else None,
         largest_step=int(np.abs(ours.astype(int) - theirs).max()),
         arena_bytes=sizes["total"],
         arena_head_bytes=sizes["head"],

@@ -14,6 +14,7 @@ from edgenas.build.read_keras import graph_from_keras
 from edgenas.cost.types import Cost, CostSource
 from edgenas.data.dataset import Dataset, Normalization, Split
 from edgenas.data.resize import prepare
+from edgenas.deploy.samples import RawSamples
 from edgenas.environment import versions
 from edgenas.errors import DataError, TableMissError, UnsupportedError
 from edgenas.export.bundle import export_bundle
@@ -21,6 +22,7 @@ from edgenas.export.making import keras_outputs
 from edgenas.export.manifest import Manifest
 from edgenas.export.parity import accuracy
 from edgenas.export.schemes import SchemePlan
+from edgenas.task import CLASSIFICATION
 
 Range = tuple[float, float]
 USUAL_RANGES: tuple[Range, ...] = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))
@@ -55,6 +57,11 @@ class OwnModel:
 
     def __post_init__(self) -> None:
         shape, outputs = self.model.input_shape, self.model.output_shape
+        if self.dataset.kind != "image" or self.dataset.task != CLASSIFICATION:
+            raise DataError(
+                f"data '{self.dataset.name}' are {self.dataset.kind_of.many} for {self.dataset.task.maker}; "
+                "expected images with classes: 'edgenas quantize' takes image classifiers"
+            )
         single = isinstance(shape, tuple) and isinstance(outputs, tuple)
         if not single or len(shape) != 4 or None in shape[1:]:
             raise DataError(f"{self.path} reads {shape}; expected one image (height, width, channels)")
@@ -77,8 +84,9 @@ class OwnModel:
     def normalization(self, input_range: Range) -> Normalization:
         """How raw values come to lie in a range."""
         low, high = input_range
-        usual = self.dataset.normalization
-        return Normalization(usual.scale * (high - low), usual.offset * (high - low) + low)
+        scale, offset = self.dataset.normalization.scale, self.dataset.normalization.offset
+        assert not isinstance(scale, tuple) and not isinstance(offset, tuple)  # those of images are numbers
+        return Normalization(scale * (high - low), offset * (high - low) + low)
 
     def images(
         self, split: Split, number: int, seed: int = 0, input_range: Range | None = None
@@ -155,6 +163,7 @@ def quantize_model(own: OwnModel, out_dir: Path, plan: SchemePlan, source: CostS
         description=_description(own, plan.seed),
         plan=plan,
         train=train,
+        samples=RawSamples.of_validation(data, own.input_shape, own.normalization(own.input_range)),
     )
 
 

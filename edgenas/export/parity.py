@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,23 +29,26 @@ class Parity:
 
     Attributes:
         images: How many were compared.
-        agreement: Share of images with Keras' class, plainly counted.
+        agreement: Share of images with Keras' class, plainly counted; None where there are no classes.
         undecided: Images whose two highest Keras outputs differ by less than one step of the int8
             output, so that no int8 file can be held to Keras' choice; 0 for float files.
         max_abs_difference: Largest difference of any output.
         bound: The most that was allowed: of ``max_abs_difference`` for float files, of disagreeing
-            images for int8 files.
+            images for int8 files of classifiers; of the first of ``figures`` for those of other tasks.
+        figures: How an int8 file of another task differs, by name (`edgenas.export.task_parity`).
     """
 
     images: int
-    agreement: float
+    agreement: float | None
     undecided: int
     max_abs_difference: float
     bound: float
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain document."""
-        return asdict(self)
+        """A plain document; without ``figures`` where there are none, as older versions read it."""
+        document = asdict(self)
+        return document if self.figures else {k: v for k, v in document.items() if k != "figures"}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Parity:
@@ -53,7 +56,7 @@ class Parity:
         return cls(**document)
 
 
-def float_parity(file: str, outputs: np.ndarray, reference: np.ndarray) -> Parity:
+def float_parity(file: str, outputs: np.ndarray, reference: np.ndarray, *, classes: bool = True) -> Parity:
     """Compare a float file with Keras.
 
     The bound is `FLOAT_DIFFERENCE`, times the largest output where that is above 1 (logits).
@@ -62,6 +65,7 @@ def float_parity(file: str, outputs: np.ndarray, reference: np.ndarray) -> Parit
         file: Name of the file.
         outputs: Its outputs, float32 (n, classes).
         reference: Keras' outputs for the same images.
+        classes: Whether the highest output names a class.
 
     Raises:
         ParityError: An output differs by more than the bound, or is NaN.
@@ -74,7 +78,8 @@ def float_parity(file: str, outputs: np.ndarray, reference: np.ndarray) -> Parit
             f"at most {bound:.2g} is expected; this is a fault of the conversion: try other versions of "
             "tensorflow and tf2onnx, or report it with the model"
         )
-    return Parity(len(reference), _agreement(outputs, reference), 0, difference, bound)
+    agreement = _agreement(outputs, reference) if classes else None
+    return Parity(len(reference), agreement, 0, difference, bound)
 
 
 def int8_parity(file: str, outputs: np.ndarray, reference: np.ndarray, step: float) -> Parity:

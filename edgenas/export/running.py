@@ -10,6 +10,9 @@ import numpy as np
 
 from edgenas.captured import captured
 
+AT_ONCE = 250
+"""Inputs that are quantized at once, so that the memory stays bounded for those that lie on disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -71,7 +74,8 @@ class Program:
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Outputs as float32 (n, classes) for float32 images (n, height, width, channels)."""
-        return self.output.dequantize(self.run_raw(self.input.quantize(images)))
+        parts = (images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE))
+        return np.concatenate([self.output.dequantize(self.run_raw(self.input.quantize(x))) for x in parts])
 
 
 def load_tflite(model: bytes) -> Program:
@@ -86,6 +90,7 @@ def load_tflite(model: bytes) -> Program:
     def run_raw(values: np.ndarray) -> np.ndarray:
         out = np.empty((len(values), *target["shape"][1:]), target["dtype"])
         for position in range(len(values)):
+            interpreter.reset_all_variables()  # of a recurrent layer, which keeps its state between calls
             interpreter.set_tensor(source["index"], values[position : position + 1])
             interpreter.invoke()
             out[position] = interpreter.get_tensor(target["index"])[0]

@@ -1,4 +1,4 @@
-"""Which schemes are worth their files: the front over accuracy, latency, RAM and flash."""
+"""Which schemes are worth their files: the front over error, latency, RAM and flash."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edgenas.arch.graph import OpGraph
 from edgenas.errors import ConfigError, UnsupportedError
 from edgenas.quantize import SCHEMES
 from edgenas.quantize.scheme import STANDARD, TUNING_IMAGES, scheme_names
+from edgenas.task import CLASSIFICATION, Task
 
 Latency = Callable[[OpGraph, str], float | None]
 """Gives the predicted milliseconds of a network in a precision, or None where nothing is known."""
@@ -52,12 +53,13 @@ class SchemePlan:
         """
         return scheme_names([STANDARD, *self.schemes])
 
-    def check(self, device: str, graph: OpGraph | None = None) -> None:
+    def check(self, device: str, graph: OpGraph | None = None, task: Task = CLASSIFICATION) -> None:
         """Refuse schemes that cannot work, before anything is trained.
 
         Args:
             device: Device id, for messages.
             graph: A network that is to be compressed, where one is known.
+            task: What it is for.
 
         Raises:
             UnknownNameError: No scheme of that name.
@@ -68,6 +70,8 @@ class SchemePlan:
             raise ConfigError(f"{self.images} images to train with were given; expected 1 or more")
         for name in self.names:
             scheme = SCHEMES.get(name)()
+            if obstacle := scheme.task_obstacle(task):
+                raise UnsupportedError(f"scheme '{name}' was given: {obstacle}")
             known = scheme.why_not(graph, self.runtime) if graph else scheme.runtime_obstacle(self.runtime)
             if name != STANDARD and known:
                 raise UnsupportedError(
@@ -87,7 +91,8 @@ class SchemeResult:
     Attributes:
         scheme: Its name.
         files: Its files in the bundle; empty where they were not kept.
-        accuracy: Share of right classes of its ``.tflite`` file on validation images, or None.
+        accuracy: Share of right classes of its ``.tflite`` file on validation images, or None; None for
+            other tasks.
         flash_bytes: Size of that file, or None.
         compressed_bytes: Its size after deflate, as in a zip archive or a compressed update, or None.
         peak_ram_bytes: Arena of TFLite-Micro on this 64-bit machine, or None where it does not run there.
@@ -96,6 +101,8 @@ class SchemeResult:
         adopted: Whether its files are ``model.int8.*``.
         reason: Why it was not made or not kept, or None.
         facts: What it did: epochs, sparsity, channels ...
+        metrics: The file's figures of another task on validation inputs, see `edgenas.task`.
+        error: What is minimized, from 0: by default 1 - accuracy; None where it was not made.
     """
 
     scheme: str
@@ -109,10 +116,21 @@ class SchemeResult:
     adopted: bool = False
     reason: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.error is None and self.accuracy is not None:
+            object.__setattr__(self, "error", 1 - self.accuracy)
+
+    def figure(self, task: Task) -> float | None:
+        """The one figure of a task that people read first, or None."""
+        return self.accuracy if task == CLASSIFICATION else self.metrics.get(task.metric)
 
     def to_json(self) -> dict[str, Any]:
         """A plain document."""
-        return {**asdict(self), "files": list(self.files), "facts": dict(self.facts)}
+        parts = {"files": list(self.files), "facts": dict(self.facts), "metrics": dict(self.metrics)}
+        return {**asdict(self), **parts}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> SchemeResult:
@@ -122,8 +140,7 @@ class SchemeResult:
     @property
     def values(self) -> tuple[float | None, ...]:
         """What is minimized; None where it is not known."""
-        error = None if self.accuracy is None else 1 - self.accuracy
-        return error, self.latency_ms, self.peak_ram_bytes, self.flash_bytes
+        return self.error, self.latency_ms, self.peak_ram_bytes, self.flash_bytes
 
 
 def dominates(one: SchemeResult, other: SchemeResult) -> bool:
@@ -144,11 +161,10 @@ def dominates(one: SchemeResult, other: SchemeResult) -> bool:
 
 
 def adopted_scheme(results: Sequence[SchemeResult], same_cost: Sequence[str]) -> str | None:
-    """Which scheme gives ``model.int8.*``: the most accurate of the same cost, `STANDARD` where level."""
-    fit = [one for one in results if one.scheme in same_cost and one.accuracy is not None]
-    if not fit:
-        return None
-    return max(fit, key=lambda one: (one.accuracy or 0.0, one.scheme == STANDARD)).scheme
+    """Which scheme gives ``model.int8.*``: the best of the same cost, `STANDARD` where level."""
+    fit = [(one.error, one.scheme != STANDARD, one.scheme) for one in results if one.error is not None]
+    fit = [entry for entry in fit if entry[2] in same_cost]
+    return min(fit)[2] if fit else None
 
 
 def judged(results: Sequence[SchemeResult], same_cost: Sequence[str]) -> list[SchemeResult]:
@@ -156,16 +172,16 @@ def judged(results: Sequence[SchemeResult], same_cost: Sequence[str]) -> list[Sc
     adopted = adopted_scheme(results, same_cost)
     found = []
     for one in results:
-        rivals = [
-            other for other in results if other.accuracy is not None and other.scheme not in same_cost
-        ] + [other for other in results if other.scheme == adopted]
-        if one.accuracy is None:
+        rivals = [other for other in results if other.error is not None and other.scheme not in same_cost] + [
+            other for other in results if other.scheme == adopted
+        ]
+        if one.error is None:
             found.append(one)
             continue
         worse_than = next((r.scheme for r in rivals if r is not one and dominates(r, one)), None)
         reason = None
         if one.scheme in same_cost and one.scheme != adopted:
-            reason = f"{adopted} costs the same and is as accurate or better on validation images"
+            reason = f"{adopted} costs the same and is as good or better on validation data"
         elif worse_than is not None:
             reason = f"{worse_than} is at least as good in everything"
         found.append(replace(one, adopted=one.scheme == adopted, on_front=reason is None, reason=reason))

@@ -9,6 +9,7 @@ from edgenas.build.read_tflite import float_operations
 from edgenas.errors import ParityError
 from edgenas.export.compact import compact
 from edgenas.quantize.conversion import convert
+from edgenas.quantize.recurrent import has_fused_lstm, written_out
 
 
 def float32_tflite(model: Any, input_shape: Shape) -> bytes:
@@ -22,6 +23,22 @@ def float32_tflite(model: Any, input_shape: Shape) -> bytes:
         UnsupportedError: The converter cannot handle an operation of the model.
     """
     return compact(convert(model, input_shape, "float32 TFLite conversion"))
+
+
+def float32_for_onnx(model: Any, input_shape: Shape, tflite: bytes) -> bytes:
+    """The float32 ``.tflite`` file that ONNX is made from: the network's own, if it holds no LSTM.
+
+    The way to ONNX knows no LSTM of TFLite, and ONNX Runtime quantizes none; written out, step after step,
+    an LSTM is dense layers and functions that both know.
+
+    Args:
+        model: What `float32_tflite` was called with.
+        input_shape: What it reads, batch axis left out.
+        tflite: What `float32_tflite` returned.
+    """
+    if not has_fused_lstm(model):
+        return tflite
+    return compact(convert(written_out(model), input_shape, "float32 TFLite conversion for ONNX"))
 
 
 def int8_throughout(model: bytes, file: str = "model.int8.tflite") -> bytes:

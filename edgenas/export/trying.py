@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from edgenas.arch.graph import OpGraph
 from edgenas.build.own_twin import own_network
 from edgenas.build.read_keras import graph_from_keras
@@ -14,13 +16,15 @@ from edgenas.errors import ParityError, TrialError, UnsupportedError
 from edgenas.export.apart import made_apart
 from edgenas.export.making import Made, file_name, make, usual_name
 from edgenas.export.micro import measured_arena
-from edgenas.export.parity import MOST_IMAGES, accuracy, float_parity, int8_parity
+from edgenas.export.parity import MOST_IMAGES
 from edgenas.export.running import load_tflite
 from edgenas.export.schemes import Latency, SchemePlan, SchemeResult, compressed_bytes, judged
+from edgenas.export.task_parity import parity_of
 from edgenas.quantize import SCHEMES
 from edgenas.quantize.mixed import run_litert
 from edgenas.quantize.scheme import STANDARD, Material, Network
 from edgenas.quantize.sensitivity import Selective, sensitivities
+from edgenas.task import CLASSIFICATION, Task
 
 MUCH_LOST = 0.005
 """Validation accuracy that int8 may lose before the layer that loses it is looked for."""
@@ -64,6 +68,7 @@ def tried_schemes(
     material: Material,
     float32: bytes,
     plan: SchemePlan,
+    task: Task = CLASSIFICATION,
 ) -> Tried:
     """Try schemes on a network.
 
@@ -73,20 +78,21 @@ def tried_schemes(
         material: What schemes may use; its validation images judge them.
         float32: The float32 ``.tflite`` file.
         plan: The device's runtime and latencies, and what is kept.
+        task: What the network is for; its error judges them.
 
     Raises:
         ParityError: No int8 file agrees with its Keras model.
         UnsupportedError: The network cannot be converted to int8.
     """
     assert material.validation is not None
-    made, reasons = _made(names, network, material, float32, plan.runtime)
+    made, reasons = _made(names, network, material, float32, plan.runtime, task)
     results, graph = [], known_graph(network)
     for name in names:
         if name not in made:
             results.append(SchemeResult(name, reason=reasons[name][0]))
             continue
         try:
-            results.append(_measured(made[name], graph, material, plan.latency))
+            results.append(_measured(made[name], graph, material, plan.latency, task))
         except ParityError as error:
             reasons[name] = (str(error), error)
             results.append(SchemeResult(name, reason=str(error), facts=made.pop(name).facts))
@@ -100,14 +106,21 @@ def tried_schemes(
 
 
 def _made(
-    names: Sequence[str], network: Network, material: Material, float32: bytes, runtime: str | None
+    names: Sequence[str],
+    network: Network,
+    material: Material,
+    float32: bytes,
+    runtime: str | None,
+    task: Task,
 ) -> tuple[dict[str, Made], dict[str, tuple[str, Exception | None]]]:
     """The files by scheme, and why there are none."""
     assert material.validation is not None
-    images = material.validation[0]
+    images = _compared(material, task)
     made: dict[str, Made] = {}
-    reasons: dict[str, tuple[str, Exception | None]] = {}
-    training = [name for name in names if SCHEMES.get(name).trains]
+    reasons: dict[str, tuple[str, Exception | None]]
+    unfit = {name: SCHEMES.get(name)().task_obstacle(task) for name in names}
+    reasons = {name: (why, None) for name, why in unfit.items() if why}
+    training = [name for name in names if SCHEMES.get(name).trains and name not in reasons]
     weights: Mapping[str, Any] = {}
     if training:
         network, weights, reason = _trainable(network)
@@ -127,7 +140,7 @@ def _made(
     if waiting:
         material.splits(waiting[0])
         assert network.graph is not None
-        for name, found in _apart(waiting, network.graph, weights, material).items():
+        for name, found in _apart(waiting, network.graph, weights, material, images).items():
             if isinstance(found, Made):
                 made[name] = found
             else:
@@ -135,13 +148,19 @@ def _made(
     return made, reasons
 
 
+def _compared(material: Material, task: Task) -> np.ndarray:
+    """Held-back inputs that files are compared with Keras on; a figure of another task needs all."""
+    assert material.validation is not None
+    images = material.validation[0]
+    return images[:MOST_IMAGES] if task == CLASSIFICATION else images
+
+
 def _apart(
-    names: Sequence[str], graph: OpGraph, weights: Mapping[str, Any], material: Material
+    names: Sequence[str], graph: OpGraph, weights: Mapping[str, Any], material: Material, images: np.ndarray
 ) -> Mapping[str, Made | str]:
     """What the schemes that train made; a process that dies fails these schemes only."""
-    assert material.validation is not None
     try:
-        return made_apart(names, graph, weights, material, material.validation[0])
+        return made_apart(names, graph, weights, material, images)
     except TrialError as error:
         return dict.fromkeys(names, str(error))
 
@@ -167,25 +186,25 @@ def _trainable(network: Network) -> tuple[Network, Mapping[str, Any], str | None
     return replace(network, graph=graph), weights, None
 
 
-def _measured(made: Made, known: OpGraph | None, material: Material, latency: Latency) -> SchemeResult:
-    """Accuracy and costs of a scheme.
+def _measured(
+    made: Made, known: OpGraph | None, material: Material, latency: Latency, task: Task
+) -> SchemeResult:
+    """Figures and costs of a scheme.
 
     Raises:
         ParityError: The file does not agree with the scheme's Keras model.
     """
     assert material.validation is not None
-    images, labels = material.validation
     program = load_tflite(made.tflite)
-    outputs = program.run(images)
-    name, few = usual_name(made.scheme, "tflite"), slice(MOST_IMAGES)
-    if made.precision == "float32":
-        float_parity(name, outputs[few], made.reference[few])
-    else:
-        int8_parity(name, outputs[few], made.reference[few], program.step)
+    outputs, name = program.run(material.validation[0]), usual_name(made.scheme, "tflite")
+    parity_of(task, name, made.precision, outputs, made.reference, material.validation, step=program.step)
+    figures = task.figures(outputs, *material.validation)
     graph, arena = made.graph or known, measured_arena(made.tflite)
     return SchemeResult(
         scheme=made.scheme,
-        accuracy=accuracy(outputs, labels),
+        accuracy=figures.get("accuracy"),
+        metrics={} if task == CLASSIFICATION else figures,
+        error=task.error(figures),
         flash_bytes=len(made.tflite),
         compressed_bytes=compressed_bytes(made.tflite),
         peak_ram_bytes=None if arena is None else arena[0],

@@ -136,9 +136,14 @@ def fan_copies(op: Op) -> int:
 
 
 def fan(op: Op, copies: int) -> OpGraph:
-    """A graph of copies of an operation that all read its input."""
+    """A graph of copies of an operation that all read its input.
+
+    What a second, smaller input is spread over the first is a constant here: the kernel is the same.
+    """
+    if op.broadcasts:
+        op = replace(op, inputs=op.inputs[:1], broadcasts=False, constants=op.in_shape[-1])
     inputs = (0,) * len(op.inputs)
-    ops = tuple(replace(op, name=f"copy{number}", inputs=inputs) for number in range(copies))
+    ops = tuple(replace(op, name=f"copy{k}", inputs=inputs, weights_of="") for k in range(copies))
     return OpGraph(op.in_shape, ops)
 
 

@@ -22,23 +22,24 @@ from edgenas.arch.graph import GraphBuilder, Op, OpGraph
 from edgenas.build.flatbuffer import AlignedBufferT, pack_model
 from edgenas.errors import UnsupportedError
 from edgenas.profile.synthesize_onnx import is_rare, synthesize_onnx
+from edgenas.profile.synthesize_steps import write_lstm, write_step
 
 _RELU6_SCALE = 6.0 / 255.0  # a tensor that holds 0 to 6 in 256 steps
 
 
 @dataclass(frozen=True, slots=True)
-class _Quantization:
+class Quantization:
     """Scale and zero point of an activation tensor (per tensor)."""
 
     scale: float
     zero_point: int
 
 
-_IMAGE = _Quantization(1.0 / 255.0, -128)
-_POSITIVE = _Quantization(_RELU6_SCALE, -128)
-_SIGNED = _Quantization(_RELU6_SCALE, 0)
-_PROBABILITY = _Quantization(1.0 / 256.0, -128)
-_ACTIVATIONS = {
+_IMAGE = Quantization(1.0 / 255.0, -128)
+POSITIVE = Quantization(_RELU6_SCALE, -128)
+SIGNED = Quantization(_RELU6_SCALE, 0)
+_PROBABILITY = Quantization(1.0 / 256.0, -128)
+ACTIVATIONS = {
     "linear": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
     "relu6": schema.ActivationFunctionType.RELU6,
@@ -66,14 +67,14 @@ def synthesize(graph: OpGraph, seed: int = 0, precision: str = "int8") -> bytes:
     Raises:
         UnsupportedError: An operation has no writer here.
     """
-    writer = _Writer(graph, np.random.default_rng(seed), precision == "int8")
+    writer = Writer(graph, np.random.default_rng(seed), precision == "int8")
     for op in graph.ops:
-        if op.kind not in _WRITERS or is_rare(op):
+        if op.kind not in WRITERS or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' ({op.name}) cannot be synthesized; expected one of "
-                f"{', '.join(_WRITERS)}, without dilation, groups or constant inputs"
+                f"{', '.join(WRITERS)}, without groups or unusual constant inputs"
             )
-        _WRITERS[op.kind](writer, op)
+        WRITERS[op.kind](writer, op)
     return writer.finish()
 
 
@@ -90,7 +91,7 @@ def tiny_model(model_format: str = "tflite") -> bytes:
     return synthesize(builder.finish())
 
 
-class _Writer:
+class Writer:
     """Collects tensors, buffers and operators of the file; tensor ids of the graph map to the file's."""
 
     def __init__(self, graph: OpGraph, rng: np.random.Generator, int8: bool) -> None:
@@ -99,26 +100,56 @@ class _Writer:
         self.tensors: list[Any] = []
         self.buffers: list[Any] = [schema.BufferT()]  # buffer 0 is empty by the format's rule
         self.operators: list[Any] = []
+        self.settings: dict[tuple[Any, ...], int] = {}
+        self.shared: dict[str, list[int]] = {}
         self.codes: list[tuple[int, int]] = []
-        self.quantizations: list[_Quantization] = [_IMAGE]
+        self.quantizations: list[Quantization] = [_IMAGE]
         self.outputs = [self.tensor("input", graph.input_shape, _IMAGE)]
 
-    def tensor(self, name: str, shape: tuple[int, ...], quantization: _Quantization) -> int:
+    def tensor(self, name: str, shape: tuple[int, ...], quantization: Quantization) -> int:
         """Append an activation tensor with batch axis 1."""
         if not self.int8:
             return self._append(name, (1, *shape), schema.TensorType.FLOAT32, 0, None)
         scale = np.array([quantization.scale], np.float32)
         zero = np.array([quantization.zero_point], np.int64)
-        return self._append(name, (1, *shape), schema.TensorType.INT8, 0, _parameters(scale, zero, 0))
+        return self._append(name, (1, *shape), schema.TensorType.INT8, 0, parameters(scale, zero, 0))
 
     def constant(self, name: str, values: np.ndarray, scale: np.ndarray | None = None, axis: int = 0) -> int:
-        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled."""
+        """Append a constant, int8, int32 or float32, symmetric per channel along ``axis`` if scaled.
+
+        Integers that stand for themselves (axes, shapes) are written once, as in the exporter's files.
+        """
+        setting = (values.shape, values.tobytes()) if scale is None and values.dtype == np.int32 else None
+        if setting in self.settings:
+            return self.settings[setting]
+        if setting:
+            self.settings[setting] = len(self.tensors)
         kind = _TYPES[values.dtype.name]
         buffer = AlignedBufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.buffers.append(buffer)
         zero = None if scale is None else np.zeros(scale.size, np.int64)
-        return self._append(name, values.shape, kind, len(self.buffers) - 1, _parameters(scale, zero, axis))
+        return self._append(name, values.shape, kind, len(self.buffers) - 1, parameters(scale, zero, axis))
+
+    def state(self, name: str, units: int, quantization: Quantization, kind: int) -> int:
+        """Append a tensor that keeps its values from one step to the next."""
+        if not self.int8:
+            number = self._append(name, (1, units), schema.TensorType.FLOAT32, 0, None)
+        else:
+            scale, zero = np.array([quantization.scale], np.float32), np.array([0], np.int64)
+            number = self._append(name, (1, units), kind, 0, parameters(scale, zero, 0))
+        self.tensors[number].isVariable = True
+        return number
+
+    def notes(self, name: str, hidden: Quantization) -> np.ndarray:
+        """Append what an int8 LSTM describes beside its tensors: four empty notes, and its hidden state."""
+        numbers = [
+            self._append(f"{name}/note{k}", (0,), schema.TensorType.FLOAT32, 0, None) for k in range(4)
+        ]
+        scale, zero = np.array([hidden.scale], np.float32), np.array([hidden.zero_point], np.int64)
+        described = parameters(scale, zero, 0)
+        numbers.append(self._append(f"{name}/note4", (0,), schema.TensorType.INT8, 0, described))
+        return np.array(numbers, np.int32)
 
     def _append(self, name: str, shape: tuple[int, ...], kind: int, buffer: int, quantization: Any) -> int:
         tensor = schema.TensorT()
@@ -126,12 +157,15 @@ class _Writer:
         tensor.shape = np.array(shape, np.int32)
         tensor.type = kind
         tensor.buffer = buffer
+        tensor.hasRank = True
         tensor.quantization = quantization
         self.tensors.append(tensor)
         return len(self.tensors) - 1
 
-    def weights(self, op: Op, source: _Quantization, result: _Quantization, axis: int) -> list[int]:
+    def weights(self, op: Op, source: Quantization, result: Quantization, axis: int) -> list[int]:
         """Random weights and bias, scaled so that the outputs fill their range without saturating."""
+        if op.weights_of:
+            return self.shared[op.weights_of]
         shape = op.weight_shape
         assert shape is not None
         channels = op.out_shape[-1]
@@ -139,18 +173,19 @@ class _Writer:
         if not self.int8:
             floats = self.rng.normal(0, 1 / np.sqrt(fan_in), shape).astype(np.float32)
             bias32 = self.rng.normal(0, 0.1, channels).astype(np.float32)
-            return [self.constant(f"{op.name}/weights", floats), self.constant(f"{op.name}/bias", bias32)]
+            first = self.constant(f"{op.name}/weights", floats)
+            return [first, self.constant(f"{op.name}/bias", bias32) if op.stores_bias else -1]
         gain = 0.005 / np.sqrt(fan_in)  # input and weights uniform in int8: outputs of 25 to 50 steps
         scale = (gain * result.scale / source.scale * self.rng.uniform(0.5, 1.5, channels)).astype(np.float32)
         values = self.rng.integers(-127, 128, shape, dtype=np.int8)
         bias = self.rng.integers(-1000, 1000, channels, dtype=np.int32)
-        return [
-            self.constant(f"{op.name}/weights", values, scale, axis),
-            self.constant(f"{op.name}/bias", bias, scale * np.float32(source.scale)),
-        ]
+        first = self.constant(f"{op.name}/weights", values, scale, axis)
+        if not op.stores_bias:
+            return [first, -1]
+        return [first, self.constant(f"{op.name}/bias", bias, scale * np.float32(source.scale))]
 
     def operator(
-        self, op: Op, code: int, version: int, inputs: list[int], result: _Quantization,
+        self, op: Op, code: int, version: int, inputs: list[int], result: Quantization,
         options_type: int = 0, options: Any = None,
     ) -> None:  # fmt: skip
         """Append one operator and the tensor it writes; ``version`` is that of the int8 operator."""
@@ -178,7 +213,8 @@ class _Writer:
         return pack_model(subgraph, self.buffers, self.codes, "edgenas synthesized, random weights")
 
 
-def _parameters(scale: np.ndarray | None, zero: np.ndarray | None, axis: int) -> Any:
+def parameters(scale: np.ndarray | None, zero: np.ndarray | None, axis: int) -> Any:
+    """Quantization of a tensor, per channel along ``axis``; empty without a scale."""
     parameters = schema.QuantizationParametersT()
     parameters.scale = scale
     parameters.zeroPoint = zero
@@ -186,15 +222,16 @@ def _parameters(scale: np.ndarray | None, zero: np.ndarray | None, axis: int) ->
     return parameters
 
 
-def _range(op: Op) -> _Quantization:
-    return _SIGNED if op.activation == "linear" else _POSITIVE
+def _range(op: Op) -> Quantization:
+    return SIGNED if op.activation == "linear" else POSITIVE
 
 
-def _conv2d(writer: _Writer, op: Op) -> None:
+def _conv2d(writer: Writer, op: Op) -> None:
     options = schema.Conv2DOptionsT()
     options.padding = _PADDINGS[op.padding]
     options.strideH, options.strideW = op.stride
-    options.fusedActivationFunction = _ACTIVATIONS[op.activation]
+    options.dilationHFactor, options.dilationWFactor = op.dilation
+    options.fusedActivationFunction = ACTIVATIONS[op.activation]
     inputs = [
         writer.outputs[op.inputs[0]],
         *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0),
@@ -203,12 +240,13 @@ def _conv2d(writer: _Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.CONV_2D, 3, inputs, _range(op), kind, options)
 
 
-def _depthwise(writer: _Writer, op: Op) -> None:
+def _depthwise(writer: Writer, op: Op) -> None:
     options = schema.DepthwiseConv2DOptionsT()
     options.padding = _PADDINGS[op.padding]
     options.strideH, options.strideW = op.stride
+    options.dilationHFactor, options.dilationWFactor = op.dilation
     options.depthMultiplier = 1
-    options.fusedActivationFunction = _ACTIVATIONS[op.activation]
+    options.fusedActivationFunction = ACTIVATIONS[op.activation]
     inputs = [
         writer.outputs[op.inputs[0]],
         *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 3),
@@ -217,33 +255,24 @@ def _depthwise(writer: _Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.DEPTHWISE_CONV_2D, 3, inputs, _range(op), kind, options)
 
 
-def _dense(writer: _Writer, op: Op) -> None:
+def _dense(writer: Writer, op: Op) -> None:
     options = schema.FullyConnectedOptionsT()
-    options.fusedActivationFunction = _ACTIVATIONS[op.activation]
+    options.fusedActivationFunction = ACTIVATIONS[op.activation]
     options.keepNumDims = len(op.in_shape) > 1
-    inputs = [
-        writer.outputs[op.inputs[0]],
-        *writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0),
-    ]
+    weights = writer.weights(op, writer.quantizations[op.inputs[0]], _range(op), 0)
+    writer.shared[op.name] = weights
+    inputs = [writer.outputs[op.inputs[0]], *weights]
     kind = schema.BuiltinOptions.FullyConnectedOptions
     writer.operator(op, schema.BuiltinOperator.FULLY_CONNECTED, 4, inputs, _range(op), kind, options)
 
 
-def _add(writer: _Writer, op: Op) -> None:
-    options = schema.AddOptionsT()
-    options.fusedActivationFunction = _ACTIVATIONS[op.activation]
-    inputs = [writer.outputs[tensor] for tensor in op.inputs]
-    kind = schema.BuiltinOptions.AddOptions
-    writer.operator(op, schema.BuiltinOperator.ADD, 2, inputs, _range(op), kind, options)
-
-
-def _pool(code: int, version: int) -> Callable[[_Writer, Op], None]:
-    def write(writer: _Writer, op: Op) -> None:
+def _pool(code: int, version: int) -> Callable[[Writer, Op], None]:
+    def write(writer: Writer, op: Op) -> None:
         options = schema.Pool2DOptionsT()
         options.padding = _PADDINGS[op.padding]
         options.strideH, options.strideW = op.stride
         options.filterHeight, options.filterWidth = op.kernel
-        options.fusedActivationFunction = _ACTIVATIONS[op.activation]
+        options.fusedActivationFunction = ACTIVATIONS[op.activation]
         same = writer.quantizations[op.inputs[0]]  # int8 pooling must not rescale
         inputs = [writer.outputs[op.inputs[0]]]
         writer.operator(op, code, version, inputs, same, schema.BuiltinOptions.Pool2DOptions, options)
@@ -251,17 +280,21 @@ def _pool(code: int, version: int) -> Callable[[_Writer, Op], None]:
     return write
 
 
-def _global_pool(writer: _Writer, op: Op) -> None:
+def _global_pool(code: int, version: int) -> Callable[[Writer, Op], None]:
+    return lambda writer, op: _reduce(writer, op, code, version)
+
+
+def _reduce(writer: Writer, op: Op, code: int, version: int) -> None:
     options = schema.ReducerOptionsT()
     options.keepDims = len(op.out_shape) == len(op.in_shape)
     axes = writer.constant(f"{op.name}/axes", np.array([1, 2], np.int32))
     inputs = [writer.outputs[op.inputs[0]], axes]
     same = writer.quantizations[op.inputs[0]]
     kind = schema.BuiltinOptions.ReducerOptions
-    writer.operator(op, schema.BuiltinOperator.MEAN, 2, inputs, same, kind, options)
+    writer.operator(op, code, version, inputs, same, kind, options)
 
 
-def _softmax(writer: _Writer, op: Op) -> None:
+def _softmax(writer: Writer, op: Op) -> None:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
     inputs = [writer.outputs[op.inputs[0]]]
@@ -269,7 +302,7 @@ def _softmax(writer: _Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.SOFTMAX, 2, inputs, _PROBABILITY, kind, options)
 
 
-def _reshape(writer: _Writer, op: Op) -> None:
+def _reshape(writer: Writer, op: Op) -> None:
     options = schema.ReshapeOptionsT()
     options.newShape = np.array((1, *op.out_shape), np.int32)
     shape = writer.constant(f"{op.name}/shape", np.array((1, *op.out_shape), np.int32))
@@ -279,30 +312,69 @@ def _reshape(writer: _Writer, op: Op) -> None:
     writer.operator(op, schema.BuiltinOperator.RESHAPE, 1, inputs, same, kind, options)
 
 
-def _pad(writer: _Writer, op: Op) -> None:
+def _pad(writer: Writer, op: Op) -> None:
     missing = [out - size for size, out in zip(op.in_shape, op.out_shape, strict=True)]
-    amounts = np.array([(0, 0), *((gap // 2, gap - gap // 2) for gap in missing)], np.int32)
+    before = [gap if op.padding == "causal" else gap // 2 for gap in missing]
+    amounts = np.array([(0, 0), *((n, gap - n) for gap, n in zip(missing, before, strict=True))], np.int32)
     inputs = [writer.outputs[op.inputs[0]], writer.constant(f"{op.name}/amounts", amounts)]
     same = writer.quantizations[op.inputs[0]]
     kind = schema.BuiltinOptions.PadOptions
     writer.operator(op, schema.BuiltinOperator.PAD, 2, inputs, same, kind, schema.PadOptionsT())
 
 
-def _activation(writer: _Writer, op: Op) -> None:
-    codes = {"relu": schema.BuiltinOperator.RELU, "relu6": schema.BuiltinOperator.RELU6}
-    if op.activation not in codes:
-        raise UnsupportedError(f"activation '{op.activation}' ({op.name}) was given; expected relu or relu6")
-    writer.operator(op, codes[op.activation], 2, [writer.outputs[op.inputs[0]]], _POSITIVE)
+def _elementwise(code: int, options_kind: int, options: Callable[[], Any]) -> Callable[[Writer, Op], None]:
+    """Of two tensors, or of one and a constant for each channel."""
+
+    def write(writer: Writer, op: Op) -> None:
+        chosen = options()
+        chosen.fusedActivationFunction = ACTIVATIONS[op.activation]
+        inputs = [writer.outputs[tensor] for tensor in op.inputs]
+        if op.constants:
+            inputs.append(_factors(writer, op))
+        writer.operator(op, code, 2, inputs, _range(op), options_kind, chosen)
+
+    return write
 
 
-_WRITERS: dict[str, Callable[[_Writer, Op], None]] = {
+def _factors(writer: Writer, op: Op) -> int:
+    values = writer.rng.integers(-127, 128, op.constants, dtype=np.int8)
+    if writer.int8:
+        return writer.constant(f"{op.name}/constant", values, np.array([1 / 64], np.float32))
+    return writer.constant(f"{op.name}/constant", values.astype(np.float32) / 64)
+
+
+_FUNCTIONS = {
+    "relu": (schema.BuiltinOperator.RELU, 2, POSITIVE),
+    "relu6": (schema.BuiltinOperator.RELU6, 2, POSITIVE),
+    "hard_swish": (schema.BuiltinOperator.HARD_SWISH, 1, SIGNED),
+    "sigmoid": (schema.BuiltinOperator.LOGISTIC, 2, _PROBABILITY),
+    "tanh": (schema.BuiltinOperator.TANH, 2, Quantization(1.0 / 128.0, 0)),
+}
+"""Operator, version of int8, and range of each lone activation."""
+
+
+def _activation(writer: Writer, op: Op) -> None:
+    if op.activation not in _FUNCTIONS:
+        raise UnsupportedError(
+            f"activation '{op.activation}' ({op.name}) was given; expected one of {', '.join(_FUNCTIONS)}"
+        )
+    code, version, result = _FUNCTIONS[op.activation]
+    writer.operator(op, code, version, [writer.outputs[op.inputs[0]]], result)
+
+
+WRITERS: dict[str, Callable[[Writer, Op], None]] = {
     "conv2d": _conv2d,
     "depthwise_conv2d": _depthwise,
     "dense": _dense,
-    "add": _add,
+    "add": _elementwise(schema.BuiltinOperator.ADD, schema.BuiltinOptions.AddOptions, schema.AddOptionsT),
+    "sub": _elementwise(schema.BuiltinOperator.SUB, schema.BuiltinOptions.SubOptions, schema.SubOptionsT),
+    "mul": _elementwise(schema.BuiltinOperator.MUL, schema.BuiltinOptions.MulOptions, schema.MulOptionsT),
+    "slice": write_step,
+    "lstm": write_lstm,
     "max_pool2d": _pool(schema.BuiltinOperator.MAX_POOL_2D, 2),
     "avg_pool2d": _pool(schema.BuiltinOperator.AVERAGE_POOL_2D, 2),
-    "global_avg_pool": _global_pool,
+    "global_avg_pool": _global_pool(schema.BuiltinOperator.MEAN, 2),
+    "global_max_pool": _global_pool(schema.BuiltinOperator.REDUCE_MAX, 2),
     "softmax": _softmax,
     "reshape": _reshape,
     "pad": _pad,

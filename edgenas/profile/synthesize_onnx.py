@@ -15,12 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.arch.graph import Op, OpGraph, Shape
+from edgenas.arch.graph import RECURRENT, Op, OpGraph, Shape
 from edgenas.errors import UnsupportedError
+from edgenas.profile.synthesize_onnx_steps import write_lstm, write_step
 
 _OPSET, _IR_VERSION = 17, 8
 _SCALE = np.float32(6.0 / 255.0)
 _ACTIVATIONS = {"linear": None, "relu": "Relu", "relu6": "Clip"}
+_FUNCTIONS = {
+    "relu": "Relu",
+    "relu6": "Clip",
+    "hard_swish": "HardSwish",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+}
+"""Lone activations that have a writer."""
 
 
 def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, bare: bool = False) -> bytes:
@@ -40,13 +49,14 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
     import onnx
     from onnx import helper
 
-    writer = _Writer(graph, np.random.default_rng(seed), precision == "int8", bare)
+    writer = Writer(graph, np.random.default_rng(seed), precision == "int8", bare)
     for op in graph.ops:
-        if op.kind not in _WRITERS or op.activation not in _ACTIVATIONS or is_rare(op):
+        known = _FUNCTIONS if op.kind == "activation" else _ACTIVATIONS
+        if op.kind not in _WRITERS or op.activation not in known or is_rare(op):
             raise UnsupportedError(
                 f"operation '{op.kind}' with activation '{op.activation}' ({op.name}) cannot be synthesized; "
-                f"expected one of {', '.join(_WRITERS)} with {', '.join(_ACTIVATIONS)}, without dilation, "
-                "groups or constant inputs"
+                f"expected one of {', '.join(_WRITERS)} with {', '.join(known)}, without groups or unusual "
+                "constant inputs"
             )
         writer.add(op)
     outputs = writer.graph_outputs()
@@ -58,14 +68,15 @@ def synthesize_onnx(graph: OpGraph, seed: int = 0, precision: str = "int8", *, b
 
 def is_rare(op: Op) -> bool:
     """Whether an operation has what no writer here writes."""
-    return op.dilation != (1, 1) or op.groups != 1 or op.constants != 0
+    by_channel = op.kind in ("add", "mul") and op.constants == op.out_shape[-1] and len(op.inputs) == 1
+    return op.groups != 1 or (op.constants != 0 and not by_channel and op.kind not in RECURRENT)
 
 
 def _nchw(shape: Shape) -> list[int]:
     return [1, shape[-1], *shape[:-1]] if len(shape) == 3 else [1, *shape]
 
 
-class _Writer:
+class Writer:
     """Collects nodes and constants; `tensors` maps the graph's tensor ids to names in the file."""
 
     def __init__(self, graph: OpGraph, rng: np.random.Generator, int8: bool, bare: bool) -> None:
@@ -74,6 +85,7 @@ class _Writer:
         self.graph, self.rng, self.int8, self.bare = graph, rng, int8, bare
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.shared: dict[str, str] = {}
         if int8:
             self.constant("scale", np.array(_SCALE))
             self.constant("zero", np.array(128, np.uint8))
@@ -100,7 +112,7 @@ class _Writer:
     def add(self, op: Op) -> None:
         """Append an operation with its activation."""
         name = _WRITERS[op.kind](self, op, [self.tensors[tensor] for tensor in op.inputs])
-        activation = _ACTIVATIONS[op.activation]
+        activation = _ACTIVATIONS.get(op.activation)  # a lone one that is never fused writes itself
         if activation and not self.int8:  # in int8 the quantizer folds it into the range
             limits = [self.constant(f"{op.name}/{v}", np.float32(v)) for v in (0, 6)]
             name = self.node(activation, [name, *(limits if activation == "Clip" else [])])
@@ -136,6 +148,12 @@ class _Writer:
 
     def weights(self, op: Op, shape: tuple[int, ...], axis: int) -> str:
         """Random weights, per channel in int8 files, that keep the outputs within their range."""
+        if op.weights_of:
+            return self.shared[op.weights_of]
+        self.shared[op.name] = self._weights(op, shape, axis)
+        return self.shared[op.name]
+
+    def _weights(self, op: Op, shape: tuple[int, ...], axis: int) -> str:
         gain = 1.0 / np.sqrt(max(1, prod(shape) // op.out_shape[-1]))
         if not self.int8:
             return self.constant(f"{op.name}/w", self.rng.normal(0, gain, shape).astype(np.float32))
@@ -190,19 +208,43 @@ def _window_attributes(op: Op) -> dict[str, Any]:
     if op.padding == "same":  # TensorFlow's rule: the odd element goes to the end
         for axis in (0, 1):
             size = op.in_shape[axis]
-            missing = max(0, (op.out_shape[axis] - 1) * op.stride[axis] + op.kernel[axis] - size)
+            span = (op.kernel[axis] - 1) * op.dilation[axis] + 1
+            missing = max(0, (op.out_shape[axis] - 1) * op.stride[axis] + span - size)
             pads[axis], pads[axis + 2] = missing // 2, missing - missing // 2
     return {"kernel_shape": list(op.kernel), "strides": list(op.stride), "pads": pads}
 
 
-def _conv(writer: _Writer, op: Op, inputs: list[str]) -> str:
+def _conv(writer: Writer, op: Op, inputs: list[str]) -> str:
     group = op.in_shape[-1] if op.kind == "depthwise_conv2d" else 1
     weights = writer.weights(op, (op.out_shape[-1], op.in_shape[-1] // group, *op.kernel), 0)
     names = [*inputs, weights, writer.bias(op)]
-    return writer.node("Conv", names, group=group, dilations=[1, 1], **_window_attributes(op))
+    return writer.node("Conv", names, group=group, dilations=list(op.dilation), **_window_attributes(op))
 
 
-def _dense(writer: _Writer, op: Op, inputs: list[str]) -> str:
+def _elementwise(kind: str) -> Any:
+    """Of two tensors, or of one and a constant for each channel."""
+
+    def write(writer: Writer, op: Op, inputs: list[str]) -> str:
+        if not op.constants:
+            return writer.node(kind, inputs)
+        shape = (op.constants, *[1] * (len(op.in_shape) - 1))
+        if not writer.int8:
+            constant = writer.constant(f"{op.name}/c", writer.rng.uniform(0.5, 2, shape).astype(np.float32))
+        else:
+            values = writer.constant(f"{op.name}/c", writer.rng.integers(0, 256, shape, dtype=np.uint8))
+            constant = writer.node("DequantizeLinear", [values, "scale", "zero"])
+        return writer.node(kind, [*inputs, constant])
+
+    return write
+
+
+def _activation(writer: Writer, op: Op, inputs: list[str]) -> str:
+    if op.activation not in _ACTIVATIONS:
+        return writer.node(_FUNCTIONS[op.activation], inputs)
+    return writer.node("Relu" if writer.int8 else "Identity", inputs)
+
+
+def _dense(writer: Writer, op: Op, inputs: list[str]) -> str:
     weights = writer.weights(op, (op.in_shape[-1], op.out_shape[-1]), 1)
     if writer.int8 or not op.bias:
         return writer.node("MatMul", [*inputs, weights])
@@ -210,23 +252,27 @@ def _dense(writer: _Writer, op: Op, inputs: list[str]) -> str:
 
 
 def _pool(kind: str) -> Any:
-    def write(writer: _Writer, op: Op, inputs: list[str]) -> str:
+    def write(writer: Writer, op: Op, inputs: list[str]) -> str:
         return writer.node(kind, inputs, **_window_attributes(op))
 
     return write
 
 
-def _global_pool(writer: _Writer, op: Op, inputs: list[str]) -> str:
-    name = writer.node("GlobalAveragePool", inputs)
-    if len(op.out_shape) == 3:
-        return name
-    axes = writer.constant(f"{op.name}/axes", np.array([2, 3], np.int64))
-    return writer.node("Squeeze", [writer.between(name), axes])
+def _global_pool(kind: str) -> Any:
+    def write(writer: Writer, op: Op, inputs: list[str]) -> str:
+        name = writer.node(kind, inputs)
+        if len(op.out_shape) == 3:
+            return name
+        axes = writer.constant(f"{op.name}/axes", np.array([2, 3], np.int64))
+        return writer.node("Squeeze", [writer.between(name), axes])
+
+    return write
 
 
-def _pad(writer: _Writer, op: Op, inputs: list[str]) -> str:
+def _pad(writer: Writer, op: Op, inputs: list[str]) -> str:
     gaps = [out - size for size, out in zip(_nchw(op.in_shape), _nchw(op.out_shape), strict=True)]
-    amounts = np.array([gap // 2 for gap in gaps] + [gap - gap // 2 for gap in gaps], np.int64)
+    before = [gap if op.padding == "causal" else gap // 2 for gap in gaps]
+    amounts = np.array([*before, *(gap - n for gap, n in zip(gaps, before, strict=True))], np.int64)
     return writer.node("Pad", [*inputs, writer.constant(f"{op.name}/pads", amounts)])
 
 
@@ -234,14 +280,17 @@ _WRITERS: dict[str, Any] = {
     "conv2d": _conv,
     "depthwise_conv2d": _conv,
     "dense": _dense,
-    "add": lambda writer, op, inputs: writer.node("Add", inputs),
+    "add": _elementwise("Add"),
+    "mul": _elementwise("Mul"),
     "max_pool2d": _pool("MaxPool"),
     "avg_pool2d": _pool("AveragePool"),
-    "global_avg_pool": _global_pool,
+    "global_avg_pool": _global_pool("GlobalAveragePool"),
+    "global_max_pool": _global_pool("GlobalMaxPool"),
     "softmax": lambda writer, op, inputs: writer.node("Softmax", inputs, axis=-1),
     "reshape": lambda writer, op, inputs: writer.reshaped(inputs[0], _nchw(op.out_shape)),
     "pad": _pad,
-    "activation": lambda writer, op, inputs: (
-        writer.node("Relu", inputs) if writer.int8 else writer.node("Identity", inputs)
-    ),
+    "activation": _activation,
+    "sub": _elementwise("Sub"),
+    "slice": write_step,
+    "lstm": write_lstm,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from edgenas.arch.graph import Shape
 from edgenas.captured import conversion_errors
 from edgenas.errors import UnsupportedError
+from edgenas.quantize.recurrent import has_fused_lstm, written_out
 
 INPUT_NAME = "input"
 
@@ -19,7 +20,8 @@ def convert(
     """Convert a model whose weights are trained.
 
     The model's function is frozen first (its variables become constants), which serves tf_keras and
-    Keras 3 alike and takes 0.2 s where the way over a SavedModel takes 5 s.
+    Keras 3 alike and takes 0.2 s where the way over a SavedModel takes 5 s. A function with an LSTM of
+    tf_keras is not, see `edgenas.quantize.recurrent`.
 
     Args:
         model: A tf_keras model, or a Keras 3 model on TensorFlow.
@@ -38,19 +40,30 @@ def convert(
     with conversion_errors(step, "leave out or replace the operation it names"):
         import tensorflow as tf
 
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen(model, input_shape)])
+        if has_fused_lstm(model):
+            function = _concrete(model, input_shape)
+            trackable = tf.Module()  # only the variables: a whole tf_keras model takes ten times as long
+            trackable.held = model.variables
+        else:
+            function, trackable = frozen(written_out(model), input_shape), None
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], trackable)
         configure(converter)
         return bytes(converter.convert())
 
 
 def frozen(model: Any, input_shape: Shape) -> Any:
     """The model's function for one image, with its variables as constants."""
-    import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(_concrete(model, input_shape))
+
+
+def _concrete(model: Any, input_shape: Shape) -> Any:
+    import tensorflow as tf
 
     signature = [tf.TensorSpec((1, *input_shape), tf.float32, name=INPUT_NAME)]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature)
-    return convert_variables_to_constants_v2(function.get_concrete_function())
+    return function.get_concrete_function()
 
 
 def _require_tensorflow(model: Any) -> None:

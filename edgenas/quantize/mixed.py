@@ -27,6 +27,7 @@ class MixedInt8(Scheme):
 
     name = "mixed-int8"
     precision = "mixed-int8"
+    needs_classes = True
 
     def prepare(self, network: Network, material: Material) -> Network:
         """Choose the fewest layers that bring the accuracy back; the network stays as it is.

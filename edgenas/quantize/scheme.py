@@ -19,9 +19,10 @@ from edgenas.arch.graph import OpGraph
 from edgenas.errors import ConfigError, DataError
 from edgenas.quantize.support import layer_obstacle, runtime_obstacle
 from edgenas.registry import Registry
+from edgenas.task import CLASSIFICATION, Task
 
 LabelledImages = tuple[np.ndarray, np.ndarray]
-"""float32 images (n, height, width, channels) and int labels (n,)."""
+"""float32 images (n, height, width, channels) and labels as the task has them, (n,) for classes."""
 
 TUNING_IMAGES = 120_000
 """Images that a training scheme sees by default, over all its epochs."""
@@ -103,6 +104,7 @@ class Scheme(ABC):
         trains: Whether `prepare` trains, and so needs `Material.train` and `Network.graph`.
         same_cost: Whether its int8 files cost what those of `full-int8` cost, so that they may take
             their place where they are more accurate.
+        needs_classes: Whether it works for classifiers only; so do all that train.
         ranges_from_tflite: Whether the ``.onnx`` file takes weights and ranges of the int8 ``.tflite``
             file over; `onnx` is asked only where that cannot be converted.
     """
@@ -111,6 +113,7 @@ class Scheme(ABC):
     precision: ClassVar[str] = "int8"
     trains: ClassVar[bool] = False
     same_cost: ClassVar[bool] = False
+    needs_classes: ClassVar[bool] = False
     ranges_from_tflite: ClassVar[bool] = False
 
     def why_not(self, graph: OpGraph | None, runtime: str | None = None) -> str | None:
@@ -125,6 +128,15 @@ class Scheme(ABC):
     def runtime_obstacle(self, runtime: str | None) -> str | None:
         """Why a runtime cannot run the scheme's files, or None."""
         return runtime_obstacle(self.precision, runtime)
+
+    def task_obstacle(self, task: Task) -> str | None:
+        """Why the scheme does not work for a task, or None."""
+        if task == CLASSIFICATION or not (self.trains or self.needs_classes):
+            return None
+        return (
+            f"it is for classifiers, and this is {task.maker}; schemes that only convert, such as float16 "
+            "and int16x8, work for every task"
+        )
 
     def prepare(self, network: Network, material: Material) -> Network:
         """The network that is converted, trained further where the scheme trains; by default as it is.

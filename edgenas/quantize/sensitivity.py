@@ -18,6 +18,7 @@ from edgenas.captured import conversion_errors
 from edgenas.quantize.calibration import check_calibration
 from edgenas.quantize.conversion import frozen
 from edgenas.quantize.full_int8 import calibrate
+from edgenas.quantize.recurrent import written_out
 from edgenas.quantize.scheme import Network
 
 MOST_IMAGES = 1000
@@ -69,7 +70,7 @@ class Selective:
             import tensorflow as tf
 
             converter = tf.lite.TFLiteConverter.from_concrete_functions(
-                [frozen(network.model, network.input_shape)]
+                [frozen(written_out(network.model), network.input_shape)]
             )
             calibrate(converter, calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

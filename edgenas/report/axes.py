@@ -125,7 +125,7 @@ def draw_y_axis(frame: Frame, scale: Scale, ticks: int, unit: str = "") -> str:
     values = scale.ticks(ticks)
     for tick in values:
         y = scale(tick)
-        label = f"{tick:g}{unit if tick == values[-1] else ''}"
+        label = f"{abs(tick):g}{unit if tick == values[-1] else ''}"  # what is better low is drawn negated
         parts.append(f'<line class="grid" x1="{frame.left}" x2="{frame.x_range[1]}" y1="{y}" y2="{y}"/>')
         parts.append(
             f'<text class="tick" x="{frame.left - 8}" y="{y + 4:g}" text-anchor="end">{label}</text>'

@@ -1,4 +1,4 @@
-"""Training curves of winners: loss and accuracy, on training and validation images, by epoch."""
+"""Training curves of winners: loss and accuracy, on training and validation data, by epoch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from math import isfinite
 from typing import Any
 
 from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for
-from edgenas.report.markup import count, figure, paragraph, percent, text
+from edgenas.report.markup import count, figure, paragraph, percent, shown, text
 from edgenas.report.run import Run, Winner
+from edgenas.task import CLASSIFICATION
 
 History = Sequence[Mapping[str, Any]]
 
@@ -22,6 +23,8 @@ def training(run: Run) -> str:
 
 
 def _training(winner: Winner, result: Mapping[str, Any]) -> str:
+    task = winner.task
+    second = ("accuracy", "Accuracy") if task == CLASSIFICATION else (task.metric, task.label)
     charts = "".join(
         draw_curves(
             result.get("history") or [],
@@ -29,16 +32,26 @@ def _training(winner: Winner, result: Mapping[str, Any]) -> str:
             title,
             f"{title} by epoch, trial {winner.trial_id}, training and validation",
         )
-        for key, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
+        for key, title in (("loss", "Loss"), second)
     )
     ended = "stopped early" if result.get("stopped_early") else "ran to its end"
     dropped = ", dropped afterwards" if winner.note.reason else ""
     caption = (
         f"<b>Trial {text(winner.trial_id)}</b>{dropped}: {count(int(result.get('epochs') or 0), 'epoch')}, "
-        f"{ended}; kept at {percent(result.get('train_accuracy'))} on training and "
-        f"{percent(result.get('val_accuracy'))} on validation images{_speed(result)}."
+        f"{ended}; {_kept(winner, result)}{_speed(result)}."
     )
     return figure(f'<div class="pair">{charts}</div>', caption, "training")
+
+
+def _kept(winner: Winner, result: Mapping[str, Any]) -> str:
+    """How good the network of the epoch kept was."""
+    if winner.task == CLASSIFICATION:
+        return (
+            f"kept at {percent(result.get('train_accuracy'))} on training and "
+            f"{percent(result.get('val_accuracy'))} on validation data"
+        )
+    figure = f"{text(winner.task.label)} {shown(winner.task, winner.float_val)}"
+    return f"kept at {figure} on validation data"
 
 
 def draw_curves(history: History, key: str, title: str, name: str) -> str:
@@ -103,4 +116,4 @@ def _line_names(curves: Mapping[str, Sequence[tuple[int, float]]], y: Scale, fra
 
 def _speed(result: Mapping[str, Any]) -> str:
     speed = result.get("images_per_second")
-    return f"; {speed:,.0f} images a second" if speed else ""
+    return f"; {speed:,.0f} examples a second" if speed else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from edgenas.report.axes import Frame
 from edgenas.report.front_chart import FrontChart, draw_front, front_chart
-from edgenas.report.markup import UNKNOWN, count, details, figure, paragraph, percent, table, text, two_sizes
-from edgenas.report.run import Run, cost_of, val_accuracy
+from edgenas.report.markup import UNKNOWN, count, details, figure, paragraph, shown, table, text, two_sizes
+from edgenas.report.run import Run, cost_of
 from edgenas.report.savings import savings
 from edgenas.search.objective import COST_METRICS, format_metric, metric_name
+from edgenas.task import CLASSIFICATION
 
 _HEADINGS = {"latency_ms": "Latency", "peak_ram_bytes": "Peak RAM", "flash_bytes": "Flash",
              "macs": "MACs", "params": "Parameters"}  # fmt: skip
@@ -18,28 +19,30 @@ def front(run: Run) -> str:
     charts = [chart for metric in run.objectives[1:] if (chart := front_chart(run, metric))]
     if not charts:
         return paragraph("No candidate has been trained yet.", "muted") + _tally(run)
-    figures = [_figure(chart, Frame(940, 300 if number else 420)) for number, chart in enumerate(charts)]
+    figures = [_figure(run, chart, Frame(940, 300 if number else 420)) for number, chart in enumerate(charts)]
     saved = "".join(paragraph(text(sentence), "note") for sentence in savings(run))
     return _explanation(run) + _legend() + "".join(figures) + _tally(run) + saved + _trials_table(run)
 
 
 def _explanation(run: Run) -> str:
+    better = "more accurate" if run.task == CLASSIFICATION else f"better its {run.task.label}"
     words = (
-        "Each dot is one network: the higher, the more accurate; the further left, the cheaper. The line is "
+        f"Each dot is one network: the higher, the {better}; the further left, the cheaper. The line is "
         "the front: it joins the networks that no other one beats in both. Choose from it by what you can "
         "afford."
     )
     if len(run.objectives) > 2:
         words += (
-            f" This search weighed {len(run.objectives) - 1} costs against accuracy, each in a chart of its "
+            f" This search weighed {len(run.objectives) - 1} costs against {run.task.label}, each in "
+            "a chart of its "
             "own; a winner may lie off one line because it is better in another cost."
         )
     return paragraph(words, "note")
 
 
-def _figure(chart: FrontChart, frame: Frame) -> str:
+def _figure(run: Run, chart: FrontChart, frame: Frame) -> str:
     drawing = two_sizes(draw_front(chart, frame), draw_front(chart, Frame(368, 320, left=44)))
-    caption = f"Validation accuracy against {metric_name(chart.metric)}."
+    caption = f"Validation {text(run.task.full_label)} against {metric_name(chart.metric)}."
     if chart.hidden:
         caption += f" {count(chart.hidden, 'candidate')} below the lower edge, shown as triangles on it."
     return figure(drawing, caption)
@@ -74,13 +77,13 @@ def _tally(run: Run) -> str:
 
 
 def _trials_table(run: Run) -> str:
-    done = sorted(run.trained, key=lambda trial: -(val_accuracy(trial) or 0.0))
+    done = sorted(run.trained, key=lambda trial: trial.val_error or 0.0)
     metrics = [name for name in COST_METRICS if any(cost_of(trial, name) is not None for trial in done)]
     on_front = {trial.trial_id for trial in run.front}
     rows = [
         [
             text(trial.trial_id),
-            percent(val_accuracy(trial)),
+            shown(run.task, run.val_figure(trial)),
             *(_figure_of(metric, cost_of(trial, metric)) for metric in metrics),
             "yes" if trial.trial_id in on_front else "",
         ]
@@ -88,9 +91,11 @@ def _trials_table(run: Run) -> str:
     ]
     headers = ["Trial", "Validation", *(_HEADINGS[metric] for metric in metrics), "On the front"]
     ids = [trial.trial_id for trial in done]
-    caption = "All trained candidates, the most accurate first; accuracy after the short training"
-    shown = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
-    return details(f"All {len(done):,} trained candidates as a table", shown)
+    figure_name = "accuracy" if run.task == CLASSIFICATION else text(run.task.full_label)
+    first = "most accurate" if run.task == CLASSIFICATION else "best"
+    caption = f"All trained candidates, the {first} first; {figure_name} after the short training"
+    listing = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
+    return details(f"All {len(done):,} trained candidates as a table", listing)
 
 
 def _figure_of(metric: str, value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 
@@ -12,13 +13,14 @@ from edgenas.records import TrialRecord
 from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for, spans_decades
 from edgenas.report.labels import Labels, leader_line
 from edgenas.report.markup import text
-from edgenas.report.run import Run, cost_of, val_accuracy
+from edgenas.report.run import Run, cost_of
 from edgenas.search.objective import format_metric, metric_name
+from edgenas.task import CLASSIFICATION, Task
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One trained candidate: its cost in the unit of the axis, and its accuracy in percent."""
+    """One trained candidate: its cost in the unit of the axis, and its `height`."""
 
     trial: TrialRecord
     x: float
@@ -35,9 +37,10 @@ class FrontChart:
         size: How many of the metric's own units that is.
         dots: All trained candidates.
         front: Those that none beats in accuracy and this cost, the cheapest first.
-        finals: Accuracy in percent after the final training of each winner that had one, by trial id.
+        finals: The `height` after the final training of each winner that had one, by trial id.
         budget: Upper limit in the shown unit, or None.
-        floor: Accuracy in percent below which dots are drawn at the lower edge.
+        floor: The `height` below which dots are drawn at the lower edge.
+        task: What the networks are for.
     """
 
     metric: str
@@ -48,6 +51,7 @@ class FrontChart:
     finals: Mapping[str, float]
     budget: float | None
     floor: float
+    task: Task = CLASSIFICATION
 
     @property
     def hidden(self) -> int:
@@ -62,11 +66,13 @@ def front_chart(run: Run, metric: str) -> FrontChart | None:
         return None
     size, unit = _unit(metric, max(cost_of(trial, metric) or 0.0 for trial in known))
     dots = {
-        trial.trial_id: Dot(trial, (cost_of(trial, metric) or 0.0) / size, 100 * (val_accuracy(trial) or 0.0))
+        trial.trial_id: Dot(
+            trial, (cost_of(trial, metric) or 0.0) / size, height(run.task, run.val_figure(trial) or 0.0)
+        )
         for trial in known
     }
     finals = {
-        winner.trial_id: 100 * winner.float_val
+        winner.trial_id: height(run.task, winner.float_val)
         for winner in run.kept
         if winner.float_val is not None and winner.trial_id in dots
     }
@@ -80,7 +86,18 @@ def front_chart(run: Run, metric: str) -> FrontChart | None:
         finals=finals,
         budget=min(limits, default=None),
         floor=min([_floor([dot.y for dot in dots.values()]), *finals.values()]),
+        task=run.task,
     )
+
+
+def height(task: Task, value: float) -> float:
+    """Where a task's figure stands on the axis upwards: accuracy in percent; what is better low, negated."""
+    return 100 * value if task == CLASSIFICATION else value if task.higher_is_better else -value
+
+
+def _words(task: Task, place: float, digits: int = 1) -> str:
+    """The figure at a height, as people read it."""
+    return f"{place:.{digits}f} %" if task == CLASSIFICATION else task.format(abs(place))
 
 
 def _unit(metric: str, largest: float) -> tuple[float, str]:
@@ -109,9 +126,10 @@ def draw_front(chart: FrontChart, frame: Frame) -> str:
         labels.block(x(dot.x), y(dot.y), margin=4)
     for (left, lower), (right, upper) in pairwise(corners):
         labels.block(left, upper, right, lower, margin=1)
-    name = f"Validation accuracy against {metric_name(chart.metric)} of {len(chart.dots)} trained candidates"
+    name = f"Validation {chart.task.label} against {metric_name(chart.metric)} of {len(chart.dots)} "
+    "trained candidates"
     content = [
-        draw_y_axis(frame, y, 6 if frame.width > 500 else 5, " %"),
+        draw_y_axis(frame, y, 6 if frame.width > 500 else 5, " %" if chart.task == CLASSIFICATION else ""),
         draw_x_axis(frame, x, _title(chart, x), 12 if frame.width > 500 else 6),
         _budget(chart, frame, x, labels),
         _step_line(corners),
@@ -127,7 +145,8 @@ def _scales(chart: FrontChart, frame: Frame) -> tuple[Scale, Scale]:
         costs.append(chart.budget)
     accuracies = [max(dot.y, chart.floor) for dot in chart.dots] + list(chart.finals.values())
     y = scale_for(accuracies, *frame.y_range)
-    capped = Scale(max(0.0, y.low), min(100.0, y.high), y.start, y.end)
+    least, most = {"softmax": (0.0, 100.0), "linear": (-inf, 0.0)}.get(chart.task.head, (0.0, 1.0))
+    capped = Scale(max(least, y.low), min(most, y.high), y.start, y.end)
     return scale_for(costs, *frame.x_range, log=spans_decades(costs)), capped
 
 
@@ -176,7 +195,10 @@ def _dots(chart: FrontChart, x: Scale, y: Scale) -> str:
     for dot in sorted(chart.dots, key=lambda dot: dot.trial.trial_id in on_front):
         front = dot.trial.trial_id in on_front
         cost = format_metric(chart.metric, dot.x * chart.size)
-        tip = f"trial {dot.trial.trial_id}: {dot.y:.1f} % after the search, {cost}" + front * ", on the front"
+        tip = (
+            f"trial {dot.trial.trial_id}: {_words(chart.task, dot.y)} after the search, {cost}"
+            + front * ", on the front"
+        )
         parts.append(
             f'<g class="dot{" on" if front else ""}" data-trial="{text(dot.trial.trial_id)}">'
             f"<title>{text(tip)}</title>{_mark(x(dot.x), y, dot.y, chart.floor, front)}</g>"
@@ -200,12 +222,15 @@ def _winners(chart: FrontChart, frame: Frame, x: Scale, y: Scale, labels: Labels
     parts = []
     for trial_id, final in sorted(chart.finals.items(), key=lambda item: -item[1]):
         (column, before), after = places[trial_id], y(final)
-        label = f"{trial_id} · {final:.1f} %"
+        words = _words(chart.task, final)
+        label = f"{trial_id} · {words}"
         box = labels.place(column, after, label)
         middle = (box[0] + box[2]) / 2
         parts.append(
             f'<g class="winner" data-trial="{text(trial_id)}">'
-            f"<title>{text(f'trial {trial_id}: {final:.1f} % after the final training')}</title>"
+            ""
+            ""
+            f"<title>{text(f'trial {trial_id}: {words} after the final training')}</title>"
             f'<line class="gain" x1="{column}" x2="{column}" y1="{before}" y2="{after}"/>'
             f"{leader_line(column, after, box)}"
             f'<path d="M{column} {after - 6:g}l6 6l-6 6l-6-6z"/>'

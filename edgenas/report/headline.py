@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import shlex
 
+from edgenas.report.data import examples_word
 from edgenas.report.intervals import wilson
-from edgenas.report.markup import count, device_warning, duration, listed, paragraph, percent, quantity, text
-from edgenas.report.run import Run, Winner, val_accuracy
+from edgenas.report.markup import (
+    count,
+    device_warning,
+    duration,
+    listed,
+    paragraph,
+    percent,
+    quantity,
+    shown,
+    text,
+)
+from edgenas.report.run import Run, Winner
+from edgenas.report.summary import interval_on_test
 from edgenas.search.objective import VAL_ERROR, format_metric, metric_name
+from edgenas.task import CLASSIFICATION
 
 STATUS_WORDS = {
     "searching": "searching",
     "retraining": "training the winners",
     "exporting": "quantizing and exporting",
+    "training": "training one network",
     "done": "finished",
 }
 
@@ -47,11 +61,11 @@ def _asked(run: Run) -> str:
     sizes = [
         f"{data[split]:,} {split}" for split in ("train", "validation", "test") if data.get(split) is not None
     ]
-    sentence = f"a classifier for <b>{text(data.get('name'))}</b>"
+    sentence = f"{run.task.maker} for <b>{text(data.get('name'))}</b>"
     classes = data.get("class_names") or []
-    details = [f"{len(classes)} classes"] if classes else []
+    details = [f"{len(classes)} classes"] if classes and run.task == CLASSIFICATION else []
     details += [f"inputs of {text(shape)}"] if shape else []
-    details += [f"{text(', '.join(sizes))} images"] if sizes else []
+    details += [f"{text(', '.join(sizes))} {examples_word(data)}"] if sizes else []
     sentence += f" ({'; '.join(details)})" if details else ""
     if device:
         runtime = f" with {text(device['runtime'])}" if device.get("runtime") else ""
@@ -65,27 +79,41 @@ def _asked(run: Run) -> str:
 
 
 def _came_out(run: Run, best: Winner | None) -> str:
-    completed = run.trained
+    completed, many = run.trained, examples_word(run.document("data"))
     if best is None:
         if not completed:
             return "nothing yet; no candidate has finished its training."
-        top = max(val_accuracy(trial) or 0.0 for trial in completed)
+        top = run.val_figure(min(completed, key=lambda trial: trial.val_error or 0.0))
         return (
             f"nothing final yet. {count(len(completed), 'candidate')} trained so far, the best of them with "
-            f"{percent(top)} validation accuracy after its short training."
+            f"{_named(run, top, 'validation')} after its short training."
         )
     finished = [winner for winner in run.kept if winner.files]
     if best.int8_test is None:
         return (
             f"nothing final yet. {count(len(run.kept), 'candidate')} on the short list; trial "
-            f"<b>{text(best.trial_id)}</b> leads with {percent(best.float_val)} validation accuracy after "
+            f"<b>{text(best.trial_id)}</b> leads with {_named(run, best.float_val, 'validation')} after "
             "its final training."
         )
+    found = f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
+    if run.task != CLASSIFICATION:
+        return (
+            f"{found}{_in_time(run)}. The best on validation data, trial "
+            f"<b>{text(best.trial_id)}</b>, has "
+            f"<b>{_named(run, best.int8_test, '')}</b> on the test split as an int8 file."
+        )
     return (
-        f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
-        f"{_in_time(run)}. The most accurate on validation images, trial <b>{text(best.trial_id)}</b>, "
-        f"classifies <b>{percent(best.int8_test)}</b> of the test images right as an int8 file."
+        f"{found}{_in_time(run)}. The most accurate on validation data, trial <b>{text(best.trial_id)}</b>, "
+        f"classifies <b>{percent(best.int8_test)}</b> of the test {many} right as an int8 file."
     )
+
+
+def _named(run: Run, value: float | None, where: str) -> str:
+    """A figure with its name: ``93.1 % validation accuracy`` or ``validation RMSE 54.2``."""
+    label, space = text(run.task.label), " " if where else ""
+    if run.task == CLASSIFICATION:
+        return f"{percent(value)} {where}{space}{label}"
+    return f"{where}{space}{label}&nbsp;{shown(run.task, value)}"
 
 
 def _in_time(run: Run) -> str:
@@ -115,9 +143,13 @@ def _tiles(run: Run, best: Winner) -> str:
 
 
 def _accuracy_tile(run: Run, best: Winner) -> tuple[str, str, str]:
-    images = run.document("data").get("test")
+    images, label = run.document("data").get("test"), text(run.task.label)
     if best.int8_test is None:
-        return "validation accuracy, float", _unit(percent(best.float_val)), "not exported yet"
+        return f"validation {label}, float", _unit(shown(run.task, best.float_val)), "not exported yet"
+    if run.task != CLASSIFICATION:
+        ends = interval_on_test(run, best)
+        note = f"95 % interval {run.task.format(ends[0])} to {run.task.format(ends[1])}" if ends else ""
+        return f"test {label}, int8", _unit(shown(run.task, best.int8_test)), note
     if not images:
         return "test accuracy, int8", _unit(percent(best.int8_test)), ""
     low, high = wilson(best.int8_test, images)

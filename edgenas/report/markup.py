@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from edgenas.search.objective import format_metric
+from edgenas.task import CLASSIFICATION, Task
 
 UNKNOWN = '<span class="unknown" title="not known (yet)">–</span>'
 
@@ -19,6 +20,18 @@ def text(value: Any) -> str:
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 0 to 1 in percent, or a dash."""
     return UNKNOWN if share is None else f"{100 * share:.{digits}f}&nbsp;%"
+
+
+def shown(task: Task, value: float | None) -> str:
+    """A task's figure with its unit on one line, or a dash."""
+    if value is None or task == CLASSIFICATION:
+        return percent(value)
+    return text(task.format(value)).replace(" ", "&nbsp;")
+
+
+def gained(task: Task, difference: float) -> str:
+    """A difference of two figures with its sign: points for accuracies."""
+    return points(difference) if task == CLASSIFICATION else text(task.format_difference(difference))
 
 
 def quantity(metric: str, value: float) -> str:

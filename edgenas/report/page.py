@@ -10,6 +10,7 @@ from edgenas.report.front import front
 from edgenas.report.gap import validation_against_test
 from edgenas.report.glossary import glossary
 from edgenas.report.headline import headline
+from edgenas.report.long_trainings import long_trainings
 from edgenas.report.markup import section, text
 from edgenas.report.networks import networks
 from edgenas.report.problems import problems
@@ -45,6 +46,12 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
+def long_section(run: Run) -> list[str]:
+    """What `edgenas train` has trained, where it has."""
+    content = long_trainings(run)
+    return [section("long", "Trained for long", content)] if content else []
+
+
 def render(run: Run) -> str:
     """The whole page."""
     data = run.document("data").get("name", "a run just begun")
@@ -58,9 +65,10 @@ def render(run: Run) -> str:
         section("reasons", "Why these", reasons(run)),
         section("training", "Final training", training(run)),
         section("test", "Validation against test", validation_against_test(run)),
+        *long_section(run),
         section("problems", "Warnings and failures", problems(run)),
         section("repeat", "To repeat this run", repeat(run)),
-        section("words", "Words used here", glossary()),
+        section("words", "Words used here", glossary(run.task.name)),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

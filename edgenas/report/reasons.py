@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edgenas.records import TrialRecord
-from edgenas.report.markup import listed, paragraph, points, text
-from edgenas.report.run import Run, Winner, cost_of, val_accuracy
+from edgenas.report.markup import gained, listed, paragraph, text
+from edgenas.report.run import Run, Winner, cost_of
 from edgenas.search.objective import metric_name
+from edgenas.task import CLASSIFICATION
 
 
 def reasons(run: Run) -> str:
@@ -21,7 +22,8 @@ def reasons(run: Run) -> str:
         f"<dd>{_why(winner)}<p>Not kept: {text(winner.note.reason)}.</p></dd>"
         for winner in run.dropped
     ]
-    note = "Accuracies compared here are on validation images after the short training of the search."
+    what = "Accuracies" if run.task == CLASSIFICATION else "Figures"
+    note = f"{what} compared here are on validation data after the short training of the search."
     return f'<dl class="reasons">{"".join(items)}</dl>' + paragraph(note, "note")
 
 
@@ -48,14 +50,15 @@ def _neighbours(run: Run, trial: TrialRecord) -> str:
 def _exchange(
     run: Run, low: TrialRecord, high: TrialRecord, verb: str, *, named: TrialRecord | None = None
 ) -> str:
-    gain = points((val_accuracy(high) or 0.0) - (val_accuracy(low) or 0.0))
+    gain = gained(run.task, (run.val_figure(high) or 0.0) - (run.val_figure(low) or 0.0))
+    unit = "&nbsp;points</b> of accuracy" if run.task == CLASSIFICATION else f"</b> {run.task.label}"
     costs = [
         f"<b>{_factor((cost_of(high, metric) or 0.0) / before)}×</b> the {metric_name(metric)}"
         for metric in run.objectives[1:]
         if (before := cost_of(low, metric))
     ]
     trial = text((named or low).trial_id)
-    return f"trial {trial}, {verb} <b>{gain}&nbsp;points</b> of accuracy for {listed(costs)}."
+    return f"trial {trial}, {verb} <b>{gain}{unit} for {listed(costs)}."
 
 
 def _factor(ratio: float) -> str:

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from edgenas.report.data import data_facts
 from edgenas.report.markup import UNKNOWN, duration, paragraph, text
-from edgenas.report.run import Run
+from edgenas.report.run import Run, Winner
 
 
 def repeat(run: Run) -> str:
@@ -28,7 +29,10 @@ def command(config: Mapping[str, Any]) -> str:
     """The command line that gives this configuration."""
     words = ["edgenas", "search"]
     for name, value in config.items():
-        if value is None or name == "out":
+        if value is None or value is False or name == "out":
+            continue
+        if value is True:
+            words.append(f"--{name.replace('_', '-')}")
             continue
         shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
         words += [f"--{name.replace('_', '-')}", shlex.quote(shown)]
@@ -42,21 +46,13 @@ def _facts(title: str, facts: Mapping[str, str]) -> str:
 
 def _data(run: Run) -> str:
     data = run.document("data")
-    facts = {
-        key: text(f"{data[key]:,}") for key in ("train", "validation", "test") if data.get(key) is not None
-    }
-    names = data.get("class_names") or []
-    if names:
-        facts["classes"] = text(", ".join(map(str, names)))
-    if data.get("fingerprint"):
-        facts["fingerprint"] = f"<code>{text(data['fingerprint'])}</code>"
-    return _facts(f"Data {text(data.get('name', ''))}", facts)
+    return _facts(f"Data {text(data.get('name', ''))}", data_facts(data))
 
 
 def _time(run: Run) -> str:
     search = run.document("search")
     trained = sum(trial.seconds or 0.0 for trial in run.trials)
-    final = sum(float((winner.note.result or {}).get("seconds") or 0.0) for winner in run.shortlist)
+    final = sum(_final_seconds(winner) for winner in run.shortlist)
     facts = {
         "whole run": duration(run.meta["elapsed_seconds"]),
         "training candidates": duration(trained),
@@ -66,6 +62,12 @@ def _time(run: Run) -> str:
         "seed": UNKNOWN if run.meta["seed"] is None else text(run.meta["seed"]),
     }
     return _facts("Time and seed", facts)
+
+
+def _final_seconds(winner: Winner) -> float:
+    """Seconds of the final trainings of a winner, all seeds together."""
+    runs = winner.seeds or [winner.note.result or {}]
+    return sum(float(run.get("seconds") or 0.0) for run in runs)
 
 
 def _versions(run: Run) -> str:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgenas.export.manifest import Artifact, Manifest
-from edgenas.records import TrialRecord, WinnerRecord, comparable
+from edgenas.records import TrialRecord, WinnerRecord, comparable, error_of
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.pareto import front_mask
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION, Task, task_from
+from edgenas.trainings import TrainingRecord
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
@@ -30,11 +32,13 @@ class Winner:
         trial: The trial of the search.
         note: The store's record of its final training and export.
         manifest: What was exported of it, or None so far.
+        task: What it is for; its first figure is the one meant below by "figure".
     """
 
     trial: TrialRecord
     note: WinnerRecord
     manifest: Manifest | None
+    task: Task = CLASSIFICATION
 
     @property
     def trial_id(self) -> str:
@@ -51,35 +55,52 @@ class Winner:
         found = [file for file in self.files if (file.format, file.precision) == ("tflite", precision)]
         return found[0] if found else None
 
-    def accuracy(self, precision: str, split: str) -> float | None:
-        """Accuracy of the TFLite file of a precision, or None."""
+    def figure(self, precision: str, split: str) -> float | None:
+        """The figure (accuracy, RMSE, AUC) of the TFLite file of a precision, or None."""
         file = self.tflite(precision)
-        return file.accuracy.get(split) if file else None
+        return file.figures(split).get(self.task.metric) if file else None
 
     @property
     def float_val(self) -> float | None:
-        """Validation accuracy of the Keras model after the final training."""
-        return None if self.note.result is None else float(self.note.result["val_accuracy"])
+        """Validation figure of the Keras model after the final training."""
+        return None if self.note.result is None else figure_of(self.note.result, self.task)
 
     @property
     def float_bundle(self) -> float | None:
-        """Validation accuracy of the float32 file, on the same images as `int8_val`."""
-        return self.accuracy("float32", "validation")
+        """Validation figure of the float32 file, on the same inputs as `int8_val`."""
+        return self.figure("float32", "validation")
 
     @property
     def int8_val(self) -> float | None:
-        """Validation accuracy of the int8 file."""
-        return self.accuracy("int8", "validation")
+        """Validation figure of the int8 file."""
+        return self.figure("int8", "validation")
 
     @property
     def int8_test(self) -> float | None:
-        """Test accuracy of the int8 file."""
-        return self.accuracy("int8", "test")
+        """Test figure of the int8 file."""
+        return self.figure("int8", "test")
 
     @property
-    def val_accuracy(self) -> float | None:
-        """Validation accuracy of what would be delivered: the int8 file, or the Keras model until then."""
+    def val_figure(self) -> float | None:
+        """Validation figure of what would be delivered: the int8 file, or the Keras model until then."""
         return self.int8_val if self.int8_val is not None else self.float_val
+
+    @property
+    def seeds(self) -> Sequence[Mapping[str, Any]]:
+        """One entry for each seed of the final training; none in runs of older versions."""
+        return (self.note.result or {}).get("seeds") or ()
+
+    def mean(self, split: str) -> float | None:
+        """Mean figure over seeds in float on ``val`` or ``test``, or None where it is not known."""
+        result = self.note.result or {}
+        fallback = self.float_val if split == "val" else None
+        found = result.get(f"mean_{split}_{self.task.metric}", fallback)
+        return None if found is None else float(found)
+
+    def deviation(self, split: str) -> float | None:
+        """Standard deviation of that over seeds, or None of a single one."""
+        found = (self.note.result or {}).get(f"std_{split}_{self.task.metric}")
+        return None if found is None else float(found)
 
     @property
     def flash_bytes(self) -> int:
@@ -104,6 +125,7 @@ class Run:
         trials: All trials in their order.
         refusals: Candidates refused before training, by budget.
         shortlist: Winners, dropped ones included, the cheapest first.
+        trainings: Long trainings, each seed for itself.
     """
 
     folder: Path
@@ -111,6 +133,7 @@ class Run:
     trials: Sequence[TrialRecord]
     refusals: Mapping[str, int]
     shortlist: Sequence[Winner]
+    trainings: Sequence[TrainingRecord] = ()
 
     @property
     def status(self) -> str:
@@ -120,6 +143,11 @@ class Run:
     def document(self, key: str) -> dict[str, Any]:
         """A fact that is a document; empty if it is not known."""
         return dict(self.meta[key] or {})
+
+    @cached_property
+    def task(self) -> Task:
+        """What the networks are for."""
+        return task_from(self.document("data").get("task"))
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -165,9 +193,19 @@ class Run:
 
     @property
     def best(self) -> Winner | None:
-        """The winner most accurate on validation images; the test set must not choose."""
-        known = [winner for winner in self.kept if winner.val_accuracy is not None]
-        return max(known, key=lambda winner: winner.val_accuracy or 0.0, default=None)
+        """The winner best on the validation split, on the mean where there are several seeds.
+
+        The test set must not choose.
+        """
+        sign = 1 if self.task.higher_is_better else -1
+        known = [winner for winner in self.kept if winner.val_figure is not None]
+        if known and all(winner.deviation("val") is not None for winner in known):
+            return max(known, key=lambda winner: sign * (winner.mean("val") or 0.0))
+        return max(known, key=lambda winner: sign * (winner.val_figure or 0.0), default=None)
+
+    def val_figure(self, trial: TrialRecord) -> float | None:
+        """The task's figure on the validation split after a trial's training in the search, or None."""
+        return None if trial.result is None else figure_of(trial.result, self.task)
 
     @cached_property
     def front(self) -> list[TrialRecord]:
@@ -189,9 +227,12 @@ def cost_of(trial: TrialRecord, metric: str) -> float | None:
     return None if value is None else float(value)
 
 
-def val_accuracy(trial: TrialRecord) -> float | None:
-    """Validation accuracy after the short training of the search, or None."""
-    return None if trial.val_error is None else 1.0 - trial.val_error
+def figure_of(result: Mapping[str, Any], task: Task) -> float | None:
+    """A task's figure on the validation split in a training's document, or None."""
+    if task == CLASSIFICATION:
+        return 1.0 - error_of(result)
+    value = (result.get("metrics") or {}).get(task.metric)
+    return None if value is None else float(value)
 
 
 def read_run(store: Store) -> Run:
@@ -202,12 +243,13 @@ def read_run(store: Store) -> Run:
     """
     trials = store.trials()
     by_id = {trial.trial_id: trial for trial in trials}
+    task = task_from((store.meta("data") or {}).get("task"))
     shortlist = [
-        Winner(by_id[note.trial_id], note, Manifest.from_json(note.manifest) if note.manifest else None)
+        Winner(by_id[note.trial_id], note, Manifest.from_json(note.manifest) if note.manifest else None, task)
         for note in store.winners()
         if note.trial_id in by_id
     ]
     meta = {key: store.meta(key) for key in META_KEYS}
-    run = Run(store.folder, meta, trials, store.refusals(), shortlist)
+    run = Run(store.folder, meta, trials, store.refusals(), shortlist, store.trainings.all())
     shortlist.sort(key=lambda winner: cost_of(winner.trial, run.objectives[1]) or 0.0)
     return run

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edgenas.records import TrialRecord
+from edgenas.report.honest import rank_correlation, within_spread
 from edgenas.report.intervals import wilson
-from edgenas.report.run import Run, Winner, read_run, val_accuracy
+from edgenas.report.long_trainings import long_documents
+from edgenas.report.run import Run, Winner, read_run
 from edgenas.report.savings import savings
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 
 
 def summarize(store: Store) -> dict[str, Any]:
@@ -16,7 +20,9 @@ def summarize(store: Store) -> dict[str, Any]:
 
     Returns:
         Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
-        dropped, refusals, failures, versions, seed, seconds``; None or empty where not known yet.
+        dropped, rank_correlation, trainings, savings, refusals, failures, versions, seed, seconds, task,
+        metric``; None or empty where not known yet. Names that end in ``accuracy`` end in the figure of
+        another task (``rmse``, ``auc``) instead.
     """
     run = read_run(store)
     return {
@@ -35,26 +41,30 @@ def summarize(store: Store) -> dict[str, Any]:
             "running": len(run.of_status("running")),
             "refused": sum(run.refusals.values()),
         },
-        "front": [_front_entry(trial) for trial in run.front],
+        "front": [_front_entry(run, trial) for trial in run.front],
         "winners": [_winner_entry(run, winner) for winner in run.kept],
         "dropped": [
             {"trial": winner.trial_id, "why": winner.note.why, "reason": winner.note.reason}
             for winner in run.dropped
         ],
+        "rank_correlation": rank_correlation(run),
+        "trainings": long_documents(run),
         "savings": savings(run),
         "refusals": dict(run.refusals),
         "failures": [{"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")],
         "versions": run.meta["versions"],
         "seed": run.meta["seed"],
         "seconds": run.meta["elapsed_seconds"],
+        "task": run.task.to_json(),
+        "metric": run.task.metric,
     }
 
 
-def _front_entry(trial: TrialRecord) -> dict[str, Any]:
+def _front_entry(run: Run, trial: TrialRecord) -> dict[str, Any]:
     return {
         "trial": trial.trial_id,
         "arch_id": trial.spec.arch_id,
-        "val_accuracy": val_accuracy(trial),
+        **_figures(run, {"val": run.val_figure(trial)}),
         "cost": trial.cost.to_json(),
     }
 
@@ -65,11 +75,22 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
         "arch_id": winner.trial.spec.arch_id,
         "best": winner is run.best,
         "why": winner.note.why,
-        "search_val_accuracy": val_accuracy(winner.trial),
-        "float_val_accuracy": winner.float_val,
-        "int8_val_accuracy": winner.int8_val,
-        "int8_test_accuracy": winner.int8_test,
+        **_figures(
+            run,
+            {
+                "search_val": run.val_figure(winner.trial),
+                "float_val": winner.float_val,
+                "int8_val": winner.int8_val,
+                "int8_test": winner.int8_test,
+                "mean_val": winner.mean("val"),
+                "std_val": winner.deviation("val"),
+                "mean_test": winner.mean("test"),
+                "std_test": winner.deviation("test"),
+            },
+        ),
         "int8_test_interval": interval_on_test(run, winner),
+        "seeds": len(winner.seeds),
+        "lead_within_spread": within_spread(run, winner),
         "cost": winner.trial.cost.to_json(),
         "choices": dict(winner.trial.spec.choices),
         "folder": str(run.folder / "winners" / winner.trial_id),
@@ -86,8 +107,17 @@ def _sensitivity(winner: Winner) -> list[dict[str, Any]] | None:
     return None if found is None else [dict(entry) for entry in found]
 
 
+def _figures(run: Run, found: Mapping[str, float | None]) -> dict[str, Any]:
+    """Figures by names that end in the name of the task's figure."""
+    return {f"{name}_{run.task.metric}": value for name, value in found.items()}
+
+
 def interval_on_test(run: Run, winner: Winner) -> list[float] | None:
-    """The 95 % interval of a winner's test accuracy, or None where size or accuracy is not known."""
+    """The 95 % interval of a winner's test figure, or None where size or figure is not known."""
+    if run.task != CLASSIFICATION:
+        file = winner.tflite("int8")
+        found = file.figures("test").get("interval") if file else None
+        return None if found is None else list(found)
     images = run.document("data").get("test")
     if winner.int8_test is None or not images:
         return None

@@ -8,14 +8,16 @@ from edgenas.report.markup import (
     UNKNOWN,
     details,
     device_warning,
+    gained,
     paragraph,
-    percent,
-    points,
     quantity,
+    shown,
     table,
     text,
 )
+from edgenas.report.outputs import agreement, agreement_heading, agreement_note, use_of_outputs
 from edgenas.report.run import Run, Winner
+from edgenas.task import CLASSIFICATION
 
 _ORIGINS = {
     "measured": "was measured on the device",
@@ -35,10 +37,13 @@ def winners_table(run: Run) -> str:
         "Peak RAM", "Flash", "MACs", "Params",
     ]  # fmt: skip
     rows = [_row(winner, best=winner is run.best) for winner in run.kept]
-    caption = "The cheapest first; accuracies in percent, differences in points; costs for int8, batch 1"
+    figures = "accuracies in percent, differences in points"
+    if run.task != CLASSIFICATION:
+        figures = f"figures are {text(run.task.full_label)}"
+    caption = f"The cheapest first; {figures}; costs for int8, batch 1"
     ids = [winner.trial_id for winner in run.kept]
-    shown = table(caption, headers, rows, numeric=range(1, 10), cards=True, row_ids=ids)
-    return shown + _notes(run) + device_warning(run.document("device")) + _files(run)
+    winners = table(caption, headers, rows, numeric=range(1, 10), cards=True, row_ids=ids)
+    return winners + use_of_outputs(run) + _notes(run) + device_warning(run.document("device")) + _files(run)
 
 
 def _row(winner: Winner, *, best: bool) -> list[str]:
@@ -47,10 +52,10 @@ def _row(winner: Winner, *, best: bool) -> list[str]:
     known = winner.int8_val is not None and reference is not None
     return [
         f"{text(winner.trial_id)}{' <span class=best>best</span>' if best else ''}",
-        percent(winner.int8_test),
-        percent(winner.int8_val),
-        percent(winner.float_val),
-        points((winner.int8_val or 0.0) - (reference or 0.0)) if known else UNKNOWN,
+        shown(winner.task, winner.int8_test),
+        shown(winner.task, winner.int8_val),
+        shown(winner.task, winner.float_val),
+        gained(winner.task, (winner.int8_val or 0.0) - (reference or 0.0)) if known else UNKNOWN,
         _latency(cost),
         quantity("peak_ram_bytes", cost.peak_ram_bytes) + _measured_ram(winner),
         quantity("flash_bytes", winner.flash_bytes),
@@ -92,7 +97,8 @@ def _notes(run: Run) -> str:
     else:
         notes.append("Peak RAM is predicted.")
     notes.append("Flash is the size of the int8 .tflite file; before it is written, its predicted size.")
-    notes.append("The best is the one most accurate on validation images: the test set must not choose.")
+    best = "most accurate" if run.task == CLASSIFICATION else f"of the best {run.task.label}"
+    notes.append(f"The best is the one {best} on validation data: the test set must not choose.")
     return paragraph(" ".join(notes), "note")
 
 
@@ -101,24 +107,20 @@ def _files(run: Run) -> str:
     if not rows:
         return ""
     headers = [
-        "File", "Size", "Test<br>accuracy", "Same class<br>as Keras", "Largest<br>difference",
-        "SHA-256 begins",
+        "File", "Size", f"Test<br>{text(run.task.label)}", agreement_heading(run.task),
+        "Largest<br>difference", "SHA-256 begins",
     ]  # fmt: skip
-    note = paragraph(
-        "“Same class as Keras” and “largest difference” (of one output probability) compare each file with "
-        "the Keras model it was made from, on images held back from training.",
-        "note",
-    )
-    shown = table("Files below <code>winners/</code>", headers, rows, numeric=(1, 2, 3, 4), cards=True)
-    return details(f"Files of all winners ({len(rows)}) and how they agree with Keras", shown + note)
+    note = paragraph(agreement_note(run.task), "note")
+    shown_files = table("Files below <code>winners/</code>", headers, rows, numeric=(1, 2, 3, 4), cards=True)
+    return details(f"Files of all winners ({len(rows)}) and how they agree with Keras", shown_files + note)
 
 
 def _file_row(winner: Winner, file: Artifact) -> list[str]:
     return [
         f"{text(winner.trial_id)}/{text(file.file)}",
         quantity("flash_bytes", file.bytes),
-        percent(file.accuracy.get("test")),
-        percent(file.parity.agreement),
+        shown(winner.task, file.figures("test").get(winner.task.metric)),
+        agreement(winner.task, file),
         f"{file.parity.max_abs_difference:.1g}",
         f'<code title="{text(file.sha256)}">{text(file.sha256[:12])}</code>',
     ]

@@ -29,7 +29,8 @@ def _likeness(block: Block) -> tuple[str, tuple[tuple[str, Value], ...]]:
 def _phrase(blocks: list[Block]) -> str:
     args = blocks[0].args
     if blocks[0].kind == "head":
-        return f"head: global average pooling and a dense layer for {args.get('classes')} classes"
+        what = "outputs" if args.get("activation") == "linear" else "classes"
+        return f"head: global average pooling and a dense layer for {args.get('classes')} {what}"
     if blocks[0].kind == "stem":
         return f"stem: convolution, {_settings(args)}"
     name = _KINDS.get(blocks[0].kind, blocks[0].kind)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.data.dataset import Dataset
+from edgenas.data.described import describe_data
 from edgenas.environment import machine, versions
 from edgenas.errors import ConfigError, StoreError
 from edgenas.search.problem import Problem
 from edgenas.search.transfer import knowledge_of
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 
 
 def earlier_knowledge(store: Store, folder: str | Path | None) -> dict[str, Any] | None:
@@ -52,7 +54,10 @@ def begin(
     begun_with = store.meta("data")
     if begun_with is None:
         store.set_meta(
-            data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+            data={
+                **describe_data(dataset),
+                **({"task": dataset.task.to_json()} if dataset.task != CLASSIFICATION else {}),
+            },
             objectives=list(problem.objectives),
             constraints=constraints,
             space=problem.space.name,

@@ -15,6 +15,7 @@ import numpy as np
 from edgenas.records import TrialRecord
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.results import trial_point
+from edgenas.task import epoch_error
 from edgenas.train.trainer import TrainResult
 
 FEWEST = 8
@@ -67,10 +68,11 @@ class Curves:
 def errors_of(trial: TrialRecord) -> list[float]:
     """Validation errors of a trial, epoch by epoch; none if its model has no accuracy."""
     history = (trial.result or {}).get("history", [])
-    return [1.0 - entry["val_accuracy"] for entry in history if "val_accuracy" in entry]
+    return [error for entry in history if (error := epoch_error(entry)) is not None]
 
 
 def was_cut_off(result: TrainResult, cutoffs: Sequence[float]) -> bool:
     """Whether a training ended because its curve was above a cutoff, not by a callback of the user's."""
     last = result.epochs - 1
-    return last < len(cutoffs) and 1.0 - result.history[last].get("val_accuracy", 1.0) > cutoffs[last]
+    error = epoch_error(result.history[last])
+    return error is not None and last < len(cutoffs) and error > cutoffs[last]

@@ -28,7 +28,7 @@ REMEMBERED = 20_000
 FARTHEST = 6.0
 """Features beyond this many standard deviations are cut off."""
 
-LEARNING = frozenset({"conv2d", "depthwise_conv2d", "dense"})
+LEARNING = frozenset({"conv2d", "depthwise_conv2d", "dense", "lstm"})
 _NOT_ASKED = "\0"
 Groups = tuple[np.ndarray, np.ndarray]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, cast
 
 import keras
@@ -16,6 +17,7 @@ from edgenas.arch.spec import ArchSpec, Value
 from edgenas.build.builder import build_model
 from edgenas.build.read_keras import graph_from_keras
 from edgenas.errors import ConfigError, UsageError
+from edgenas.task import CLASSIFICATION, TASKS
 
 GRID = 10
 """Into how many values a hyperparameter without a step is divided."""
@@ -62,7 +64,10 @@ class SpaceHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> Any:
         """The compiled Keras 3 model that the hyperparameters describe."""
         model = build_model(self.space.decide(HpChooser(hp)), keras)
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+        if self.space.head == "softmax":
+            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+        else:
+            model.compile("adam", "mean_squared_error", jit_compile=False)
         return model
 
 
@@ -102,14 +107,16 @@ class HyperModelSpace(SearchSpace):
     Args:
         hypermodel: A function ``build(hp) -> keras.Model`` or a keras-tuner HyperModel.
         input_shape: (height, width, channels) of the data.
-        classes: Number of classes.
+        classes: Number of classes, or of other outputs.
+        head: What the task makes of the outputs; see `SearchSpace`.
     """
 
     name = "hypermodel"
+    heads = ("softmax", "linear", "reconstruction")
     descent_steps = 50
 
-    def __init__(self, hypermodel: Any, input_shape: Shape, classes: int) -> None:
-        super().__init__(input_shape, classes)
+    def __init__(self, hypermodel: Any, input_shape: Shape, classes: int, head: str = "softmax") -> None:
+        super().__init__(input_shape, classes, head)
         self.hypermodel = hypermodel
         self._graphs: dict[str, OpGraph] = {}
 
@@ -193,12 +200,23 @@ def _graph_and_forget(model: Any) -> OpGraph:
     return graph
 
 
-def as_space(hypermodel: Any) -> SearchSpace:
-    """A search space as it is; a build function or HyperModel as a space of its own.
+def as_space(hypermodel: Any, task: str = CLASSIFICATION.name) -> SearchSpace:
+    """A search space as it is; a build function or HyperModel as a space of its own, for a task.
 
     The build function is called once to learn the input shape and the number of classes.
+
+    Raises:
+        UnknownNameError: There is no such task.
+        ConfigError: The space's networks end otherwise than the task needs, or it is none.
     """
+    head = TASKS.get(task).head
     if isinstance(hypermodel, SearchSpace):
+        if hypermodel.head != head:
+            raise ConfigError(
+                f"a space whose networks end in {hypermodel.head} was given with task '{task}'; "
+                "expected one made "
+                f"with head='{head}'"
+            )
         return hypermodel
     if not callable(hypermodel) and not hasattr(hypermodel, "build"):
         raise ConfigError(
@@ -207,4 +225,5 @@ def as_space(hypermodel: Any) -> SearchSpace:
         )
     build = getattr(hypermodel, "build", hypermodel)
     model = build(keras_tuner.HyperParameters())
-    return HyperModelSpace(hypermodel, tuple(model.input_shape[1:]), int(model.output_shape[-1]))
+    outputs = prod(model.output_shape[1:])
+    return HyperModelSpace(hypermodel, tuple(model.input_shape[1:]), outputs, head)

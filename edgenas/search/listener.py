@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from edgenas.records import TrialRecord
-from edgenas.search.objective import VAL_ERROR, format_metric
+from edgenas.task import error_words
 
 
 class SearchListener(Protocol):
@@ -22,6 +22,13 @@ class SearchListener(Protocol):
         """A training ended; ``refused`` proposals were over budget so far."""
 
 
+class StageListener(SearchListener, Protocol):
+    """Told of the stages of a run as well."""
+
+    def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
+        """A stage begins, of so many steps and seconds, where known."""
+
+
 class PrintingListener:
     """One line a trial."""
 
@@ -33,5 +40,5 @@ class PrintingListener:
 
     def trial_ended(self, record: TrialRecord, refused: int) -> None:
         """Print how it went."""
-        outcome = record.reason or f"validation error {format_metric(VAL_ERROR, record.val_error or 0.0)}"
+        outcome = record.reason or f"validation {error_words(record.result or {})}"
         print(f"trial {record.trial_id}: {outcome} ({refused} refused so far)")

@@ -20,6 +20,7 @@ from edgenas.search.objective import (
     metric_name,
     metric_value,
 )
+from edgenas.task import CLASSIFICATION
 
 DESCENTS = 12
 """Starts from which networks are shrunk towards the budgets before these count as impossible."""
@@ -49,12 +50,14 @@ class Problem:
         cost_source: What each of them costs on the device.
         constraints: Budgets; candidates over any of them are never trained.
         objectives: Names of what is minimized, ``val_error`` first.
+        task: Name of what the networks are for, which says what ``val_error`` is.
     """
 
     space: SearchSpace
     cost_source: CostSource
     constraints: Sequence[Constraint] = ()
     objectives: Sequence[str] = field(default=(VAL_ERROR, "macs"))
+    task: str = CLASSIFICATION.name
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", check_objectives(self.objectives))

@@ -26,6 +26,7 @@ from edgenas.search.plan import learned_rows
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.results import trial_point
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 
 SEEDS = 8
 """Networks of an earlier run that are trained first, at most."""
@@ -60,6 +61,7 @@ def knowledge_of(folder: Path) -> dict[str, Any]:
         "data": data.get("name"),
         "fingerprint": data.get("fingerprint"),
         "device": device.get("id"),
+        "task": data.get("task", CLASSIFICATION.to_json())["name"],
         "trials": [[dict(trial.spec.choices), trial.val_error] for trial in trials],
     }
 
@@ -78,7 +80,7 @@ class Earlier:
         seeds: What to train first, worthiest first; all within the budgets.
 
     Raises:
-        ConfigError: It searched another space.
+        ConfigError: It searched another space, or for another task.
     """
 
     def __init__(self, knowledge: Mapping[str, Any], problem: Problem) -> None:
@@ -86,6 +88,12 @@ class Earlier:
             raise ConfigError(
                 f"{knowledge['run']} searched space '{knowledge['space']}', this search "
                 f"'{problem.space.name}'; expected a run of the same space for --warm-start"
+            )
+        if (task := knowledge.get("task", CLASSIFICATION.name)) != problem.task:
+            raise ConfigError(
+                f"{knowledge['run']} was a search for {task}, this one is for {problem.task}, whose "
+                "errors mean "
+                "something else; expected a run of the same task for --warm-start"
             )
         self.run = str(knowledge["run"])
         trials = knowledge["trials"]

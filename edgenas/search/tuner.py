@@ -34,11 +34,13 @@ from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
-from edgenas.train.job import Job, fresh_model, load_weights
+from edgenas.task import CLASSIFICATION, epoch_error, error_words
+from edgenas.train.job import Job, fresh_model
 from edgenas.train.pool import TrainingPool
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.trainer import TrainResult
+from edgenas.train.weights import load_weights
 
 
 class EdgeTuner(keras_tuner.Tuner):
@@ -69,6 +71,8 @@ class EdgeTuner(keras_tuner.Tuner):
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or
             ``resolution`` (`edgenas.search.fidelity`); None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        task: ``classification``, ``regression`` or ``anomaly`` (`edgenas.task`): what the outputs are for,
+            and so what ``val_error`` is and what a model that is not compiled learns.
 
     Raises:
         BudgetError: Nothing in the space fits the budgets.
@@ -96,13 +100,14 @@ class EdgeTuner(keras_tuner.Tuner):
         earlier: str | Path | None = None,
         halving: str | None = None,
         stop_curves: bool = False,
+        task: str = CLASSIFICATION.name,
     ) -> None:
         self.workers = workers
         self.ladder = Ladder(halving) if halving else None
         self.stop_curves = stop_curves
         self._here = threading.local()
-        self.space = as_space(hypermodel)
-        self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives)
+        self.space = as_space(hypermodel, task)
+        self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives, task)
         check_budgets(self.problem, seed)
         folder = store.folder if store else Path(directory) / project_name
         self._owns_store = store is None
@@ -152,11 +157,12 @@ class EdgeTuner(keras_tuner.Tuner):
     ) -> None:
         """Train candidates until the trials, the time or the space are used up.
 
-        Images are scaled to [0, 1] (`edgenas.data.dataset.Normalization`) before a network sees them.
+        Examples are normalized (`edgenas.data.dataset.Normalization`) before a network sees them.
 
         Args:
-            x: A `Dataset`, or images of shape (n, height, width, channels).
-            y: int labels of shape (n,); not with a Dataset.
+            x: A `Dataset` (`edgenas.data.from_arrays` makes one of any kind), or images of shape
+                (n, height, width, channels).
+            y: int labels of shape (n,), or what the task has instead; not with a Dataset.
             validation_data: (x, y); cut from the data by seed if left out.
             test_data: (x, y), never seen by the search; cut from the data by seed if left out.
             epochs: Epochs per candidate, or None for the default.
@@ -168,15 +174,23 @@ class EdgeTuner(keras_tuner.Tuner):
             StoreError: Another process searches in this folder, or it was begun with other data.
             EdgenasError: Five trainings in a row failed; the message has the last reason.
         """
+        task = self.problem.task
         dataset = (
-            x if isinstance(x, Dataset) else from_arrays(x, y, validation_data, test_data, seed=self.seed)
+            x
+            if isinstance(x, Dataset)
+            else from_arrays(x, y, validation_data, test_data, seed=self.seed, task=task)
         )
+        if dataset.task.name != task:
+            raise ConfigError(
+                f"data for {dataset.task.name} were given to a tuner for {task}; expected "
+                f"EdgeTuner(..., task='{dataset.task.name}')"
+            )
         if dataset.input_shape != self.space.input_shape and self._own_hypermodel:
             raise ConfigError(
-                f"images of shape {dataset.input_shape} were given, the build function's model reads "
-                f"{self.space.input_shape}; make its keras.Input the shape of the images"
+                f"{dataset.kind_of.many} of shape {dataset.input_shape} were given, the build function's "
+                f"model reads {self.space.input_shape}; make its keras.Input the shape of the data"
             )
-        recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed)
+        recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed, task=task)
         if self.ladder:
             self.ladder.check(self.space.input_shape, recipe)
         self._dataset = dataset
@@ -229,7 +243,8 @@ class EdgeTuner(keras_tuner.Tuner):
         curves = self._curves(record)
         cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
-        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs)
+        task = self._here.process.dataset.task
+        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs, task=task)
         self.listener.trial_began(record)
         try:
             result = self._pool.train(self._here.process, job, self.listener.epoch_ended)
@@ -240,7 +255,7 @@ class EdgeTuner(keras_tuner.Tuner):
             self._stopped(record, own_recipe, result, curves)
         else:
             self.store.finish_trial(record.trial_id, own_recipe.to_json(), asdict(result))
-        return {VAL_ERROR: 1.0 - result.val_accuracy}
+        return {VAL_ERROR: result.error}
 
     def _curves(self, record: TrialRecord) -> Curves | None:
         """The learning curves that a trial's proposal had seen, if they may stop it."""
@@ -249,10 +264,10 @@ class EdgeTuner(keras_tuner.Tuner):
         return Curves(self.store.trials()[: self.oracle.seen_by(record.position)], record.fidelity)
 
     def _stopped(self, record: TrialRecord, recipe: Recipe, result: TrainResult, curves: Curves) -> None:
-        errors = [1.0 - entry["val_accuracy"] for entry in result.history]
+        errors = [error for entry in result.history if (error := epoch_error(entry)) is not None]
         reason = (
-            f"stopped after {result.epochs} of {recipe.epochs} epochs at validation error "
-            f"{format_metric(VAL_ERROR, errors[-1])}: it could not reach the front any more"
+            f"stopped after {result.epochs} of {recipe.epochs} epochs at validation "
+            f"{error_words(asdict(result))}: it could not reach the front any more"
         )
         told = {**asdict(result), "expected_val_error": curves.expected(errors)}
         self.store.stop_trial(record.trial_id, reason, recipe.to_json(), told)
@@ -304,9 +319,12 @@ class EdgeTuner(keras_tuner.Tuner):
             point = trial_point(self.problem, record)
             figures = ", ".join(
                 f"{name} {format_metric(name, value)}"
-                for name, value in zip(self.problem.objectives, point, strict=True)
+                for name, value in zip(self.problem.objectives[1:], point[1:], strict=True)
             )
-            print(f"{'*' if record.trial_id in front else ' '} {record.trial_id}  {figures}")
+            print(
+                f"{'*' if record.trial_id in front else ' '} {record.trial_id}  "
+                f"{error_words(record.result or {})}, {figures}"
+            )
 
     def export(self, out_dir: str | Path, trial_id: str | None = None) -> list[Path]:
         """Quantize, export and verify a trial, or the whole front, with the weights of the search.

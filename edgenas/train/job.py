@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +14,19 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
-from edgenas.errors import TrialError
+from edgenas.data.prepared import Prepared
+from edgenas.errors import StoreError, TrialError
+from edgenas.task import CLASSIFICATION, Task
+from edgenas.train.checkpoint import Checkpoint
+from edgenas.train.precision import use_precision
 from edgenas.train.recipe import Recipe
+from edgenas.train.teacher import Answers, Teacher, answers_of
 from edgenas.train.trainer import Progress, TrainResult, stop_above, train
+from edgenas.train.weights import save_weights
 
 Arrays = tuple[np.ndarray, np.ndarray]
 DataFor = Callable[[Shape], tuple[Arrays, Arrays]]
-"""Gives (train, validation) as float32 images of a shape and int labels."""
+"""Gives (train, validation) as float32 images of a shape and labels as the task has them."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class Job:
         hypermodel: A user's own ``build(hp)`` or keras-tuner HyperModel, or None.
         callbacks: Keras callbacks of the user's; they run in the training process.
         cutoffs: Validation error after each epoch above which the training is stopped.
+        checkpoint_path: File that holds where the training stands after each epoch, and that it goes on
+            from; None for a training that begins anew. Whoever takes the result removes it.
+        teachers: Networks to learn from, where the recipe distills.
+        task: What the network is for.
     """
 
     spec: ArchSpec
@@ -41,6 +53,19 @@ class Job:
     hypermodel: Any = None
     callbacks: tuple[Any, ...] = ()
     cutoffs: tuple[float, ...] = ()
+    checkpoint_path: Path | None = None
+    teachers: tuple[Teacher, ...] = ()
+    task: Task = CLASSIFICATION
+
+    @property
+    def key(self) -> str:
+        """Tells this training from others in a checkpoint: network, recipe and teachers."""
+        taught = [str(teacher.path) for teacher in self.teachers]
+        parts = [self.spec.arch_id, self.recipe.to_json(), taught]
+        if self.task != CLASSIFICATION:
+            parts.append(self.task.to_json())
+        text = json.dumps(parts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fresh_model(spec: ArchSpec, hypermodel: Any = None) -> Any:
@@ -62,18 +87,22 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
 
     Raises:
         TrialError: The loss became NaN, or the network or its training raised an error.
+        StoreError: The checkpoint cannot be written.
     """
     import keras
 
     keras.utils.set_random_seed(job.recipe.seed % 2**32)
     train_split, val_split = data_for(job.spec.input_shape)
     try:
+        use_precision(job.recipe)
         model = fresh_model(job.spec, job.hypermodel)
         callbacks = (*job.callbacks, *([stop_above(job.cutoffs)] if job.cutoffs else ()))
         result = train(
-            model, shared(train_split, job.recipe.share), val_split, job.recipe, on_epoch, callbacks
-        )
-    except TrialError:
+            model, shared(train_split, job.recipe.share), val_split, job.recipe, on_epoch, callbacks,
+            checkpoint=Checkpoint(job.checkpoint_path, job.key) if job.checkpoint_path else None,
+            answers=_answers(job, data_for), task=job.task,
+        )  # fmt: skip
+    except (TrialError, StoreError):
         raise
     except Exception as error:  # whatever a user's model raises fails this trial only
         raise TrialError(
@@ -84,30 +113,24 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     return result
 
 
+def _answers(job: Job, data_for: DataFor) -> Answers | None:
+    """How the job's teachers answer, or None where it has none."""
+    if not job.recipe.distill:
+        return None
+    if not job.teachers:
+        raise TrialError(f"distill={job.recipe.distill} was given without a teacher; name one")
+
+    def images_for(shape: Shape) -> np.ndarray:
+        return shared(data_for(shape)[0], job.recipe.share)[0]
+
+    return answers_of(job.teachers, job.spec.input_shape, job.spec.classes, images_for)
+
+
 def shared(split: Arrays, share: float) -> Arrays:
     """A random share of some images, the same for every network; the images may be sorted by class."""
     if share >= 1:
         return split
     used = max(1, round(len(split[0]) * share))
     chosen = np.random.default_rng(0).permutation(len(split[0]))[:used]
-    return split[0][chosen], split[1][chosen]
-
-
-def save_weights(path: Path, weights: list[np.ndarray]) -> None:
-    """Write weights to an ``.npz`` file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.tmp")
-    arrays = {f"w{position:04d}": array for position, array in enumerate(weights)}
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-
-
-def load_weights(path: Path) -> list[np.ndarray]:
-    """The weights that `save_weights` wrote, in the order of ``get_weights()``."""
-    with np.load(path, allow_pickle=False) as archive:
-        return [archive[name] for name in sorted(archive.files)]
+    examples = split[0].take(chosen) if isinstance(split[0], Prepared) else split[0][chosen]
+    return examples, split[1][chosen]

@@ -23,6 +23,9 @@ from edgenas.train.worker import Start, pack, receive, send
 THREAD_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 """What TensorFlow, oneDNN and PyTorch read their number of threads from."""
 
+SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""Without these, the first of several trainings takes all memory of a GPU for itself."""
+
 
 class TrainingProcess:
     """Trains one job after the other in a process that returns its memory after each.
@@ -67,7 +70,9 @@ class TrainingProcess:
             return
         self._stop()
         reading, writing = os.pipe()
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **os.environ}
+        environment = {
+            "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **SHARED_GPU, **os.environ,
+        }  # fmt: skip
         if self.threads is not None:
             environment |= dict.fromkeys(THREAD_SETTINGS, str(self.threads))
         with self._log() as log:

@@ -29,9 +29,10 @@ from typing import IO, Any
 import cloudpickle
 
 from edgenas.arch.graph import Shape
+from edgenas.data.prepared import Prepared
 from edgenas.data.resize import prepare
-from edgenas.data.storage import load_arrays
-from edgenas.errors import TrialError
+from edgenas.data.storage import is_large, load_arrays
+from edgenas.errors import StoreError, TrialError
 from edgenas.train.job import Arrays, DataFor, Job, run_job
 
 FORKS = hasattr(os, "fork")
@@ -80,13 +81,17 @@ def receive(stream: IO[bytes]) -> Any:
 
 
 def data_source(folder: Path) -> DataFor:
-    """Training and validation images, resized once per shape and kept for the next jobs."""
+    """Training and validation examples, prepared once per shape and kept for the next jobs.
+
+    Those that are larger than memory should hold are prepared batch by batch instead.
+    """
     data = load_arrays(folder)
+    ready: Any = Prepared if is_large(folder) else prepare
 
     @lru_cache(maxsize=4)
     def data_for(shape: Shape) -> tuple[Arrays, Arrays]:
         splits = (data.train, data.validation)
-        train, validation = ((prepare(split.x, data.normalization, shape), split.y) for split in splits)
+        train, validation = ((ready(split.x, data.normalization, shape), split.y) for split in splits)
         return train, validation
 
     return data_for
@@ -99,6 +104,8 @@ def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
         send(answers, ("done", result))
     except TrialError as error:
         send(answers, ("failed", str(error)))
+    except StoreError as error:  # from the checkpoint
+        send(answers, ("disk", str(error)))
     except OSError as error:  # from saving the weights: no later trial would fare better
         reason = f"{job.weights_path} cannot be written: {error.strerror or error}; free space and resume"
         send(answers, ("disk", reason))

@@ -1,72 +1,73 @@
-"""The long training of each candidate on the short list."""
+"""The long trainings of each candidate on the short list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from typing import Any
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import TrialError
 from edgenas.records import TrialRecord
-from edgenas.search.listener import SearchListener
+from edgenas.search.listener import StageListener
 from edgenas.store import Store
-from edgenas.train.job import Job
-from edgenas.train.pool import TrainingPool
-from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe
+from edgenas.winners.seeds import keep_best, planned, together, train_all
 
-FINAL_SEED = 7_919
-"""Keeps the seeds of final trainings apart from those of the search."""
+Plan = tuple[Sequence[Recipe], int]
+"""A recipe for each trial, and the number of seeds."""
 
 
 def retrain(
     store: Store,
     dataset: Dataset,
-    recipes_for: Callable[[Sequence[TrialRecord]], Sequence[Recipe]],
-    listener: SearchListener,
+    plan_for: Callable[[Sequence[TrialRecord]], Plan],
+    listener: StageListener,
     workers: int = 1,
 ) -> None:
-    """Train each candidate of the short list anew and for long; those done before are left alone.
+    """Train each candidate of the short list anew and for long, with several seeds.
+
+    What is done is left alone, and what was cut off goes on from its last epoch with the recipe it was
+    begun with.
 
     Args:
-        recipes_for: Gives the recipes of the trials still to be trained.
+        plan_for: Gives the recipes of the trials of which no training was begun, and the number of seeds.
         workers: Trainings at the same time.
     """
-    waiting = [winner for winner in store.winners() if winner.result is None and winner.reason is None]
-    if not waiting:
-        return
-    records = [store.trial(winner.trial_id) for winner in waiting]
-    # The longest first, so that the processes end at about the same time.
-    jobs = sorted(
-        zip(records, recipes_for(records), strict=True),
-        key=lambda job: -job[1].images / job[0].images_per_second,
-    )
-    with TrainingPool(dataset, store.folder / "training.log", workers) as pool:
-
-        def work(process: TrainingProcess) -> None:
-            while jobs:
-                pool.baton.check()
-                _train_winner(store, *jobs.pop(0), pool, process, listener)
-
-        pool.each(work)
+    trials = [
+        winner.trial_id for winner in store.winners() if winner.result is None and winner.reason is None
+    ]
+    _plan(store, [store.trial(trial_id) for trial_id in trials], plan_for)
+    for trial_id in trials:
+        _conclude(store, final_name(trial_id))
+    waiting = [
+        one for trial_id in trials for one in store.trainings.named(final_name(trial_id)) if not one.ended
+    ]
+    listener.stage_began("final training", len(waiting), None)
+    train_all(store, dataset, waiting, listener, workers, ended=lambda name: _conclude(store, name))
 
 
-def _train_winner(
-    store: Store,
-    record: TrialRecord,
-    recipe: Recipe,
-    pool: TrainingPool,
-    process: TrainingProcess,
-    listener: SearchListener,
+def final_name(trial_id: str) -> str:
+    """What the final trainings of a winner are called."""
+    return f"{trial_id}.final"
+
+
+def _plan(
+    store: Store, trials: Sequence[TrialRecord], plan_for: Callable[[Sequence[TrialRecord]], Plan]
 ) -> None:
-    recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position + FINAL_SEED)
-    job = Job(record.spec, recipe, store.weights_path(record.trial_id, final=True))
-    listener.trial_began(record)
-    try:
-        result = pool.train(process, job, listener.epoch_ended)
-        changes: dict[str, Any] = {"recipe": recipe.to_json(), "result": asdict(result)}
-    except TrialError as error:
-        changes = {"reason": f"final training failed: {error}"}
-    store.update_winner(record.trial_id, **changes)
-    listener.trial_ended(replace(record, result=changes.get("result"), reason=changes.get("reason")), 0)
+    fresh = [record for record in trials if not store.trainings.named(final_name(record.trial_id))]
+    if not fresh:
+        return
+    recipes, seeds = plan_for(fresh)
+    store.trainings.plan(
+        [
+            one
+            for record, recipe in zip(fresh, recipes, strict=True)
+            for one in planned(final_name(record.trial_id), record, recipe, seeds)
+        ]
+    )
+
+
+def _conclude(store: Store, name: str) -> None:
+    """Take down what the seeds of a winner come to, once all of them have ended."""
+    trainings = store.trainings.named(name)
+    if all(one.ended for one in trainings):
+        keep_best(store, trainings)
+        store.update_winner(trainings[0].trial_id, **together(trainings))

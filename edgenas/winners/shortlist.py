@@ -14,6 +14,7 @@ from edgenas.search.pareto import front_mask, ranks, spread_subset
 from edgenas.search.problem import Problem
 from edgenas.search.results import trial_point
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 
 SHORTER = "among the best of those that had less than a full training in the search"
 
@@ -68,25 +69,47 @@ def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int)
             f"close behind the front at {metric_name(cost)} {value}; a short training may have misjudged it"
         )
     if points[position][0] == front[:, 0].min():
-        return "most accurate of all candidates in the search"
+        best = "most accurate" if problem.task == CLASSIFICATION.name else "best"
+        return f"{best} of all candidates in the search"
     if points[position][1] == front[:, 1].min():
         return f"least {metric_name(cost)} on the front ({value})"
     return f"on the front at {metric_name(cost)} {value}, where no cheaper network was as accurate"
 
 
 def drop_dominated(store: Store, problem: Problem) -> None:
-    """Drop winners that another one beats in every objective after the long training."""
+    """Drop winners that another one beats in every objective after the long training.
+
+    What counts is the mean over seeds: a network of which only the best seed would have stayed on the front
+    is called a lucky seed.
+    """
     alive = [winner for winner in store.winners() if winner.result is not None and winner.reason is None]
     if not alive:
         raise EdgenasError("the final training of every winner failed; 'edgenas report' shows the reasons")
-    points = np.array([_final_point(store, problem, winner) for winner in alive])
-    mask = front_mask(points)
+    points = np.array([_final_point(store, problem, winner, mean_error(winner)) for winner in alive])
+    best_seeds = np.array([_final_point(store, problem, winner, None) for winner in alive])
+    mask, lucky = front_mask(points), front_mask(best_seeds)
     for position in np.flatnonzero(~mask):
         better = next(k for k in np.flatnonzero(mask) if np.all(points[k] <= points[position]))
         reason = f"after the final training, trial {alive[better].trial_id} is at least as good in everything"
+        if lucky[position]:
+            reason = f"only a lucky seed: {reason} on the mean over seeds"
         store.update_winner(alive[position].trial_id, reason=reason)
 
 
-def _final_point(store: Store, problem: Problem, winner: WinnerRecord) -> tuple[float, ...]:
-    record = store.trial(winner.trial_id)
-    return trial_point(problem, replace(record, result=winner.result))
+def mean_error(winner: WinnerRecord) -> float | None:
+    """Mean validation error over the seeds of a winner; None before its final training."""
+    result = winner.result or {}
+    if "mean_val_error" in result:
+        return float(result["mean_val_error"])
+    found = result.get("mean_val_accuracy", result.get("val_accuracy"))
+    return None if found is None else 1.0 - float(found)
+
+
+def _final_point(
+    store: Store, problem: Problem, winner: WinnerRecord, error: float | None
+) -> tuple[float, ...]:
+    """Objectives of a winner, with this error or that of its best seed."""
+    result = dict(winner.result or {})
+    if error is not None:
+        result |= {"val_accuracy": None, "val_error": error}
+    return trial_point(problem, replace(store.trial(winner.trial_id), result=result))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ FILES = {
     "model.float32.onnx",
     "model.int8.onnx",
     "manifest.json",
+    "README.md",
+    "model_card.md",
+    "LICENSES.md",
+    "c",
+    "projects",
+    "samples",
+    "test_vectors",
 }
 
 
@@ -118,6 +126,27 @@ def test_no_rubbish_is_left_in_the_run_folder(finished_run: Path) -> None:
     left = names - {"run.db", "run.lock", "config.toml", "weights", "winners", "report.html", "training.log"}
     assert left <= {"printed.json", "run.db-wal", "run.db-shm"}
     assert not [path for path in finished_run.rglob("*") if path.suffix in (".tmp", ".new")]
+
+
+def test_a_winner_is_verified_on_its_data_and_a_changed_one_refused(
+    edgenas: Any, document: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = Path(document["winners"][0]["folder"])
+    done = edgenas("verify", folder, "--data", "digits", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    measured = [check for check in found["checks"] if "test inputs" in check["detail"]]
+    assert found["failed"] == 0 and len(measured) == 4
+    assert all("in the manifest" in check["detail"] for check in measured)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    with (copy / "model.int8.tflite").open("ab") as file:
+        file.write(b"x")
+    refused = edgenas("verify", copy)
+    assert refused.returncode == 1
+    assert refused.stdout.startswith("FAILED") and "model.int8.tflite" in refused.stdout.splitlines()[0]
+    (copy / "manifest.json").write_text("{}")
+    refused = edgenas("verify", copy)
+    assert refused.returncode == 2 and "manifest of schema None was given" in refused.stderr
 
 
 def test_a_finished_run_is_resumed_without_work(edgenas: Any, finished_run: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgenas.arch import GraphBuilder, MicroSpace, Op, OpGraph
+from edgenas.arch import SPACES, GraphBuilder, MicroSpace, Op, OpGraph
 from edgenas.build.read_tflite import graph_from_tflite
 from edgenas.cost.arena import greedy_plan_bytes
+from edgenas.cost.deployed import deployed_graph
 from edgenas.cost.static import StaticSource
 from edgenas.cost.table import LatencyTable, TableSource
 from edgenas.cost.types import Cost
@@ -84,6 +85,18 @@ KINDS: list[tuple[tuple[int, ...], Callable[[GraphBuilder], object]]] = [
     ((8, 8, 4), lambda b: b.simple("activation", "a", 0, activation="relu")),
     ((8, 8, 4), lambda b: b.simple("activation", "a", 0, activation="relu6")),
     ((12,), lambda b: b.simple("softmax", "a", 0)),
+    ((10,), lambda b: b.simple("activation", "a", 0, activation="sigmoid")),
+    ((10,), lambda b: b.simple("activation", "a", 0, activation="tanh")),
+    ((10,), lambda b: b.simple("sub", "a", 0, 0)),
+    ((10,), lambda b: b.simple("mul", "a", 0, 0)),
+    ((7, 10), lambda b: b.step("a", 0, 3)),
+    ((20,), lambda b: b.dense("a", 0, 7, bias=False)),
+    ((8, 1, 10), lambda b: b.simple("global_max_pool", "a", 0, out_shape=(10,))),
+    ((8, 1, 4), lambda b: b.add_op(Op("pad", "a", (0,), (8, 1, 4), (12, 1, 4), padding="causal"))),
+    ((8, 1, 4), lambda b: b.window("conv2d", "a", 0, filters=3, kernel=(3, 1), dilation=(2, 1))),
+    ((8, 1, 4), lambda b: b.window("depthwise_conv2d", "a", 0, kernel=(3, 1), dilation=(2, 1))),
+    ((9, 3), lambda b: b.add_op(Op("lstm", "a", (0,), (9, 3), (9, 8), constants=32))),
+    ((9, 3), lambda b: b.add_op(Op("lstm", "a", (0,), (9, 3), (9, 17), constants=68))),
 ]
 
 
@@ -93,6 +106,23 @@ def test_each_kind_alone_and_in_parallel(shape: tuple[int, ...], add: Any, copie
     graph = single(shape, lambda builder: [add(builder) for _ in range(copies)])
     cost = estimate(graph)
     assert (cost.peak_ram_bytes, cost.arena_head_bytes) == measured_arena(synthesize(graph))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("sequence", (29, 12)), ("sequence", (49, 10, 1)), ("dense", (20,))]
+)
+def test_networks_over_time_and_features_need_what_is_stated_to_the_byte(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    space = SPACES.get(name)(shape, 4)
+    for seed in range(24):
+        graph = deployed_graph(space.sample(np.random.default_rng(seed)).graph())
+        model, cost = synthesize(graph), estimate(graph)
+        assert (cost.peak_ram_bytes, cost.arena_head_bytes) == measured_arena(model)
+        read = estimate(graph_from_tflite(compact(model)))
+        assert (read.peak_ram_bytes, read.flash_bytes, read.macs) == (
+            cost.peak_ram_bytes, cost.flash_bytes, cost.macs
+        )  # fmt: skip
 
 
 def test_chains_of_equal_buffers_are_planned_as_the_interpreter_does() -> None:

@@ -21,7 +21,7 @@ WITH_INF[8] = np.inf
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"x": X[:80], "y": Y}, "train: 80 images but 90 labels were given; expected one per image"),
-    ({"x": X.reshape(90, -1), "y": Y}, r"shape \(90, 90\) were given; expected \(n, height, width\)"),
+    ({"x": X.reshape(90, -1), "y": Y, "kind": "image"}, r"shape \(90, 90\) .* \(n, height, width\) or"),
     ({"x": X[..., None], "y": Y}, r"shape \(90, 6, 5, 3, 1\) were given; expected"),
     ({"x": X[:, :0], "y": Y}, "expected no axis of length 0"),
     ({"x": X[:0], "y": Y[:0]}, "train: there are no images"),

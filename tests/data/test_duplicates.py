@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgenas.data import Dataset, Duplicates, from_arrays
-from edgenas.data.duplicates import image_hashes
+from edgenas.data.duplicates import example_hashes
 from edgenas.errors import DataError
 
 
@@ -91,5 +91,5 @@ def test_nothing_left_of_train_is_an_error(images: Callable) -> None:
 
 def test_hashes_tell_images_apart_by_their_pixels(images: Callable) -> None:
     x, _ = images(50)
-    assert len(set(image_hashes(x).tolist())) == 50
-    assert np.array_equal(image_hashes(x[::2]), image_hashes(np.ascontiguousarray(x))[::2])
+    assert len(set(example_hashes(x).tolist())) == 50
+    assert np.array_equal(example_hashes(x[::2]), example_hashes(np.ascontiguousarray(x))[::2])

@@ -64,9 +64,9 @@ def test_unreadable_files_are_named(tmp_path: Path, images: Callable) -> None:
 
 
 def test_other_files_and_wrong_paths_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "data.csv").write_text("1,2")
-    with pytest.raises(DataError, match=r"is a file; expected a name, an .npz file or a folder"):
-        load_dataset(tmp_path / "data.csv")
+    (tmp_path / "data.txt").write_text("1,2")
+    with pytest.raises(DataError, match=r"is a file; expected a name, an .npz or .csv file, or a folder"):
+        load_dataset(tmp_path / "data.txt")
     with pytest.raises(DataError, match=r"there is no such folder or file"):
         load_dataset(tmp_path / "nowhere")
 

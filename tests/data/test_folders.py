@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgenas.data import folders, load_dataset
+from edgenas.data import Reading, load_dataset
 from edgenas.errors import DataError
 
 
@@ -126,9 +126,9 @@ def test_layout_faults_say_what_is_expected(tmp_path: Path) -> None:
         load_dataset(tmp_path / "six")
 
 
-def test_too_much_memory_is_refused_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_memory_is_refused_before_reading(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 10, "b": 10})
-    monkeypatch.setattr(folders, "MAX_BYTES", 20 * 6 * 5 * 3 - 1)
-    with pytest.raises(DataError, match=r"20 images of 6x5 pixels.*give another size"):
-        load_dataset(tmp_path)
-    assert load_dataset(tmp_path, size=(3, 3)).input_shape == (3, 3, 3)
+    little = Reading(memory_bytes=20 * 6 * 5 * 3 - 1)
+    with pytest.raises(DataError, match=r"20 images of shape \(6, 5, 3\) take .* give a cache folder"):
+        load_dataset(tmp_path, reading=little)
+    assert load_dataset(tmp_path, size=(3, 3), reading=little).input_shape == (3, 3, 3)

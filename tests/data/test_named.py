@@ -151,4 +151,4 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 def test_all_names() -> None:
-    assert DATASETS.names() == ["cifar10", "digits", "fashion-mnist"]
+    assert DATASETS.names() == ["cifar10", "diabetes", "digits", "fashion-mnist", "tfds"]

@@ -28,8 +28,13 @@ def onnx_graph(bundle: Exported, precision: str) -> onnx.GraphProto:
     return onnx.load(bundle.folder / f"model.{precision}.onnx").graph
 
 
-def test_a_bundle_holds_the_four_files_and_the_manifest(bundle: Exported) -> None:
-    assert sorted(path.name for path in bundle.folder.iterdir()) == sorted([*FILES, "manifest.json"])
+def test_a_bundle_holds_the_four_files_and_what_uses_them(bundle: Exported) -> None:
+    files = [path.name for path in bundle.folder.iterdir() if path.is_file()]
+    documents = ["manifest.json", "README.md", "model_card.md", "LICENSES.md"]
+    assert sorted(files) == sorted([*FILES, *documents])
+    folders = {path.name for path in bundle.folder.iterdir() if path.is_dir()}
+    assert folders == {"c", "projects", "samples", "test_vectors"}
+    assert bundle.manifest.proof is not None and bundle.manifest.proof.failures == []
     assert list(bundle.folder.parent.glob(".*")) == []
     assert read_manifest(bundle.folder) == bundle.manifest
 

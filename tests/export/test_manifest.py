@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgenas.cost.types import Cost
+from edgenas.deploy.proof import Proof
 from edgenas.errors import ConfigError
-from edgenas.export.manifest import Artifact, Manifest, read_manifest
+from edgenas.export.manifest import Artifact, BundleFile, Manifest, read_manifest
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
 from edgenas.export.running import Port
@@ -63,6 +64,15 @@ def test_a_manifest_is_written_as_the_golden_file() -> None:
     golden = json.loads((GOLDEN.parent / "v2" / "manifest.json").read_text(encoding="utf-8"))
     assert NEWEST.to_json() == golden
     assert Manifest.from_json(golden) == NEWEST
+
+
+def test_a_classifier_of_schema_1_with_proof_stays_readable() -> None:
+    """Versions before schemes wrote proof and files of classifiers under schema 1."""
+    proven = replace(MANIFEST, files=(BundleFile("c/model.c", "c" * 64, 9),), proof=Proof(note="no compiler"))
+    document = {**proven.to_json(), "schema": 1}
+    del document["schemes"], document["sensitivity"]
+    document["artifacts"] = [{k: v for k, v in one.items() if k != "scheme"} for one in document["artifacts"]]
+    assert Manifest.from_json(document) == proven
 
 
 def test_predictions_stand_beside_what_was_found() -> None:

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from edgenas.arch import GraphBuilder, MicroSpace, Op, OpGraph
+from edgenas.arch import SPACES, GraphBuilder, MicroSpace, Op, OpGraph
 from edgenas.build.read_onnx import graph_from_onnx
 from edgenas.errors import UnsupportedError
 from edgenas.profile.sweep import fan, operations
@@ -77,7 +77,19 @@ def test_onnxruntime_leaves_no_convolution_of_a_residual_network_in_float(tmp_pa
 def test_what_has_no_writer_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedError, match="fourier"):
         synthesize_onnx(OpGraph((4,), (Op("fourier", "f", (0,), (4,), (4,)),)))
-    dilated = Op("conv2d", "wide", (0,), (8, 8, 4), (8, 8, 4), (3, 3), dilation=(2, 2))
+    grouped = Op("conv2d", "wide", (0,), (8, 8, 4), (8, 8, 4), (3, 3), groups=2)
     for write in (synthesize, synthesize_onnx):
-        with pytest.raises(UnsupportedError, match="dilation"):
-            write(OpGraph((8, 8, 4), (dilated,)))
+        with pytest.raises(UnsupportedError, match="groups"):
+            write(OpGraph((8, 8, 4), (grouped,)))
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+@pytest.mark.parametrize("bare", [True, False])
+def test_operations_over_time_and_features_run(precision: str, bare: bool) -> None:
+    for space in (SPACES.get("sequence")((12, 3), 4), SPACES.get("dense")((20,), 4)):
+        forms = {(op.kind, op.activation, op.padding, op.dilation): op for op in space.operations()}
+        for op in forms.values():
+            model = synthesize_onnx(fan(op, 2), 1, precision, bare=bare)
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 4
+            onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

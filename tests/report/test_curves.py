@@ -31,7 +31,7 @@ def test_each_final_training_has_its_curves_and_its_outcome(finished: Store, pag
         winner = trained[caption.split()[1].rstrip(":,")]
         assert winner.result
         assert f"kept at {100 * winner.result['train_accuracy']:.1f} % on training" in caption
-        assert f"and {100 * winner.result['val_accuracy']:.1f} % on validation images" in caption
+        assert f"and {100 * winner.result['val_accuracy']:.1f} % on validation data" in caption
         assert "30 epochs, stopped early" in caption
         assert ("dropped afterwards" in caption) == (winner.reason is not None)
         loss, accuracy = figure.all("svg")

@@ -13,13 +13,16 @@ from tests.report.made_up import DESCRIPTION
 
 FIELDS = [
     "run", "status", "data", "space", "device", "objectives", "budgets", "trials", "front", "winners",
-    "dropped", "savings", "refusals", "failures", "versions", "seed", "seconds",
+    "dropped", "rank_correlation", "trainings", "savings", "refusals", "failures", "versions", "seed",
+    "seconds", "task", "metric",
 ]  # fmt: skip
 
 WINNER_FIELDS = {
     "trial", "arch_id", "best", "why", "search_val_accuracy", "float_val_accuracy", "int8_val_accuracy",
     "int8_test_accuracy", "int8_test_interval", "measured_arena_bytes", "cost", "choices", "folder", "files",
     "scheme", "schemes", "sensitivity",
+    "seeds", "mean_val_accuracy", "std_val_accuracy", "mean_test_accuracy", "std_test_accuracy",
+    "lead_within_spread",
 }  # fmt: skip
 
 

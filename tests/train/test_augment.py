@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgenas.train.augment import random_shift
+from edgenas.train.augment_images import random_shift
 
 
 def test_each_image_is_shifted_by_whole_pixels_with_repeated_edges() -> None:

@@ -21,10 +21,11 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.data.dataset import Dataset
 from edgenas.data.resize import prepare
 from edgenas.errors import StoreError, TrialError, UsageError
-from edgenas.train.job import Job, fresh_model, load_weights, save_weights
+from edgenas.train.job import Job, fresh_model
 from edgenas.train.process import TrainingProcess
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import accuracy
+from edgenas.train.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")

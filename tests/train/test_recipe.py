@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.errors import ConfigError
-from edgenas.train.recipe import SEARCH_IMAGES, Recipe, batch_for, final_recipe, search_recipe
+from edgenas.errors import ConfigError, UnknownNameError
+from edgenas.train.recipe import (
+    SEARCH_IMAGES,
+    Recipe,
+    batch_for,
+    final_recipe,
+    long_recipe,
+    search_recipe,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,10 @@ def test_the_time_left_shortens_or_lengthens_a_final_training() -> None:
     assert final_recipe(6_000, search, seconds=50, images_per_second=None).epochs == 60
 
 
-WRONG = {"epochs": 0, "images_per_epoch": 0, "batch_size": -1, "learning_rate": 10.0, "shift": 0.6}
+WRONG = {
+    "epochs": 0, "images_per_epoch": 0, "batch_size": -1, "learning_rate": 10.0, "shift": 0.6, "ema": 1.0,
+    "label_smoothing": -0.1, "weight_decay": 1.0, "distill": 1.1, "temperature": 0.0, "patience": -1,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -71,5 +83,31 @@ def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
 
 
 def test_a_recipe_is_a_plain_document() -> None:
-    recipe = Recipe(epochs=3, images_per_epoch=100, seed=9)
-    assert Recipe(**recipe.to_json()) == recipe
+    recipe = Recipe(epochs=3, images_per_epoch=100, seed=9, optimizer="adamw", ema=0.99, distill=0.5)
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+def test_a_recipe_of_the_first_version_means_what_it_meant() -> None:
+    old = {
+        "epochs": 3, "images_per_epoch": 100, "batch_size": 128, "learning_rate": 0.15, "warmup": 0.1,
+        "patience": 0, "shift": 0.0, "seed": 4, "share": 1.0,
+    }  # fmt: skip
+    assert Recipe.from_json(old) == Recipe(3, 100, seed=4)
+    with pytest.raises(ConfigError, match=r"a recipe with magic was given.*update edgenas"):
+        Recipe.from_json({**old, "magic": 1})
+    with pytest.raises(ConfigError, match="damaged recipe"):
+        Recipe.from_json({"epochs": 3})
+
+
+def test_each_optimizer_has_its_own_learning_rate_and_scaling() -> None:
+    sgd, adamw = (Recipe(1, 64, 64, optimizer=name) for name in ("sgd", "adamw"))
+    assert sgd.peak_learning_rate == pytest.approx(0.075)
+    assert adamw.peak_learning_rate == pytest.approx(0.004 / 2**0.5)
+    with pytest.raises(UnknownNameError, match="did you mean 'adamw'"):
+        Recipe(1, 64, optimizer="adam")
+
+
+def test_a_long_training_keeps_what_was_not_asked_for() -> None:
+    recipe = long_recipe(6_000, 40, optimizer="adamw", shift=None, ema=0.0)
+    assert (recipe.epochs, recipe.images_per_epoch, recipe.patience) == (40, 6_000, 20)
+    assert (recipe.optimizer, recipe.shift, recipe.ema) == ("adamw", 1 / 12, 0.0)

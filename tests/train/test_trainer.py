@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
 from edgenas.data.dataset import Dataset
+from edgenas.data.prepared import Prepared
 from edgenas.errors import TrialError
+from edgenas.train.loss import crossentropy, one_hot, right_share, smoothed, softened
 from edgenas.train.recipe import Recipe
-from edgenas.train.trainer import _batches, accuracy, even_batch, train
+from edgenas.train.trainer import accuracy, even_batch, train
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -135,24 +137,90 @@ def test_a_validation_loss_that_is_nan_fails_the_trial(splits: tuple[Arrays, Arr
         train(flat_model("adam", ["accuracy"]), train_split, (broken, labels), short)
 
 
-def test_an_epoch_walks_on_through_one_order_of_all_images() -> None:
-    """Small epochs see fresh images until all were seen, then a new order begins."""
-    images, labels = np.arange(96.0).reshape(96, 1), np.arange(96)
-    recipe = Recipe(epochs=6, images_per_epoch=32, batch_size=16)
-    batches, seen = _batches(images, labels, recipe, steps=2), []
-    for _ in range(6):
-        for step in range(len(batches)):
-            x, y = batches[step]
-            assert (x[:, 0] == y).all()
-            seen += y.tolist()
-        batches.on_epoch_end()
-    assert sorted(seen[:96]) == sorted(seen[96:]) == list(range(96))
-    assert seen[:96] != seen[96:]
-
-
 @given(st.integers(1, 20_000))
 def test_a_validation_batch_leaves_no_odd_rest_where_that_is_possible(number: int) -> None:
     batch = even_batch(number)
     assert 1 <= batch <= 1000
     divisors = [size for size in range(64, 1001) if number % size == 0]
     assert batch == (max(divisors) if divisors else 1000)
+
+
+def test_softened_training_is_validated_by_plain_cross_entropy_of_averaged_weights(
+    splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    """Averages of batch normalization fit the averaged weights: a model that is evaluated anew agrees."""
+    model = new_model(small_spec)
+    recipe = replace(short, epochs=6, optimizer="adamw", label_smoothing=0.1, ema=0.9, weight_decay=0.01)
+    result = train(model, *splits, recipe)
+    probabilities = np.asarray(model.predict(splits[1][0], verbose=0))
+    plain = -np.log(probabilities[np.arange(len(probabilities)), splits[1][1]]).mean()
+    assert result.val_loss == pytest.approx(plain, rel=1e-3)
+    assert result.val_accuracy == pytest.approx(accuracy(model, *splits[1]), abs=1e-6)
+    assert result.val_accuracy > 0.5
+
+
+def test_label_smoothing_and_a_teacher_enter_the_loss_as_written() -> None:
+    import keras
+
+    recipe = Recipe(1, 64, label_smoothing=0.2, distill=0.3, temperature=2.0)
+    rng = np.random.default_rng(0)
+    student, teacher = (rng.dirichlet(np.ones(4), 8).astype(np.float32) for _ in range(2))
+    labels = np.arange(8) % 4
+    shares = smoothed(one_hot(labels, 4), 0.2)
+    soft = softened(teacher, 2.0)
+    hard = -(shares * np.log(student)).sum(axis=1)
+    taught = -(soft * np.log(softened(student, 2.0))).sum(axis=1)
+    loss, right = crossentropy(recipe), right_share()
+    found = keras.ops.convert_to_numpy(loss(np.concatenate([shares, soft], axis=1), student))
+    assert found == pytest.approx((0.7 * hard + 0.3 * 4 * taught).mean(), rel=1e-4)
+    plain = keras.ops.convert_to_numpy(loss(labels, student))
+    assert plain == pytest.approx(-np.log(student[np.arange(8), labels]).mean(), rel=1e-4)
+    for targets in (labels, shares, np.concatenate([shares, soft], axis=1)):
+        right.reset_state()
+        right.update_state(targets, student)
+        assert float(right.result()) == pytest.approx((student.argmax(axis=1) == labels).mean())
+
+
+def test_decay_pulls_kernels_and_leaves_the_rest_alone(splits: tuple[Arrays, Arrays]) -> None:
+    """With all images black nothing is learnt, so only decay moves the kernel."""
+    import keras
+
+    model = keras.Sequential(
+        [keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]
+    )
+    before = model.layers[-1].kernel.numpy()
+    (images, labels), validation = splits
+    black = (np.zeros_like(images[:64]), labels[:64])
+    train(model, black, validation, Recipe(4, 64, 32, weight_decay=0.5, learning_rate=1.0))
+    shrunk = model.layers[-1].kernel.numpy() / before
+    assert shrunk.std() < 1e-4 and 0.2 < shrunk.mean() < 0.95
+    assert np.abs(model.layers[-1].bias.numpy()).max() > 0.01
+
+
+def test_a_class_that_weighs_more_is_named_more_often_with_mixup_too(
+    splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    named = []
+    for weight in (1.0, 30.0):
+        model = new_model(small_spec)
+        recipe = replace(short, class_weights=(weight, *(1.0,) * 9), augment=("mixup",))
+        result = train(model, *splits, recipe)
+        scores = np.asarray(model.predict(splits[1][0], verbose=0))
+        named.append(int((scores.argmax(axis=-1) == 0).sum()))
+        assert weight > 1 or result.val_accuracy > 0.25  # chance is 0.1
+    assert named[1] > 1.5 * named[0]
+
+
+def test_examples_on_disk_train_as_those_in_memory(
+    digits: Dataset, splits: tuple[Arrays, Arrays], small_spec: ArchSpec, short: Recipe
+) -> None:
+    lazy = tuple(
+        (Prepared(split.x, digits.normalization, (8, 8, 1)), split.y)
+        for split in (digits.train, digits.validation)
+    )
+    results = [
+        train(new_model(small_spec, 1), *pair, replace(short, epochs=1, augment=("shift",)))
+        for pair in (splits, lazy)
+    ]
+    assert results[0].val_loss == pytest.approx(results[1].val_loss, rel=1e-3)
+    assert results[0].val_accuracy == pytest.approx(results[1].val_accuracy, abs=0.01)

@@ -13,9 +13,9 @@ from itertools import product
 from edgenas.arch.blocks import BLOCKS
 from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape, window_output
-from edgenas.arch.space import SPACES, SearchSpace
+from edgenas.arch.space import SPACES
+from edgenas.arch.spaces.image import ImageSpace
 from edgenas.arch.spec import ArchSpec, Block, Value
-from edgenas.errors import ConfigError
 
 STEM_FILTERS = (4, 8, 16, 24)
 STEM_KERNELS = (3, 5)
@@ -29,37 +29,23 @@ SMALLEST_SIDE = 8
 
 
 @SPACES.register("micro")
-class MicroSpace(SearchSpace):
-    """Depthwise-separable and MBConv stages for microcontrollers.
-
-    Raises:
-        ConfigError: The input is not an image (height, width, channels) of at least 1 pixel a side.
-    """
+class MicroSpace(ImageSpace):
+    """Depthwise-separable and MBConv stages for microcontrollers."""
 
     name = "micro"
-
-    def __init__(self, input_shape: Shape, classes: int) -> None:
-        super().__init__(input_shape, classes)
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise ConfigError(
-                f"space 'micro' needs images of shape (height, width, channels); given {self.input_shape}"
-            )
+    heads = ("softmax", "linear")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
         """Heights that the input may be resized to: all, three quarters and half, from 8 pixels up."""
         side = self.input_shape[0]
         scaled = {side, 4 * round(side * 0.75 / 4), 2 * round(side * 0.5 / 2)}
-        fit = {height for height in scaled if min(self._image(height)[:2]) >= SMALLEST_SIDE}
+        fit = {height for height in scaled if min(self.image(height)[:2]) >= SMALLEST_SIDE}
         return tuple(sorted(fit | {side}))
-
-    def _image(self, height: int) -> Shape:
-        full_height, full_width, channels = self.input_shape
-        return (height, max(1, round(full_width * height / full_height)), channels)
 
     def decide(self, chooser: Chooser) -> ArchSpec:
         """The architecture that the chooser's answers describe."""
-        image = self._image(chooser.choice("resolution", self.resolutions))
+        image = self.image(chooser.choice("resolution", self.resolutions))
         stem: dict[str, Value] = {
             "filters": chooser.choice("stem_filters", STEM_FILTERS),
             "kernel": chooser.choice("stem_kernel", STEM_KERNELS),
@@ -68,8 +54,12 @@ class MicroSpace(SearchSpace):
         blocks = [Block("stem", stem)]
         for stage in range(1, chooser.choice("stages", STAGES) + 1):
             blocks += self._stage(chooser, f"s{stage}")
-        blocks.append(Block("head", {"classes": self.classes}))
+        blocks.append(Block("head", self._head()))
         return ArchSpec(self.name, image, self.classes, tuple(blocks), dict(chooser.values))
+
+    def _head(self) -> dict[str, Value]:
+        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
+        return {"classes": self.classes, **linear}
 
     def _stage(self, chooser: Chooser, stage: str) -> list[Block]:
         depth = chooser.choice(f"{stage}_depth", DEPTHS)
@@ -89,7 +79,7 @@ class MicroSpace(SearchSpace):
         """Every operation of the space: all blocks on all reachable shapes, repeats included."""
         stem_sizes, sizes = set(), set()
         for height in self.resolutions:
-            image = self._image(height)
+            image = self.image(height)
             for kernel in STEM_KERNELS:
                 for filters in STEM_FILTERS:
                     for stride in STRIDES:
@@ -118,5 +108,5 @@ class MicroSpace(SearchSpace):
                             BLOCKS["mbconv"](graph, 0, "mb", expansion=expansion, **args)
                         yield from graph.ops
         graph = GraphBuilder(shape)
-        BLOCKS["head"](graph, 0, "head", classes=self.classes)
+        BLOCKS["head"](graph, 0, "head", **self._head())
         yield from graph.ops

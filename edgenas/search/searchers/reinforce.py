@@ -84,11 +84,16 @@ class Policy:
                 logits[option] = logits.get(option, 0.0) + RATE * advantage * gradient
 
 
+BOUNDED = ("classification", "anomaly")
+"""Tasks whose error is at most 1."""
+
+
 @SEARCHERS.register("reinforce")
 class ReinforceSearcher(Searcher):
     """Policies in turn, each with its own exponent, draw candidates; all learn from all results.
 
-    The reward is ``accuracy * product((cost / target) ** exponent)`` over the objectives' costs, with
+    The reward is ``accuracy * product((cost / target) ** exponent)`` over the objectives' costs (where the
+    error of a task can be above 1, ``1 / (1 + error)`` stands for the accuracy), with
     MnasNet's exponent and ones below and above it, since one exponent leads to one place on the
     front. A target is the budget of that cost, else its cost in the first result. A failed training
     has reward 0. The policies are a function of the results in their order.
@@ -121,7 +126,9 @@ class ReinforceSearcher(Searcher):
         self._targets = self._targets or self._targets_from(point[1:])
         costs = zip(point[1:], self._targets, strict=True)
         soft = prod((max(cost, 1e-12) / max(target, 1e-12)) ** exponent for cost, target in costs)
-        return float(max(0.0, 1.0 - point[0]) * soft)
+        bounded = self.problem.task in BOUNDED
+        worth = max(0.0, 1.0 - point[0]) if bounded else 1.0 / (1.0 + max(0.0, point[0]))
+        return float(worth * soft)
 
     def _targets_from(self, costs: Sequence[float]) -> tuple[float, ...]:
         limits = {constraint.metric: constraint.limit for constraint in self.problem.constraints}

@@ -1,0 +1,28 @@
+"""What spaces of image classifiers share: they read (height, width, channels), at several resolutions."""
+
+from __future__ import annotations
+
+from edgenas.arch.graph import Shape
+from edgenas.arch.space import SearchSpace
+from edgenas.errors import ConfigError
+
+
+class ImageSpace(SearchSpace):
+    """A space of networks for images; abstract.
+
+    Raises:
+        ConfigError: The input is not an image (height, width, channels) of at least 1 pixel a side.
+    """
+
+    def __init__(self, input_shape: Shape, classes: int, head: str = "softmax") -> None:
+        super().__init__(input_shape, classes, head)
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            raise ConfigError(
+                f"space '{self.name}' needs images of shape (height, width, channels); given "
+                f"{self.input_shape}"
+            )
+
+    def image(self, height: int) -> Shape:
+        """The shape of the data resized to a height, with the sides' proportions kept."""
+        full_height, full_width, channels = self.input_shape
+        return (height, max(1, round(full_width * height / full_height)), channels)

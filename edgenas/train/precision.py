@@ -1,0 +1,33 @@
+"""Mixed precision: float16 on a GPU, with float32 weights (Micikevicius et al. 2018)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgenas.errors import TrialError
+from edgenas.train.recipe import Recipe
+
+GPU = Path("/dev/nvidia0")
+"""The first NVIDIA GPU of a Linux machine, known without importing a framework."""
+
+
+def gpu_here() -> bool:
+    """Whether this machine has a GPU that Keras could train on."""
+    return GPU.exists()
+
+
+def use_precision(recipe: Recipe) -> None:
+    """Set what the next model calculates in; a processor is slower in float16, so it is refused there.
+
+    Raises:
+        TrialError: Mixed precision was asked for on a machine without a GPU.
+    """
+    if not recipe.mixed_precision:
+        return
+    if not gpu_here():
+        raise TrialError(
+            "mixed precision was asked for, but there is no GPU here; leave it out, float32 is faster"
+        )
+    import keras
+
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
