@@ -134,7 +134,10 @@ def _keras_with(constraints: Constraints, readers: set[str]) -> Any:
     }
     untouched = {kind: getattr(plain, kind) for kind in ("BatchNormalization", "Softmax")}
     layers = SimpleNamespace(**ranged, **weighted, **untouched)
-    return SimpleNamespace(Input=tf_keras.Input, Model=tf_keras.Model, layers=layers)
+    return SimpleNamespace(
+        Input=tf_keras.Input, Model=tf_keras.Model, layers=layers,
+        initializers=tf_keras.initializers, activations=tf_keras.activations,
+    )  # fmt: skip
 
 
 def _with_ranges(layer_class: Any, constraints: Constraints, readers: set[str]) -> Any:

@@ -42,7 +42,8 @@ def layer_obstacle(graph: OpGraph | None) -> str | None:
     if graph is None:
         return "the network's operations are not known, so it cannot be rebuilt for a training"
     for op in graph.ops:
-        plain = op.kind in TRAINABLE and op.groups == 1 and tuple(op.dilation) == (1, 1) and not op.constants
+        plain = op.kind in TRAINABLE and op.groups == 1 and tuple(op.dilation) == (1, 1)
+        plain &= not op.constants and not op.weights_of
         known = op.kind != "activation" or op.activation in ("linear", "relu", "relu6")
         if not plain or not known:
             what = op.activation if op.kind == "activation" else op.kind
