@@ -46,7 +46,7 @@ def _table(document: Mapping[str, Any]) -> Table:
     table.add_column("scheme", no_wrap=True)
     for heading in ("validation", "test", "latency", "RAM", "flash", "zipped"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("files")
+    table.add_column("files", overflow="fold")
     tests = {artifact["file"]: artifact["accuracy"].get("test") for artifact in document["artifacts"]}
     for entry in document["schemes"]:
         figures = [

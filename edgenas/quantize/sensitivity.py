@@ -6,13 +6,14 @@ layer is tried with a real file on real images.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from edgenas.arch.graph import OpGraph
+from edgenas.arch.graph import Op, OpGraph
 from edgenas.build.tflite_tables import TfliteFile
 from edgenas.captured import conversion_errors
 from edgenas.quantize.calibration import check_calibration
@@ -110,25 +111,49 @@ def sensitivities(
     """
     images, labels = labelled[0][:MOST_IMAGES], labelled[1][:MOST_IMAGES]
     base = _accuracy(run(selective.without([]), images), labels)
-    found = [
-        (
-            LayerSensitivity(
-                _layer(name, graph), kind, _accuracy(run(selective.without([name]), images), labels) - base
-            ),
-            name,
-        )
-        for kind, name in selective.operations[:MOST_LAYERS]
-    ]
+    tried = selective.operations[:MOST_LAYERS]
+    layers = layers_of([name for _, name in selective.operations], graph)
+    found = []
+    for (kind, name), layer in zip(tried, layers, strict=False):
+        gain = _accuracy(run(selective.without([name]), images), labels) - base
+        found.append((LayerSensitivity(layer, kind, gain), name))
     return sorted(found, key=lambda entry: -entry[0].gain)
 
 
-def _layer(name: str, graph: OpGraph | None) -> str:
-    """The operation of the graph that a converter's name stands for."""
-    parts = [part for piece in name.split(";") for part in piece.split("/")]
-    for op in graph.ops if graph else ():
-        if any(part in (op.name, f"{op.name}_bn", f"{op.name}_{op.activation}") for part in parts):
-            return op.name
-    return parts[1] if len(parts) > 1 else name
+def layers_of(names: Sequence[str], graph: OpGraph | None) -> list[str]:
+    """The operation of the graph that each of a converter's names stands for.
+
+    A converter's name is made of scopes, one a layer. TensorFlow puts numbers behind those of Keras 3, so
+    that the second of two layers ``dense`` and ``dense_1`` may be called ``dense_1_2``, and the first
+    ``dense_1``; then the order of the layers tells them apart.
+
+    Args:
+        names: In the order of the file.
+        graph: The network, or None where it is not known.
+    """
+    scopes = [[part for piece in name.split(";") for part in piece.split("/")] for name in names]
+    waiting = list(graph.ops) if graph else []
+    exact = [next((op.name for op in waiting if set(_scopes(op)) & set(parts)), None) for parts in scopes]
+    if all(exact):
+        return [name or "" for name in exact]
+    found = []
+    for parts in scopes:
+        plain = {re.sub(r"(_\d+)+$", "", part) for part in parts}
+        op = next((op for op in waiting if _fits(op, plain)), None)
+        if op is not None:
+            waiting.remove(op)
+        found.append(op.name if op is not None else parts[1] if len(parts) > 1 else parts[0])
+    return found
+
+
+def _scopes(op: Op) -> tuple[str, str, str]:
+    """What layers of an operation are called."""
+    return op.name, f"{op.name}_bn", f"{op.name}_{op.activation}"
+
+
+def _fits(op: Op, scopes: set[str]) -> bool:
+    """Whether one of the scopes is that of an operation, numbers left aside."""
+    return any(re.sub(r"(_\d+)+$", "", one) in scopes for one in _scopes(op))
 
 
 def _accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
