@@ -109,7 +109,8 @@ def resume(folder: Path, listener: RunListener, changes: Mapping[str, Any] | Non
         config = elsewhere(config, changes or {})
         problem, _ = make_problem(config, dataset)
         with executor_of(config) as executor, way_back(folder):
-            store.set_meta(config=config.to_json())
+            if config.to_json() != store.meta("config"):
+                store.set_meta(config=config.to_json())
             run_stages(store, config, dataset, problem, clock, listener, executor)
     return folder
 
