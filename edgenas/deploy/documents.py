@@ -12,6 +12,7 @@ from edgenas.deploy.proof import Proof
 from edgenas.deploy.rendering import write_group
 from edgenas.deploy.samples import RawSamples
 from edgenas.export.manifest import Manifest
+from edgenas.task import CLASSIFICATION, Task
 
 BEGIN = (
     (
@@ -86,12 +87,16 @@ def _accuracies(manifest: Manifest) -> Iterable[str]:
     for one in manifest.artifacts:
         cells = [f"`{one.file}`", one.precision, f"{one.bytes / 1024:.1f} KiB"]
         found = [one.figures(split).get(manifest.task.metric) for split in ("validation", "test")]
-        cells += ["not used" if value is None else manifest.task.format(value) for value in found]
+        cells += ["not used" if value is None else _figure(value, manifest.task) for value in found]
         agreement = one.parity.agreement
         agrees = (
             f"{agreement:.2%}" if agreement is not None else f"within {one.parity.max_abs_difference:.2g}"
         )
         yield "| " + " | ".join([*cells, agrees]) + " |"
+
+
+def _figure(value: float, task: Task) -> str:
+    return f"{value:.2%}" if task == CLASSIFICATION else task.format(value)
 
 
 def _test_note(manifest: Manifest) -> str:
