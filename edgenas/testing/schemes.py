@@ -28,8 +28,8 @@ from edgenas.export.running import load_onnx, load_tflite
 from edgenas.quantize.scheme import SCHEMES, LabelledImages, Material, Network, Scheme
 
 SHAPE = (8, 8, 1)
-IMAGES = 2_200
-"""Budget of a training: two passes over the digits."""
+IMAGES = 4_400
+"""Budget of a training: four passes over the digits."""
 
 MOST_LOST = 0.12
 """Accuracy that a scheme may lose against the float network, after so short a training."""
