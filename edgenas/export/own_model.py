@@ -11,6 +11,7 @@ import numpy as np
 
 from edgenas.build.load_keras import load_keras
 from edgenas.build.read_keras import graph_from_keras
+from edgenas.cost.static import StaticSource
 from edgenas.cost.types import Cost, CostSource
 from edgenas.data.dataset import Dataset, Normalization, Split
 from edgenas.data.resize import prepare
@@ -168,10 +169,17 @@ def quantize_model(own: OwnModel, out_dir: Path, plan: SchemePlan, source: CostS
 
 
 def _cost(model: Any, source: CostSource) -> Cost | None:
-    """What the model costs in int8, or None where one of its operations has no cost."""
+    """What the model costs in int8, without a latency where the device's table lacks one of its operations.
+
+    None where one of its operations has no cost at all.
+    """
     try:
-        return source.estimate(graph_from_keras(model))
-    except (UnsupportedError, TableMissError):
+        graph = graph_from_keras(model)
+        try:
+            return source.estimate(graph)
+        except TableMissError:
+            return StaticSource().estimate(graph)
+    except UnsupportedError:
         return None
 
 
