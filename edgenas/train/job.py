@@ -14,6 +14,7 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
+from edgenas.train.own_parts import OwnParts
 from edgenas.data.prepared import Prepared
 from edgenas.errors import StoreError, TrialError
 from edgenas.task import CLASSIFICATION, Task
@@ -45,6 +46,7 @@ class Job:
             from; None for a training that begins anew. Whoever takes the result removes it.
         teachers: Networks to learn from, where the recipe distills.
         task: What the network is for.
+        parts: The user's own blocks and layers; `edgenas.train.process` fills them in.
     """
 
     spec: ArchSpec
@@ -56,6 +58,7 @@ class Job:
     checkpoint_path: Path | None = None
     teachers: tuple[Teacher, ...] = ()
     task: Task = CLASSIFICATION
+    parts: OwnParts = OwnParts()
 
     @property
     def key(self) -> str:
@@ -91,6 +94,7 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     """
     import keras
 
+    job.parts.register()
     keras.utils.set_random_seed(job.recipe.seed % 2**32)
     train_split, val_split = data_for(job.spec.input_shape)
     try:

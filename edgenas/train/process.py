@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from edgenas.train.own_parts import own_parts
 from edgenas.data.dataset import Dataset
 from edgenas.data.storage import save_arrays
 from edgenas.errors import StoreError, TrialError, UsageError
@@ -100,10 +102,10 @@ class TrainingProcess:
         if self._folder is None:
             raise UsageError("a job was given to a training process that is closed; call start first")
         try:
-            request = pack(job)
+            request = pack(replace(job, parts=own_parts()))
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise UsageError(
-                f"the build function or a callback cannot be sent to the training process: {error}; "
+                f"the build function, a callback or a block cannot be sent to the training process: {error}; "
                 "create what it uses inside it"
             ) from error
         self.start()
