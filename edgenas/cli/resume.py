@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgenas.cli.search import show, summary_of
+from edgenas.cli.search import add_executor, show, summary_of
 
 __all__ = ["HELP", "add_arguments", "run", "show"]
 
@@ -14,8 +14,9 @@ HELP = "continue a run after a stop of any kind"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run folder."""
+    """The run folder, and where trainings go on."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder that 'edgenas search' made")
+    add_executor(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -24,5 +25,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from edgenas.pipeline import resume
 
     with RichListener() as listener:
-        resume(args.run, listener)
+        given = {name: value for name, value in vars(args).items() if name not in ("verb", "json", "run")}
+        resume(args.run, listener, given)
     return summary_of(args.run)
