@@ -3,9 +3,9 @@
     python examples/audio_from_wavs.py                # with made-up sounds
     python examples/audio_from_wavs.py MY_SOUNDS      # with yours: one folder of WAVs for each class
 
-The made-up sounds are synthetic: clips of half a second at 8 kHz in noise. `rising` and `falling` are chirps over
-an octave or two, `steady` a tone with a few harmonics, `bursts` two to five short bursts of noise, `silence` the
-noise alone. Pitch, length, start and loudness are random.
+The made-up sounds are synthetic: clips of half a second at 8 kHz in noise. `rising` and `falling` are
+chirps over an octave or two, `steady` a tone with a few harmonics, `bursts` two to five short bursts of
+noise, `silence` the noise alone. Pitch, length, start and loudness are random.
 """
 
 import sys
@@ -19,7 +19,22 @@ RUN = Path("runs") / "audio-from-wavs"
 CLASSES = ("bursts", "falling", "rising", "silence", "steady")
 RATE_HZ, SAMPLES = 8000, 4000
 FULL = ("--trials", 10, "--winners", 2, "--seeds", 1)
-FEW = ("--trials", 1, "--workers", 1, "--winners", 1, "--seeds", 1, "--epochs", 8, "--final-epochs", 20, "--latency-ms", 60)
+FEW = (
+    "--trials",
+    1,
+    "--workers",
+    1,
+    "--winners",
+    1,
+    "--seeds",
+    1,
+    "--epochs",
+    8,
+    "--final-epochs",
+    20,
+    "--latency-ms",
+    60,
+)
 
 
 def sound(name, rng):
@@ -63,8 +78,8 @@ def main():
         data = write_sounds(fresh(Path("runs") / "data" / "sounds"))
         say(f"1. Made-up sounds are in {data}, one folder for each class: {', '.join(CLASSES)}.")
     say(
-        "2. Search networks on their log-mel spectrograms, for a NUCLEO-L4R5ZI (Cortex-M4 at 120 MHz) with at most",
-        "   32 KiB of RAM and 48 KiB of flash. Budgets are those of the network; the front end comes on top.",
+        "2. Search networks on their log-mel spectrograms, for a NUCLEO-L4R5ZI (Cortex-M4 at 120 MHz) with",
+        "   at most 32 KiB of RAM and 48 KiB of flash, both of the network; the front end comes on top.",
     )
     fresh(RUN)
     limits = FEW if SHORT else FULL
@@ -74,8 +89,8 @@ def main():
     )  # fmt: skip
     bundle = best_winner(RUN)
     say(
-        "3. Prove the winner again. Its test vectors are whole clips: the C computes window, FFT, mel bands and",
-        "   logarithm of each and must give the very bytes that the Python pipeline gives.",
+        "3. Prove the winner again. Its test vectors are whole clips: the C computes window, FFT, mel bands",
+        "   and logarithm of each and must give the very bytes that the Python pipeline gives.",
     )
     run("verify", bundle, "--data", data)
     say(

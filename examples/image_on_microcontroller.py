@@ -13,17 +13,17 @@ from steps import SHORT, best_winner, fresh, run, run_c_test_vectors, say
 from edgenas.data.named import DEBIAN_FASHION_MNIST
 
 RUN = Path("runs") / "image-on-microcontroller"
-FASHION = ("fashion-mnist", "--latency-ms", 300, "--ram-kib", 32, "--flash-kib", 64, "--minutes", 12)
+FASHION = ("fashion-mnist", "--latency-ms", 300, "--ram-kib", 32, "--flash-kib", 64, "--minutes", 10)
 DIGITS = ("digits", "--latency-ms", 50, "--ram-kib", 16, "--flash-kib", 32, "--trials", 12, "--seeds", 1)
-FEW = ("digits", "--ram-kib", 16, "--flash-kib", 24, "--trials", 1, "--workers", 1, "--epochs", 8, "--final-epochs", 12,
-       "--seeds", 1, "--winners", 1)  # fmt: skip
+FEW = ("digits", "--ram-kib", 16, "--flash-kib", 24, "--trials", 1, "--workers", 1, "--winners", 1,
+       "--seeds", 1, "--epochs", 8, "--final-epochs", 12)  # fmt: skip
 
 
 def main():
     data, *limits = FEW if SHORT else FASHION if DEBIAN_FASHION_MNIST.is_dir() else DIGITS
     say(
-        f"1. Search networks for {data}. Those over a budget are refused before they are trained; what is left",
-        "   is trained a little, and the best of it in full. Then each winner is quantized and checked.",
+        f"1. Search networks for {data}. Those over a budget are refused before they are trained; the others",
+        "   are trained a little, and the best of them in full. Then each winner is quantized and checked.",
     )
     fresh(RUN)
     run("search", "--data", data, "--device", "nucleo-l4r5zi", *limits, "--out", RUN)

@@ -1,7 +1,7 @@
 """Your own layer and block: an operation that edgenas builds no layer for, with costs, files and proof.
 
-`space_to_depth` turns every 2x2 pixels into one place with four times the channels: half the side, no weights.
-Its costs are known to edgenas, a Keras layer is not, so this file adds one, and a block that uses it.
+`space_to_depth` turns every 2x2 pixels into one place with four times the channels: half the side and no
+weights. Its costs are known to edgenas, a Keras layer is not: this file adds one, and a block that uses it.
 
     python -m pytest examples/own_layer_test.py        # the contracts over it
     python examples/own_space.py search --data digits  # a space that uses it
@@ -30,7 +30,9 @@ def patches(builder, tensor, name, *, filters):
     height, width, channels = builder.shape(tensor)
     out = (height // 2, width // 2, 4 * channels)
     folded = builder.simple("space_to_depth", f"{name}_fold", tensor, out_shape=out)
-    return builder.window("conv2d", f"{name}_mix", folded, filters=filters, batch_norm=True, activation="relu6")
+    return builder.window(
+        "conv2d", f"{name}_mix", folded, filters=filters, batch_norm=True, activation="relu6"
+    )
 
 
 def read_space_to_depth(reader, layer, inputs):

@@ -11,7 +11,8 @@ from edgenas.testing.spaces import SpaceContract
 
 
 class TestPatches(BlockContract):
-    ram_tolerance_bytes = 16  # no space of edgenas uses space_to_depth, so its structures are known less exactly
+    # No space of edgenas uses space_to_depth, so its structures are known less exactly.
+    ram_tolerance_bytes = 16
 
     def make(self) -> ArchSpec:
         blocks = (Block("patches", {"filters": 8}), Block("head", {"classes": 4}))

@@ -4,12 +4,12 @@
     python examples/sensor_series.py mine.npz     # with yours: x (n, time, channels), y, kind="series"
 
 The made-up data are a stand-in with the structure of real recordings, not a benchmark: an accelerometer at
-50 Hz in the pocket of 20 persons, windows of 2.56 s (128 steps, 3 axes, in g), four classes. Each person holds it
-at an angle of their own and walks, runs and climbs with a frequency and strength of their own; the frequencies
-and strengths of the classes overlap. A step is a fundamental, its harmonics and a shock at the heel. The sensor
-adds noise and an offset.
+50 Hz in the pocket of 20 persons, windows of 2.56 s (128 steps, 3 axes, in g), four classes. Each person
+holds it at an angle of their own and walks, runs and climbs with a frequency and strength of their own; those
+of the classes overlap. A step is a fundamental, its harmonics and a shock at the heel. The sensor adds noise
+and an offset.
 
-Persons, not windows, are split: a window of a person in the test set tells nothing of one that was trained on.
+Persons, not windows, are split: nobody in the test set was trained on.
 """
 
 import sys
@@ -21,8 +21,24 @@ from steps import SHORT, best_winner, fresh, run, say
 RUN = Path("runs") / "sensor-series"
 CLASSES = ("still", "walk", "stairs", "run")
 RATE_HZ, STEPS = 50, 128
+GRAVITY = np.array([0, 0, 1])
 FULL = ("--trials", 10, "--winners", 2, "--seeds", 2)
-FEW = ("--trials", 1, "--workers", 1, "--winners", 1, "--seeds", 1, "--epochs", 6, "--final-epochs", 12, "--ram-kib", 8)
+FEW = (
+    "--trials",
+    1,
+    "--workers",
+    1,
+    "--winners",
+    1,
+    "--seeds",
+    1,
+    "--epochs",
+    6,
+    "--final-epochs",
+    12,
+    "--ram-kib",
+    8,
+)
 
 # class: steps a second, strength in g, share of the heel's shock, sideways share
 GAITS = {"walk": (1.8, 0.30, 0.5, 0.35), "stairs": (1.5, 0.27, 0.25, 0.5), "run": (2.6, 0.8, 0.9, 0.3)}
@@ -42,7 +58,7 @@ def window(activity, person, rng):
         motion[:, 1] = strength * 0.5 * np.sin(turn + 1.2)
     else:
         motion += 0.02 * np.sin(2 * np.pi * 0.25 * time + rng.uniform(0, 6))[:, None]  # breathing
-    turned = (motion + [0, 0, 1]) @ person["angle"]
+    turned = (motion + GRAVITY) @ person["angle"]
     return turned + person["offset"] + rng.normal(0, 0.04, (STEPS, 3))
 
 
@@ -66,7 +82,9 @@ def write_data(path):
     rng = np.random.default_rng(0)
     windows = 10 if SHORT else 40
     parts = {name: persons(number, windows, rng) for name, number in (("train", 12), ("val", 3), ("test", 5))}
-    arrays = {f"{axis}_{name}": part[place] for name, part in parts.items() for place, axis in enumerate("xy")}
+    arrays = {
+        f"{axis}_{name}": part[place] for name, part in parts.items() for place, axis in enumerate("xy")
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays, class_names=CLASSES, kind="series")
     return path
@@ -79,8 +97,8 @@ def main():
         data = write_data(Path("runs") / "data" / "motion.npz")
         say(f"1. Made-up accelerometer windows of 20 persons are in {data}: {', '.join(CLASSES)}.")
     say(
-        "2. Search networks for series (convolutions over time, TCN, LSTM, GRU) that take at most 32 KiB of flash",
-        "   on a NUCLEO-L4R5ZI, a Cortex-M4 at 120 MHz.",
+        "2. Search networks for series (convolutions over time, TCN, LSTM, GRU) that take at most 32 KiB of",
+        "   flash on a NUCLEO-L4R5ZI, a Cortex-M4 at 120 MHz.",
     )
     fresh(RUN)
     limits = FEW if SHORT else FULL

@@ -46,7 +46,9 @@ def run_c_test_vectors(bundle):
     """Compile the bundle's C with its own CMake project and run its test vectors, as its README says."""
     project = bundle / "projects" / "cmake"
     if not shutil.which("cmake"):
-        say("There is no cmake here, so the C test vectors are left out ('edgenas verify' ran them with gcc).")
+        say(
+            "There is no cmake here, so the C test vectors are left out ('edgenas verify' ran them with gcc)."
+        )
         return
     for command in (
         ["cmake", "-S", ".", "-B", "build"],

@@ -188,5 +188,8 @@ EMITTERS: dict[str, Emitter] = {
     "softmax": _softmax,
     "activation": _nothing,
 }
-"""How each kind of operation becomes a layer, ``emit(keras_module, op, inputs) -> tensor``; the activation and
-batch normalization fused into it are added by `build_model`. A kind that is missing here can be added."""
+"""How each kind of operation becomes a layer, ``emit(keras_module, op, inputs) -> tensor``.
+
+`build_model` adds the activation and batch normalization fused into it. A kind that is missing here can be
+added.
+"""

@@ -14,12 +14,12 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
-from edgenas.train.own_parts import OwnParts
 from edgenas.data.prepared import Prepared
 from edgenas.errors import StoreError, TrialError
 from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.checkpoint import Checkpoint
 from edgenas.train.limits import NO_LIMITS, Limits
+from edgenas.train.own_parts import NO_PARTS, OwnParts
 from edgenas.train.precision import use_precision
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Answers, Teacher, answers_of
@@ -61,7 +61,7 @@ class Job:
     checkpoint_path: Path | None = None
     teachers: tuple[Teacher, ...] = ()
     task: Task = CLASSIFICATION
-    parts: OwnParts = OwnParts()
+    parts: OwnParts = NO_PARTS
 
     @property
     def key(self) -> str:

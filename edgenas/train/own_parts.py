@@ -37,6 +37,9 @@ class OwnParts:
             AUGMENTATIONS.register(name)(self.augmentations[name])
 
 
+NO_PARTS = OwnParts()
+
+
 def own_parts() -> OwnParts:
     """What stands in the registers of this process and does not come from edgenas."""
     augmentations = {name: AUGMENTATIONS.get(name) for name in AUGMENTATIONS.names()}
