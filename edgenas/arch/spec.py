@@ -57,8 +57,8 @@ class ArchSpec:
             if block.kind not in BLOCKS:
                 unknown = unknown_name("block", block.kind, BLOCKS)
                 raise UnknownNameError(
-                    f"{unknown} One of your own must be registered first: give the command through the script "
-                    "that does so."
+                    f"{unknown} One of your own must be registered first: give the command through the "
+                    "script that does so."
                 )
 
     def graph(self) -> OpGraph:
