@@ -80,8 +80,6 @@ def test_own_space_is_a_space_of_every_command(tmp_path: Path) -> None:
     )
     done = python(tmp_path, script, *words)
     assert done.returncode == 2 and "flash" in done.stderr and "space 'patches' needs" in done.stderr
-    done = python(tmp_path, "-m", "edgenas", *words)
-    assert done.returncode == 2 and "unknown space 'patches'" in done.stderr
 
 
 @pytest.mark.parametrize("guide", ["own_layer.md", "own_space.md"])
