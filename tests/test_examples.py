@@ -66,19 +66,8 @@ def test_contracts_of_own_layer_and_space(tmp_path: Path) -> None:
 
 
 def test_own_space_is_a_space_of_every_command(tmp_path: Path) -> None:
-    script = EXAMPLES / "own_space.py"
-    words = (
-        "search",
-        "--data",
-        "digits",
-        "--space",
-        "patches",
-        "--device",
-        "nucleo-l4r5zi",
-        "--flash-kib",
-        1,
-    )
-    done = python(tmp_path, script, *words)
+    words = "search --data digits --space patches --device nucleo-l4r5zi --flash-kib 1"
+    done = python(tmp_path, EXAMPLES / "own_space.py", *words.split())
     assert done.returncode == 2 and "flash" in done.stderr and "space 'patches' needs" in done.stderr
 
 
