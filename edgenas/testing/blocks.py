@@ -29,7 +29,7 @@ from edgenas.export.micro import measured_arena
 from edgenas.export.onnx import float32_onnx
 from edgenas.export.running import load_onnx, load_tflite
 from edgenas.export.tflite import float32_for_onnx, float32_tflite
-from edgenas.quantize import FullInt8
+from edgenas.quantize import FullInt8, Material, Network
 
 IMAGES = 40
 """Random inputs that the network is run and calibrated on."""
@@ -84,7 +84,7 @@ class BlockContract:
     @classmethod
     def int8_file(cls, built: Built) -> bytes:
         """The int8 file of the network, as the exporter writes it."""
-        converted = FullInt8().tflite(built.twin, built.inputs)
+        converted = FullInt8().tflite(Network(built.twin), Material(built.inputs))
         assert float_operations(converted) == [], "these operations stayed in float"
         return compact(converted)
 
