@@ -11,7 +11,7 @@ from typing import Any
 
 from edgenas.arch.blocks import BLOCKS
 from edgenas.arch.graph import GraphBuilder, OpGraph, Shape
-from edgenas.errors import ConfigError
+from edgenas.errors import ConfigError, UnknownNameError
 from edgenas.registry import unknown_name
 
 SCHEMA_VERSION = 1
@@ -55,7 +55,11 @@ class ArchSpec:
             raise ConfigError(f"input shape {self.input_shape} was given; every size must be 1 or more")
         for block in self.blocks:
             if block.kind not in BLOCKS:
-                raise unknown_name("block", block.kind, BLOCKS)
+                unknown = unknown_name("block", block.kind, BLOCKS)
+                raise UnknownNameError(
+                    f"{unknown} One of your own must be registered first: give the command through the "
+                    "script that does so."
+                )
 
     def graph(self) -> OpGraph:
         """The operations of this architecture, fused as an int8 runtime runs them."""

@@ -39,15 +39,15 @@ def build_model(network: ArchSpec | OpGraph, keras_module: ModuleType) -> Model:
     reused = {op.weights_of for op in graph.ops}
     layers = {op.name: _dense_layer(keras_module, op) for op in graph.ops if op.name in reused}
     for op in graph.ops:
-        if op.kind not in _EMITTERS:
+        if op.kind not in EMITTERS:
             raise UnsupportedError(
-                f"operation '{op.kind}' ({op.name}) cannot be built; expected one of {', '.join(_EMITTERS)}"
+                f"operation '{op.kind}' ({op.name}) cannot be built; expected one of {', '.join(EMITTERS)}"
             )
         inputs = [tensors[index] for index in op.inputs]
         if layer := layers.get(op.weights_of or op.name):
             hidden = layer(inputs[0])
         else:
-            hidden = _EMITTERS[op.kind](keras_module, op, inputs)
+            hidden = EMITTERS[op.kind](keras_module, op, inputs)
         tensors.append(_finish(keras_module, op, hidden))
     return keras_module.Model(tensors[0], tensors[-1])
 
@@ -169,7 +169,7 @@ def _nothing(keras_module: ModuleType, op: Op, inputs: Sequence[Tensor]) -> Tens
     return inputs[0]  # a lone activation: `_finish` adds it
 
 
-_EMITTERS: dict[str, Emitter] = {
+EMITTERS: dict[str, Emitter] = {
     "conv2d": _conv2d,
     "depthwise_conv2d": _depthwise,
     "dense": _dense,
@@ -188,3 +188,8 @@ _EMITTERS: dict[str, Emitter] = {
     "softmax": _softmax,
     "activation": _nothing,
 }
+"""How each kind of operation becomes a layer, ``emit(keras_module, op, inputs) -> tensor``.
+
+`build_model` adds the activation and batch normalization fused into it. A kind that is missing here can be
+added.
+"""

@@ -54,6 +54,7 @@ def _export_from_search(store: Any, trial_id: str, target: Path) -> None:
     from edgenas.pipeline import begun_with
 
     with captured():  # TensorFlow greets on standard error
+        import edgenas.search.tuner  # noqa: F401  all that greets, as in a search
         from edgenas.search.handover import export_trial
 
     record = store.trial(trial_id)

@@ -14,6 +14,9 @@ from edgenas.errors import ConfigError, TableMissError
 
 __all__ = ["LatencyTable", "TableSource", "table_path"]
 
+SPACE_OF_AXES = {3: "micro", 2: "sequence", 1: "dense"}
+"""The space whose sweep measures most of what a network has, by the axes of its input."""
+
 
 class TableSource(CostSource):
     """Latency from a table; memory and size from another source.
@@ -107,8 +110,9 @@ class TableSource(CostSource):
         missing = [key for key, op in kinds.items() if self._latency_us(op, key) is None]
         if missing:
             shape = "x".join(map(str, space.input_shape))
+            what = "images" if len(space.input_shape) == 3 else "inputs"
             raise TableMissError(
-                f"{len(missing)} of {len(kinds)} operations of space '{space.name}' on {shape} images with "
+                f"{len(missing)} of {len(kinds)} operations of space '{space.name}' on {shape} {what} with "
                 f"{space.classes} classes are not in the latency table of {self.device}/{self.runtime} (for "
                 f"example {missing[0]}). Measure them: {self._sweep_command()} "
                 f"--space {space.name} --input {shape} --classes {space.classes}"
@@ -145,8 +149,9 @@ class TableSource(CostSource):
         heads = [entry.out_shape[-1] for entry in graph.ops if entry.kind == "dense"]
         classes = f" --classes {heads[-1]}" if heads else ""
         shape = "x".join(map(str, graph.input_shape))
+        space = SPACE_OF_AXES.get(len(graph.input_shape), "micro")
         return TableMissError(
             f"operation '{op.name}' ({key}) is not in the latency table of {self.device}/{self.runtime}; "
             f"nearest is {near or 'none of its kind'}. Measure it: {self._sweep_command()} "
-            f"--space micro --input {shape}{classes}"
+            f"--space {space} --input {shape}{classes}"
         )

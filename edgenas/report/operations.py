@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgenas.arch.blocks import BLOCKS
 from edgenas.arch.graph import Op, Shape
 from edgenas.cost.static import StaticSource
 from edgenas.cost.types import OpCost
@@ -75,10 +76,13 @@ def _from_share(number: int, share: OpCost) -> OpRow:
 
 
 def _block(name: str) -> str:
-    """``b3_mbconv_expand`` belongs to block ``3 mbconv``."""
-    parts = name.split("_")
-    named = len(parts) > 2 and parts[0][:1] == "b" and parts[0][1:].isdigit()
-    return f"{parts[0][1:]} {parts[1]}" if named else ""
+    """``b3_mbconv_expand`` belongs to block ``3 mbconv``, ``b4_series_head_dense`` to ``4 series head``."""
+    place, _, rest = name.partition("_")
+    if not (place[:1] == "b" and place[1:].isdigit() and rest):
+        return ""
+    kinds = [kind for kind in BLOCKS if rest == kind or rest.startswith(f"{kind}_")]
+    kind = max(kinds, key=len, default=rest.partition("_")[0])
+    return f"{place[1:]} {kind.replace('_', ' ')}"
 
 
 def _words(op: Op) -> str:

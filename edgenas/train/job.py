@@ -19,6 +19,7 @@ from edgenas.errors import StoreError, TrialError
 from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.checkpoint import Checkpoint
 from edgenas.train.limits import NO_LIMITS, Limits
+from edgenas.train.own_parts import NO_PARTS, OwnParts
 from edgenas.train.precision import use_precision
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Answers, Teacher, answers_of
@@ -47,6 +48,7 @@ class Job:
             from; None for a training that begins anew. Whoever takes the result removes it.
         teachers: Networks to learn from, where the recipe distills.
         task: What the network is for.
+        parts: The user's own blocks and layers; `edgenas.train.process` fills them in.
     """
 
     spec: ArchSpec
@@ -59,6 +61,7 @@ class Job:
     checkpoint_path: Path | None = None
     teachers: tuple[Teacher, ...] = ()
     task: Task = CLASSIFICATION
+    parts: OwnParts = NO_PARTS
 
     @property
     def key(self) -> str:
@@ -94,6 +97,7 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
     """
     import keras
 
+    job.parts.register()
     keras.utils.set_random_seed(job.recipe.seed % 2**32)
     train_split, val_split = data_for(job.spec.input_shape)
     try:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from edgenas.data.storage import save_arrays
 from edgenas.errors import StoreError, TrialError, UsageError, WorkerLostError
 from edgenas.train.job import Job
 from edgenas.train.limits import NO_LIMITS, Limits, Overdue
+from edgenas.train.own_parts import own_parts
 from edgenas.train.trainer import Progress, TrainResult
 from edgenas.train.worker import Request, Start, pack, receive, send
 
@@ -32,17 +34,17 @@ SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCAT
 
 
 def packed(job: Job) -> bytes:
-    """A job, pickled, for another process.
+    """A job with the user's own blocks and layers, pickled, for another process.
 
     Raises:
         UsageError: It holds something that cannot be sent.
     """
     try:
-        body: bytes = cloudpickle.dumps(job)
+        body: bytes = cloudpickle.dumps(replace(job, parts=own_parts()))
         return body
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         raise UsageError(
-            f"the build function or a callback cannot be sent to the training process: {error}; "
+            f"the build function, a callback or a block cannot be sent to the training process: {error}; "
             "create what it uses inside it"
         ) from error
 

@@ -204,6 +204,36 @@ def test_a_network_is_described_in_words() -> None:
     ]
 
 
+def test_series_and_features_are_described_in_words() -> None:
+    layer = {"activation": "relu", "batch_norm": False}
+    head = {"classes": 1, "pool": "last", "activation": "linear"}
+    blocks = (
+        Block("series", {}),
+        Block("tconv", {"filters": 8, "kernel": 5, "stride": 2, "separable": True, "causal": False}),
+        Block("lstm", {"units": 12}),
+        Block("series_head", head),
+    )
+    assert describe_spec(ArchSpec("sequence", (40, 3), 1, blocks, {}))[1:] == [
+        "reads time step by step",
+        "1 temporal convolution block: 8 filters, kernel 5, stride 2, separable",
+        "1 LSTM block: units 12",
+        "head: last step and a dense layer for 1 output",
+    ]
+    wide = (Block("flat", {}), *[Block("dense", {"units": 16, **layer})] * 2, Block("reconstruction", {}))
+    assert describe_spec(ArchSpec("dense", (8, 8, 1), 64, wide, {}))[1:] == [
+        "all values side by side",
+        "2 dense layers, each of 16 units, relu",
+        "head: a dense layer that gives the input again",
+    ]
+
+
+def test_rows_name_blocks_of_several_words(finished: Store) -> None:
+    blocks = (Block("series", {}), Block("series_head", {"classes": 3, "pool": "avg"}))
+    spec = ArchSpec("sequence", (40, 3), 3, blocks, {})
+    trial = replace(finished.trial("0000"), spec=spec, cost=made_up_cost(spec))
+    assert [row.block for row in operation_rows(trial)] == ["0 series", *["1 series head"] * 3]
+
+
 def test_layers_without_known_latency_show_what_is_known(finished: Store) -> None:
     trial = finished.trial("0000")
     rows = operation_rows(replace(trial, cost=replace(trial.cost, per_op=())))

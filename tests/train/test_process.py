@@ -17,7 +17,9 @@ import numpy as np
 import psutil
 import pytest
 
-from edgenas.arch.spec import ArchSpec
+from edgenas.arch.blocks import BLOCKS
+from edgenas.arch.spec import ArchSpec, Block
+from edgenas.build.builder import EMITTERS
 from edgenas.data.dataset import Dataset
 from edgenas.data.resize import prepare
 from edgenas.errors import StoreError, TrialError, UsageError
@@ -85,6 +87,28 @@ def test_a_trained_network_comes_back_as_weights_and_figures(
     images = prepare(digits.validation.x, digits.normalization, (8, 8, 1))
     assert accuracy(model, images, digits.validation.y) == pytest.approx(result.val_accuracy, abs=1e-3)
     assert [file.name for file in path.parent.iterdir()] == ["0000.npz"]
+
+
+def test_blocks_and_layers_of_a_script_are_known_in_the_training_process(
+    process: TrainingProcess, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def layer(keras_module: Any, op: Any, inputs: Any) -> Any:
+        return keras_module.layers.Maximum(name=op.name)(list(inputs))
+
+    def largest(builder: Any, tensor: int, name: str, *, filters: int) -> int:
+        sides = [builder.window("conv2d", f"{name}_{side}", tensor, filters=filters) for side in "ab"]
+        return int(builder.simple("maximum", f"{name}_max", *sides))
+
+    for function in (layer, largest):
+        function.__module__ = "__main__"  # as in a script, which the process cannot import
+    monkeypatch.setitem(EMITTERS, "maximum", layer)
+    monkeypatch.setitem(BLOCKS, "largest", largest)
+    blocks = (Block("largest", {"filters": 4}), Block("head", {"classes": 10}))
+    result = process.run(Job(ArchSpec("mine", (8, 8, 1), 10, blocks, {}), replace(short, epochs=1)))
+    assert 0 <= result.val_accuracy <= 1
+    monkeypatch.delitem(EMITTERS, "maximum")
+    with pytest.raises(TrialError, match="operation 'maximum'"):
+        process.run(Job(ArchSpec("mine", (8, 8, 1), 10, blocks, {}), replace(short, epochs=1)))
 
 
 def test_the_test_split_is_not_handed_over(process: TrainingProcess) -> None:
@@ -215,7 +239,9 @@ from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_process import *
-from edgenas.arch.spec import ArchSpec
+from edgenas.arch.blocks import BLOCKS
+from edgenas.arch.spec import ArchSpec, Block
+from edgenas.build.builder import EMITTERS
 from edgenas.data.load import load_dataset
 spec = ArchSpec("by hand", (8, 8, 1), 10, (), {"rate": 0.1})
 recipe = Recipe(epochs=100_000, images_per_epoch=1_000)
