@@ -58,7 +58,9 @@ def rewritten(bundle: Bundle, folder: Path, **changes: object) -> RawSamples:
     """Write the C sources of the bundle's network for other samples."""
     samples = replace(bundle.samples, **changes)  # type: ignore[arg-type]
     facts = bundle.facts
-    write_c(folder, facts, samples, make_vectors(samples, facts.input, facts.output, facts.model, {}))
+    outputs = replace(bundle.outputs, class_names=samples.class_names)
+    vectors = make_vectors(samples, outputs, facts.input, facts.output, facts.model, {})
+    write_c(folder, facts, samples, outputs, vectors)
     return samples
 
 
@@ -117,7 +119,7 @@ def test_names_of_classes_survive_whatever_they_are(bundle: Bundle, build: Build
     rewritten(bundle, tmp_path, class_names=names)
     found = (ctypes.c_char_p * 10).in_dll(build(tmp_path / "c"), "edgenas_class_names")
     assert tuple((name or b"").decode() for name in found) == names
-    assert replace(bundle.samples, class_names=()).names(3) == ("0", "1", "2")  # outputs that are no classes
+    assert replace(bundle.outputs, class_names=("a",)).names(3) == ("0", "1", "2")  # names of other classes
 
 
 @needs_gcc
@@ -128,11 +130,11 @@ def test_a_scale_for_each_channel(bundle: Bundle, build: Build, tmp_path: Path) 
     facts = replace(bundle.facts, input=replace(bundle.facts.input, shape=(1, 4, 2)))
     values = np.linspace(-90, 90, 16, dtype=np.float32).reshape(2, 4, 2)
     samples = replace(bundle.samples, values=values, labels=np.zeros(2), normalization=normalization)
-    vectors = make_vectors(bundle.samples, facts.input, facts.output, facts.model, {})
+    vectors = make_vectors(bundle.samples, bundle.outputs, facts.input, facts.output, facts.model, {})
     quantized = facts.input.quantize(samples.prepared())
     vectors = replace(vectors, raw=values, input=quantized, output=vectors.output[:2],
-                      scores=vectors.scores[:2], labels=vectors.labels[:2])  # fmt: skip
-    write_c(tmp_path, facts, samples, vectors)
+                      results=vectors.results[:2], labels=vectors.labels[:2])  # fmt: skip
+    write_c(tmp_path, facts, samples, bundle.outputs, vectors)
     assert not (tmp_path / "c" / "preprocess_u8.c").exists()
     assert np.array_equal(in_c(build(tmp_path / "c"), "edgenas_preprocess_f32", values), quantized)
 
@@ -180,8 +182,8 @@ def test_the_cpp_is_valid_and_every_operator_has_a_method_of_tflite_micro(
 ) -> None:
     """Against the names of TFLite-Micro's resolver; see tflm_interface."""
     every = replace(bundle.facts, operators=tuple(METHODS), methods=tuple(resolver_methods(tuple(METHODS))))
-    vectors = make_vectors(bundle.samples, every.input, every.output, every.model, {})
-    write_c(tmp_path, every, bundle.samples, vectors)
+    vectors = make_vectors(bundle.samples, bundle.outputs, every.input, every.output, every.model, {})
+    write_c(tmp_path, every, bundle.samples, bundle.outputs, vectors)
     write_group("projects", tmp_path / "projects", {})
     sources = [tmp_path / "c" / "tflm_model.cc", *(tmp_path / "projects").rglob("main.cc")]
     assert len(sources) == 4
