@@ -110,8 +110,10 @@ def artifact(name: str, model: bytes, program: Program, data: Dataset) -> Artifa
         if name != "train"
     }
     run = {name: program.run(x) for name, (x, _) in splits.items()}
-    figures: dict[str, Any] = {"accuracy": {"validation": 0.1, "test": accuracy(run["test"], data.test.y)}}
-    if data.task != CLASSIFICATION:
+    figures: dict[str, Any]
+    if data.task == CLASSIFICATION:
+        figures = {"accuracy": {"validation": 0.1, "test": accuracy(run["test"], data.test.y)}}
+    else:
         normal = data.normalization.apply(data.train.x)
         metrics, use = judge(data.task, program, run, splits, normal)
         figures = {"accuracy": {}, "metrics": metrics, "use": use}
