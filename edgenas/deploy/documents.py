@@ -30,9 +30,7 @@ BEGIN = (
 )
 
 
-def write_documents(
-    folder: Path, manifest: Manifest, samples: RawSamples, outputs: Outputs | None
-) -> None:
+def write_documents(folder: Path, manifest: Manifest, samples: RawSamples, outputs: Outputs | None) -> None:
     """Write ``README.md``, ``model_card.md`` and ``LICENSES.md`` of a bundle.
 
     Args:
@@ -113,6 +111,8 @@ def _data(known: Mapping[str, Any], samples: RawSamples, shape: tuple[int, ...])
             f"Audio of {samples.front_end.sample_rate_hz} Hz becomes a log-mel spectrogram (`c/log_mel.h`)."
         )
     scale, offset = samples.normalization.scale, samples.normalization.offset
+    if anomalous := known.get("data_loading", {}).get("settings", {}).get("anomalous"):
+        lines.append(f"Anomalous are the classes {', '.join(anomalous)}; all others are normal.")
     lines.append(f"Normalization: value * {_factor(scale)} + {_factor(offset)}.")
     return " ".join(lines)
 
@@ -161,9 +161,7 @@ def _more_figures(manifest: Manifest) -> str:
 def _test_note(manifest: Manifest) -> str:
     if any(one.figures("test") for one in manifest.artifacts):
         return "The test set was used once, after all choices were made."
-    return (
-        "The test set was not used: this network is no winner, and its figure on validation was used to choose."
-    )
+    return "The test set was not used: this network is no winner; it was judged on the validation set alone."
 
 
 def _costs(manifest: Manifest) -> str:

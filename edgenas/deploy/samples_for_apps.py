@@ -14,9 +14,7 @@ from edgenas.deploy.rendering import write_group
 from edgenas.deploy.samples import RawSamples
 
 FOLDER = "samples"
-RESET = (
-    "        interpreter.resetVariableTensors() // of a recurrent layer, which keeps its state between inputs\n"
-)
+RESET = "        interpreter.resetVariableTensors() // the state of a recurrent layer, which else is kept\n"
 
 
 def write_samples(folder: Path, facts: Facts, samples: RawSamples, outputs: Outputs) -> None:

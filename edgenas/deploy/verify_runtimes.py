@@ -32,7 +32,7 @@ COARSE_STEP = 1 / 256
 
 
 def step_checks(manifest: Manifest, vectors: Vectors) -> Iterator[Check]:
-    """Pre- and post-processing in Python, from the stored raw inputs and int8 outputs to what stands beside."""
+    """Pre- and post-processing in Python, from stored inputs and int8 outputs to what must come of them."""
     artifact = manifest.artifact(INT8)
     same = np.array_equal(artifact.input.quantize(vectors.prepared), vectors.input)
     yield Check(
@@ -58,7 +58,9 @@ def _postprocessing(outputs: Outputs, port: Port, vectors: Vectors) -> Check:
         return Check("postprocessing", "Python", False, detail)
     close = bool((np.abs(found - exact) <= allowed).all())
     detail = f"{outputs.results_name} of {len(vectors)} vectors, equal bytes"
-    return Check("postprocessing", "Python", close, detail if close else f"{detail}, but not those of the task")
+    return Check(
+        "postprocessing", "Python", close, detail if close else f"{detail}, but not those of the task"
+    )
 
 
 def runtime_checks(folder: Path, manifest: Manifest, vectors: Vectors) -> Iterator[Check]:

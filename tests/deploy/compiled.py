@@ -28,8 +28,10 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def in_c(library: ctypes.CDLL, function: str, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Call ``function(const values *, out *)`` for each entry; by default the outputs are int8, one a value."""
+def in_c(
+    library: ctypes.CDLL, function: str, values: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Call ``function(const values *, out *)`` for each entry; by default int8 comes out, one a value."""
     out = np.zeros(values.shape, np.int8) if out is None else out
     for one, target in zip(values, out, strict=True):
         kept = np.ascontiguousarray(one)

@@ -1,4 +1,4 @@
-"""Bundles of each task: what C computes of their outputs, what documents and samples say, what verify finds."""
+"""Bundles of each task: what C makes of their outputs, what documents and samples say, what verify finds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Dataset]:
     y = np.stack([1e5 + 300 * x[:, 0], 1e-3 * x[:, 1]], axis=1)
     data = from_arrays(x, y, task="regression", class_names=["far*/away", 'the "near"'])
     data = replace(data, columns=("age", "height", "weight", "a*/b", "c", "d"))
-    spec = network((6,), 2, ("dense", {"units": 8, **LAYER}), ("series_head", {"classes": 2, "activation": "linear"}))
+    spec = network(
+        (6,), 2, ("dense", {"units": 8, **LAYER}), ("series_head", {"classes": 2, "activation": "linear"})
+    )
     return make_bundle(tmp_path_factory.mktemp("targets") / "bundle", data, spec=spec), data
 
 
@@ -53,7 +55,11 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Dataset]
     """Nines among the digits: 8-bit images, laid flat and given back."""
     data = load_dataset("digits", task="anomaly", anomalous=("9",))
     spec = network(
-        (8, 8, 1), 64, ("flat", {}), ("dense", {"units": 8, **LAYER}), ("reconstruction", {"activation": "linear"})
+        (8, 8, 1),
+        64,
+        ("flat", {}),
+        ("dense", {"units": 8, **LAYER}),
+        ("reconstruction", {"activation": "linear"}),
     )
     return make_bundle(tmp_path_factory.mktemp("detector") / "bundle", data, spec=spec), data
 
@@ -65,8 +71,8 @@ def recurrent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Dataset
     data = from_arrays(x, np.arange(90) % 2, kind="series")
     head = {"classes": 2, "pool": "last", "activation": "softmax"}
     spec = network(
-        (6, 3), 2, ("series", {}), ("tconv", {"filters": 4, "kernel": 3, "stride": 2}), ("lstm", {"units": 4}),
-        ("series_head", head),
+        (6, 3), 2, ("series", {}), ("tconv", {"filters": 4, "kernel": 3, "stride": 2}),
+        ("lstm", {"units": 4}), ("series_head", head),
     )  # fmt: skip
     return make_bundle(tmp_path_factory.mktemp("recurrent") / "bundle", data, spec=spec), data
 
@@ -122,7 +128,8 @@ def test_scores_in_c_are_those_of_python_and_of_the_task(detector: Made, tmp_pat
     assert found == expected.tolist()
     floats = [one.astype(np.float32) for one, _ in rows]
     assert found == [
-        library.edgenas_score_f32(pointer(one), pointer(out)) for one, (_, out) in zip(floats, rows, strict=True)
+        library.edgenas_score_f32(pointer(one), pointer(out))
+        for one, (_, out) in zip(floats, rows, strict=True)
     ]
     task, use = bundle.manifest.task, bundle.manifest.artifact(INT8).use
     assert isinstance(task, Anomaly)
@@ -203,7 +210,7 @@ def test_the_linux_sample_says_what_the_results_are(made: Made, tmp_path: Path) 
     output = program.run_raw(vectors.input[4:])
     result = bundle.outputs.results(bundle.facts.output, output, vectors.prepared[4:])[0]
     if isinstance(bundle.outputs, TargetOutputs):
-        assert first == f"far*/away: {result[0]:.6g}, the \"near\": {result[1]:.6g}"
+        assert first == f'far*/away: {result[0]:.6g}, the "near": {result[1]:.6g}'
     elif isinstance(bundle.outputs, AnomalyOutputs):
         assert f"score {result[0]:.4g}, threshold {bundle.outputs.threshold:.4g}" in first
     else:
@@ -215,10 +222,18 @@ def test_figures_that_were_boasted_are_found_out(targets: Made, detector: Made) 
         task = bundle.manifest.task
         for figure in ("relative_rmse", "auc"):
             boasting = tuple(
-                replace(one, metrics={"test": {**one.metrics["test"], figure: one.metrics["test"].get(figure, 0) - 0.02}})
+                replace(
+                    one,
+                    metrics={
+                        "test": {**one.metrics["test"], figure: one.metrics["test"].get(figure, 0) - 0.02}
+                    },
+                )
                 for one in bundle.manifest.artifacts
             )
-            found = [one.passed for one in accuracy_checks(bundle.folder, replace(bundle.manifest, artifacts=boasting), data)]
+            found = [
+                one.passed
+                for one in accuracy_checks(bundle.folder, replace(bundle.manifest, artifacts=boasting), data)
+            ]
             concerns = figure == ("auc" if task.name == "anomaly" else "relative_rmse")
             assert found == [not concerns] * len(found)
 
@@ -246,9 +261,7 @@ def test_a_task_without_post_processing_gets_documents_and_is_told_why(targets: 
     assert "serves the task `ranking`" in (tmp_path / "model_card.md").read_text()
 
 
-def test_every_task_has_its_templates_and_all_are_used(
-    bundle: Bundle, targets: Made, detector: Made
-) -> None:
+def test_every_task_has_its_templates_and_all_are_used(bundle: Bundle, targets: Made, detector: Made) -> None:
     assert {path.name for path in (TEMPLATES / "tasks").iterdir()} == set(OUTPUTS.names())
     for one in (bundle, targets[0], detector[0]):
         home = TEMPLATES / "tasks" / one.outputs.task.name

@@ -56,19 +56,21 @@ class AnomalyOutputs(Outputs):
     def meanings(self, results: Array) -> list[str]:
         """Score and verdict."""
         words = {True: "anomalous", False: "normal"}
-        return [f"score {significant(score)}, {words[bool(score > self.threshold)]}" for score in results[:, 0]]
+        return [
+            f"score {significant(score)}, {words[bool(score > self.threshold)]}" for score in results[:, 0]
+        ]
 
     def constants(self, outputs: int) -> str:
         """The threshold."""
         source = (
-            f" * The {self.use['quantile']:g} quantile of the scores of {self.use['threshold_inputs']} normal "
-            "training inputs.\n"
+            f" * The {self.use['quantile']:g} quantile of the scores of {self.use['threshold_inputs']} "
+            "normal training inputs.\n"
             if "threshold_inputs" in self.use
             else ""
         )
         return (
-            "/* The output is the input again, as far as the network can tell it. An input is anomalous where\n"
-            " * its score, the mean of (output - normalized input)^2, is above this threshold.\n"
+            "/* The output is the input again, as far as the network can tell it. An input is anomalous\n"
+            " * where its score, the mean of (output - normalized input)^2, is above this threshold.\n"
             f"{source}"
             " * Make it larger for fewer false alarms, with the option -DEDGENAS_THRESHOLD=... */\n"
             "#ifndef EDGENAS_THRESHOLD\n"
@@ -91,17 +93,17 @@ class AnomalyOutputs(Outputs):
     def words(self, port: Port) -> Words:
         """Of scores."""
         return Words(
-            does="reconstructs them, badly where something is unlike the normal data that it learnt",
+            does="gives them back, the worse the less they are like the normal data that it learnt",
             agrees="ranks like Keras",
             note=(
-                "AUC is how likely an anomalous input scores higher than a normal one; it needs no threshold. "
-                '"Ranks like Keras" is the rank correlation (Spearman) of an int8 file\'s scores with those of '
-                "the Keras model on held-back inputs; for a float file the largest difference of one value."
+                "AUC is how likely an anomalous input scores higher than a normal one; it needs no "
+                'threshold. "Ranks like Keras" is the rank correlation (Spearman) of an int8 file\'s scores '
+                "with those of the Keras model on held-back inputs; for a float file the largest difference of one value."
             ),
             use=(
-                "To tell inputs that are unlike the normal data it was trained on, on small devices. The score "
-                "of an input is the mean over its values of (output - input)^2, both as float, the input after "
-                "normalization; above the threshold of the file it counts as anomalous (`c/postprocess.h`, "
+                "To tell inputs that are unlike the normal data it was trained on, on small devices. The "
+                "score of an input is the mean over its values of (output - input)^2, both as float, the "
+                "input after normalization; above the threshold of the file it counts as anomalous (`c/postprocess.h`, "
                 f"samples).\n\n{self._table()}"
             ),
             limits=(
@@ -110,7 +112,10 @@ class AnomalyOutputs(Outputs):
                 "The threshold is of `model.int8.tflite`; each other file has its own in `manifest.json`. It "
                 "comes from normal training data: look at the false alarms of your own sensor, and move it.",
             ),
-            postprocess=("int8 output and raw input to an anomaly score", "by summed squares, with the threshold"),
+            postprocess=(
+                "int8 output and raw input to an anomaly score",
+                "by summed squares, with the threshold",
+            ),
         )
 
     def agreement(self, artifact: Artifact) -> str:
@@ -137,5 +142,7 @@ class AnomalyOutputs(Outputs):
         for split in ("validation", "test"):
             if split in self.use:
                 found, false = (self.use[split][name] for name in ("found", "false_alarms"))
-                lines.append(f"| {split} | {significant(self.threshold)} | {found:.1%} | {false:.1%} |")
+                lines.append(
+                    f"| {split} | {significant(float(self.threshold))} | {found:.1%} | {false:.1%} |"
+                )
         return "\n".join(lines)

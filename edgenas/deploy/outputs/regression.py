@@ -137,9 +137,7 @@ class TargetOutputs(Outputs):
         for name, scale, offset in zip(task.names, task.scale, task.offset, strict=True):
             cells = [name, f"{scale:.9g}", f"{offset:.9g}", "", ""]
             if port.scale is not None and port.zero_point is not None:
-                low, high = (
-                    (end - port.zero_point) * port.scale * scale + offset for end in (-128, 127)
-                )
+                low, high = ((end - port.zero_point) * port.scale * scale + offset for end in (-128, 127))
                 step = significant(port.scale * scale)
                 cells[3:] = [step, f"{significant(low)} to {significant(high)}"]
             lines.append("| " + " | ".join(cells) + " |")
