@@ -98,13 +98,14 @@ class AnomalyOutputs(Outputs):
             note=(
                 "AUC is how likely an anomalous input scores higher than a normal one; it needs no "
                 'threshold. "Ranks like Keras" is the rank correlation (Spearman) of an int8 file\'s scores '
-                "with those of the Keras model on held-back inputs; for a float file the largest difference of one value."
+                "with those of the Keras model on held-back inputs; for a float file the largest difference "
+                "of one value."
             ),
             use=(
                 "To tell inputs that are unlike the normal data it was trained on, on small devices. The "
                 "score of an input is the mean over its values of (output - input)^2, both as float, the "
-                "input after normalization; above the threshold of the file it counts as anomalous (`c/postprocess.h`, "
-                f"samples).\n\n{self._table()}"
+                "input after normalization; above the threshold of the file it counts as anomalous "
+                f"(`c/postprocess.h`, samples).\n\n{self._table()}"
             ),
             limits=(
                 "It tells what is unlike its training data, not what is wrong: a new kind of normal input "
