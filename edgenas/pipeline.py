@@ -20,7 +20,14 @@ from edgenas.data.dataset import Dataset
 from edgenas.data.load import balanced_weights, lasting_name, load_dataset
 from edgenas.distribute import Executor
 from edgenas.errors import StoreError
-from edgenas.problem_of import check_training_size, describe, elsewhere, executor_of, make_problem
+from edgenas.problem_of import (
+    check_training_size,
+    describe,
+    elsewhere,
+    executor_of,
+    make_problem,
+    scheme_plan,
+)  # fmt: skip
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
 from edgenas.search.problem import Problem, check_budgets
@@ -102,7 +109,8 @@ def resume(folder: Path, listener: RunListener, changes: Mapping[str, Any] | Non
         config = elsewhere(config, changes or {})
         problem, _ = make_problem(config, dataset)
         with executor_of(config) as executor, way_back(folder):
-            store.set_meta(config=config.to_json())
+            if config.to_json() != store.meta("config"):
+                store.set_meta(config=config.to_json())
             run_stages(store, config, dataset, problem, clock, listener, executor)
     return folder
 
@@ -191,7 +199,7 @@ def run_stages(
     if store.meta("status") == "exporting":
         kept = sum(winner.reason is None for winner in store.winners())
         reporter.stage_began("export", kept, None)
-        deliver(store, dataset, reporter)
+        deliver(store, dataset, reporter, scheme_plan(config))
         store.set_meta(status="done", elapsed_seconds=clock.elapsed)
     write_report(store.folder)
 

@@ -126,5 +126,6 @@ def artifact(name: str, model: bytes, program: Program, data: Dataset) -> Artifa
         input=program.input,
         output=program.output,
         parity=Parity(1, 1.0 if data.task == CLASSIFICATION else None, 0, 0.0, 0.0),
+        scheme="float32" if "float32" in name else "full-int8",
         **figures,
     )
