@@ -55,10 +55,9 @@ class AnomalyOutputs(Outputs):
 
     def meanings(self, results: Array) -> list[str]:
         """Score and verdict."""
-        words = {True: "anomalous", False: "normal"}
-        return [
-            f"score {significant(score)}, {words[bool(score > self.threshold)]}" for score in results[:, 0]
-        ]
+        verdicts = np.where(self._anomalous(results), "anomalous", "normal")
+        pairs = zip(results[:, 0].tolist(), verdicts, strict=True)
+        return [f"score {significant(score)}, {verdict}" for score, verdict in pairs]
 
     def constants(self, outputs: int) -> str:
         """The threshold."""
@@ -81,13 +80,13 @@ class AnomalyOutputs(Outputs):
     def c_values(self, results: Array, outputs: int) -> Mapping[str, str]:
         """Whether each vector is anomalous by the threshold as it was."""
         return {
-            "vector_anomalous": literals.table((results[:, 0] > self.threshold).astype(np.int32)),
+            "vector_anomalous": literals.table(self._anomalous(results).astype(np.int32)),
             "vector_threshold": literals.float_literal(float(self.threshold)),
         }
 
     def document(self, results: Array, outputs: int) -> dict[str, Any]:
         """The threshold, and what is above it."""
-        anomalous = (results[:, 0] > self.threshold).tolist()
+        anomalous = self._anomalous(results).tolist()
         return {"threshold": float(self.threshold), "anomalous": anomalous}
 
     def words(self, port: Port) -> Words:
@@ -136,6 +135,10 @@ class AnomalyOutputs(Outputs):
     def kotlin_values(self) -> Mapping[str, str]:
         """The threshold."""
         return {"threshold": literals.float_literal(float(self.threshold))}
+
+    def _anomalous(self, results: Array) -> Array:
+        """Which inputs are anomalous; those whose score is not a number are, too."""
+        return np.asarray(~(results[:, 0] <= self.threshold))
 
     def _table(self) -> str:
         """What the threshold brings."""
