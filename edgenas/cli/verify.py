@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-HELP = "check a bundle: checksums, test vectors in each runtime, C sources; with --data its accuracies"
+HELP = "check a bundle: checksums, test vectors in each runtime, C sources; with --data its figures"
 
 WORDS = {True: "ok", False: "FAILED", None: "not tried"}
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The bundle, and data to measure on."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder with a manifest.json")
     parser.add_argument(
-        "--data", metavar="DATA", help="measure the accuracies on the test split of these data"
+        "--data", metavar="DATA", help="measure the figures of its task on the test split of these data"
     )
 
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     manifest = read_manifest(args.bundle)
     listed(manifest)  # refuses names that lead out of the bundle before any data are read
-    dataset = _dataset(args.data, manifest.description, args.bundle) if args.data else None
+    dataset = _dataset(args.data, manifest, args.bundle) if args.data else None
     checks = verify(args.bundle, manifest, dataset)
     found = counts(checks)
     return {
@@ -44,18 +44,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _dataset(name: str, description: Any, bundle: Path) -> Any:
+def _dataset(name: str, manifest: Any, bundle: Path) -> Any:
     """The data, read and split as when the bundle was made; what is larger than memory goes beside it."""
     from edgenas.config import config_from
     from edgenas.data.load import load_dataset
 
-    settings = description.get("data_loading", {}).get("settings", {})
+    settings = manifest.description.get("data_loading", {}).get("settings", {})
     config = config_from({**settings, "data": name})
     return load_dataset(
         name,
         seed=config.seed,
         drop_duplicates=bool(config.drop_duplicates),
         reading=config.reading(cache=bundle.resolve().parent / ".data"),
+        task=manifest.task.name,
+        anomalous=config.anomalous or (),
+        loss=config.loss,
     )
 
 

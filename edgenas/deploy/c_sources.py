@@ -11,24 +11,38 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.deploy import literals
+from edgenas.deploy import layout, literals
 from edgenas.deploy.facts import Facts
 from edgenas.deploy.log_mel_c import log_mel_values
+from edgenas.deploy.outputs import Outputs
 from edgenas.deploy.rendering import write_group
 from edgenas.deploy.samples import RawSamples
 from edgenas.deploy.vectors import Vectors
 
 FOLDER = "c"
 
+RESET = """  /* a recurrent layer keeps its state between inferences; each input begins anew */
+  if (interpreter->Reset() != kTfLiteOk) {
+    return 1;
+  }
+"""
 
-def write_c(folder: Path, facts: Facts, samples: RawSamples, vectors: Vectors) -> None:
+
+def write_c(folder: Path, facts: Facts, samples: RawSamples, outputs: Outputs, vectors: Vectors) -> None:
     """Write the folder ``c`` of a bundle.
 
     Raises:
         OSError: It cannot be written.
     """
-    values = {**_of_model(facts), **_of_pipeline(facts, samples), **_of_vectors(vectors, samples)}
-    write_group("c", folder / FOLDER, values)
+    values = {
+        **_of_model(facts),
+        **_of_pipeline(facts, samples),
+        **_of_vectors(vectors, samples, outputs),
+        "task_constants": outputs.constants(facts.output_size),
+        **outputs.c_values(vectors.results, facts.output_size),
+    }
+    for group in ("c", f"tasks/{outputs.task.name}/c"):
+        write_group(group, folder / FOLDER, values)
     if by_table(samples):
         write_group("u8", folder / FOLDER, values)
     if samples.resized_from is not None:
@@ -48,12 +62,13 @@ def _of_model(facts: Facts) -> Mapping[str, str]:
         "input_channels": str(facts.input_shape[-1]),
         "input_scale": literals.float_literal(facts.input.scale or 0.0),
         "input_zero_point": str(facts.input.zero_point),
-        "classes": str(facts.classes),
+        "output_size": str(facts.output_size),
         "output_scale": literals.float_literal(facts.output.scale or 0.0),
         "output_zero_point": str(facts.output.zero_point),
         "arena_bytes": str(facts.arena_bytes),
         "arena_source": f"{facts.arena_needed_bytes} bytes are needed: {facts.arena_source}.",
         "operators": ", ".join(facts.operators),
+        "reset_lines": RESET if facts.keeps_state else "",
         "method_count": str(len(facts.methods)),
         "register_lines": "\n".join(
             f"  TF_LITE_ENSURE_STATUS(resolver.{method}());" for method in facts.methods
@@ -65,22 +80,25 @@ def _of_pipeline(facts: Facts, samples: RawSamples) -> Mapping[str, str]:
     every_byte = np.arange(256, dtype=np.uint8)
     quantized = facts.input.quantize(samples.prepared(every_byte)) if by_table(samples) else np.zeros(0)
     size = samples.resized_from
-    names = [f"  {literals.string_literal(name)}" for name in samples.names(facts.classes)]
     return {
         "normalization_scale": literals.table(samples.scale),
         "normalization_offset": literals.table(samples.offset),
         "channel_place": "0" if by_table(samples) else "channel",
         "u8_include": '#include "preprocess_u8.h"\n' if by_table(samples) else "",
         "u8_table": literals.table(quantized),
-        "resize_note": (
-            "Those of another size are resized before."
-            if size is None
-            else "Those in the size of the data go\n * through resize.h before."
-        ),
-        "class_names": ",\n".join(names),
+        "input_layout": layout.of_values(facts.input_shape) + layout.columns_comment(samples.columns),
+        "resize_note": _resize_note(facts, size),
         "front_end_include": '#include "test_log_mel.h"\n' if samples.front_end else "",
         "front_end_check": "  failed += edgenas_check_log_mel() != 0;\n" if samples.front_end else "",
     }
+
+
+def _resize_note(facts: Facts, before: tuple[int, ...] | None) -> str:
+    if len(facts.input_shape) < 3:
+        return ""
+    if before is None:
+        return " Those of another size are resized before."
+    return " Those in the size of the data go\n * through resize.h before."
 
 
 def _of_resizing(facts: Facts, before: tuple[int, ...]) -> Mapping[str, str]:
@@ -97,7 +115,7 @@ def by_table(samples: RawSamples) -> bool:
     return len(samples.scale) == 1
 
 
-def _of_vectors(vectors: Vectors, samples: RawSamples) -> Mapping[str, str]:
+def _of_vectors(vectors: Vectors, samples: RawSamples, outputs: Outputs) -> Mapping[str, str]:
     n = len(vectors)
     is_u8 = vectors.raw.dtype == np.uint8 and by_table(samples)
     return {
@@ -109,6 +127,9 @@ def _of_vectors(vectors: Vectors, samples: RawSamples) -> Mapping[str, str]:
         "vector_raw": literals.rows(vectors.raw if is_u8 else vectors.raw.astype(np.float32)),
         "vector_input": literals.rows(vectors.input),
         "vector_output": literals.rows(vectors.output),
-        "vector_score_bits": literals.rows(vectors.scores.astype(np.float32).view(np.uint32)),
-        "vector_class": literals.table(vectors.classes),
+        "result_count": str(vectors.results.shape[1]),
+        "vector_result_bits": literals.rows(vectors.results.astype(np.float32).view(np.uint32)),
+        "vector_meaning": ",\n".join(
+            f"  {literals.string_literal(words)}" for words in outputs.meanings(vectors.results)
+        ),
     }

@@ -10,6 +10,8 @@ from edgenas.cost.types import Cost
 from edgenas.deploy.c_sources import write_c
 from edgenas.deploy.documents import write_documents
 from edgenas.deploy.facts import Facts
+from edgenas.deploy.outputs import Outputs, outputs_of
+from edgenas.deploy.outputs.outputs import INT8
 from edgenas.deploy.proof import Proof
 from edgenas.deploy.prove import prove
 from edgenas.deploy.rendering import write_group
@@ -19,8 +21,6 @@ from edgenas.deploy.vectors import make_vectors, write_vectors
 from edgenas.errors import ParityError, UnsupportedError
 from edgenas.export.manifest import BundleFile, Manifest
 from edgenas.export.running import Program
-
-INT8 = "model.int8.tflite"
 
 
 def deploy(
@@ -46,23 +46,29 @@ def deploy(
         ParityError: The C sources compute something else than the Python pipeline.
         OSError: The folder cannot be written.
     """
-    facts = _facts(files)
-    if isinstance(facts, str):
-        manifest = replace(manifest, proof=Proof(note=f"no C sources: {facts}"))
+    outputs: Outputs | None = None
+    try:
+        outputs = outputs_of(manifest, samples.class_names)
+        facts = _facts(files)
+    except UnsupportedError as error:
+        manifest = replace(manifest, proof=Proof(note=f"no C sources: {error}"))
     else:
-        manifest = replace(manifest, proof=_with_sources(folder, facts, files, samples, cost))
-    write_documents(folder, manifest, samples)
+        columns = tuple(manifest.description.get("preprocessing", {}).get("features", ()))
+        proof = _with_sources(folder, facts, files, replace(samples, columns=columns), outputs, cost)
+        manifest = replace(manifest, proof=proof)
+    write_documents(folder, manifest, samples, outputs)
     return replace(manifest, files=_listed(folder, set(files)))
 
 
-def _facts(files: Mapping[str, tuple[bytes, Program]]) -> Facts | str:
-    """What the C sources say of the int8 file, or in words why there are none."""
+def _facts(files: Mapping[str, tuple[bytes, Program]]) -> Facts:
+    """What the C sources say of the int8 file.
+
+    Raises:
+        UnsupportedError: There is none, or none that they can be written for.
+    """
     if INT8 not in files:
-        return f"the bundle has no {INT8}"
-    try:
-        return Facts.of(*files[INT8])
-    except UnsupportedError as error:
-        return str(error)
+        raise UnsupportedError(f"the bundle has no {INT8}")
+    return Facts.of(*files[INT8])
 
 
 def _with_sources(
@@ -70,14 +76,15 @@ def _with_sources(
     facts: Facts,
     files: Mapping[str, tuple[bytes, Program]],
     samples: RawSamples,
+    outputs: Outputs,
     cost: Cost | None,
 ) -> Proof:
     programs = {name: program for name, (_, program) in files.items()}
-    vectors = make_vectors(samples, facts.input, facts.output, facts.model, programs)
-    write_c(folder, facts, samples, vectors)
-    write_vectors(folder, vectors, samples)
+    vectors = make_vectors(samples, outputs, facts.input, facts.output, facts.model, programs)
+    write_c(folder, facts, samples, outputs, vectors)
+    write_vectors(folder, vectors, samples, outputs)
     write_group("projects", folder / "projects", {})
-    write_samples(folder, facts, samples)
+    write_samples(folder, facts, samples, outputs)
     inputs = facts.input.quantize(samples.prepared())
     proof = prove(folder, {name: content for name, (content, _) in files.items()}, facts.model, inputs, cost)
     for one in proof.ran:

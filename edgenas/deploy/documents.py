@@ -7,7 +7,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgenas.data.dataset import Factor
+from edgenas.deploy import layout
 from edgenas.deploy.file_notes import file_table
+from edgenas.deploy.outputs import Outputs, Words
+from edgenas.deploy.outputs.outputs import INT8
 from edgenas.deploy.proof import Proof
 from edgenas.deploy.rendering import write_group
 from edgenas.deploy.samples import RawSamples
@@ -26,13 +30,14 @@ BEGIN = (
 )
 
 
-def write_documents(folder: Path, manifest: Manifest, samples: RawSamples) -> None:
+def write_documents(folder: Path, manifest: Manifest, samples: RawSamples, outputs: Outputs | None) -> None:
     """Write ``README.md``, ``model_card.md`` and ``LICENSES.md`` of a bundle.
 
     Args:
         folder: The bundle; all its other files are there.
         manifest: What is known of them.
-        samples: For the names of the classes.
+        samples: How inputs are prepared.
+        outputs: What a device makes of the outputs; None for a task without post-processing.
 
     Raises:
         OSError: They cannot be written.
@@ -40,37 +45,64 @@ def write_documents(folder: Path, manifest: Manifest, samples: RawSamples) -> No
     known = manifest.description
     begin = BEGIN if (folder / "c").is_dir() else ("- The model files, each in its runtime.",)
     shape = manifest.artifacts[0].input.shape[1:]
+    words = _words(manifest, outputs)
     values = {
         "title": f"network {known['trial_id']} on {known['data']}" if "trial_id" in known else "a network",
         "version": metadata.version("edgenas"),
-        "summary": _summary(manifest, samples, shape),
+        "summary": _summary(manifest, words, shape),
         "begin": "\n".join(begin),
         "data_name": str(known.get("data", "it was trained on")),
         "data": _data(known, samples, shape),
-        "accuracy_table": "\n".join(_accuracies(manifest)),
+        "accuracy_table": "\n".join(_accuracies(manifest, words, outputs)),
+        "figures_note": words.note,
+        "more_figures": _more_figures(manifest),
         "test_note": _test_note(manifest),
         "cost_table": _costs(manifest),
         "found": _found(known),
         "proof": _proof(manifest.proof or Proof()),
-        "class_count": str(len(samples.class_names)),
-        "classes": ", ".join(samples.class_names),
-        "file_table": file_table(folder),
+        "intended_use": words.use,
+        "limits": "\n".join(f"- {line}" for line in words.limits),
+        "file_table": file_table(folder, words.postprocess, outputs.linux_note if outputs else ""),
     }
     write_group("bundle", folder, values)
 
 
-def _summary(manifest: Manifest, samples: RawSamples, shape: tuple[int, ...]) -> str:
-    size = " x ".join(map(str, shape))
+def _factor(factor: Factor) -> str:
+    """One number; the exact ones of many stand in the manifest."""
+    if isinstance(factor, float | int):
+        return str(factor)
+    return f"({', '.join(f'{value:.6g}' for value in factor)})"
+
+
+def _words(manifest: Manifest, outputs: Outputs | None) -> Words:
+    """What the documents say of the task."""
+    if outputs is not None:
+        port = next((one.output for one in manifest.artifacts if one.file == INT8), None)
+        return outputs.words(port or manifest.artifacts[0].output)
+    name = manifest.task.name
+    return Words(
+        does=f"serves the task `{name}`",
+        agrees="largest difference from Keras",
+        note=f"The figure is the {manifest.task.full_label}.",
+        use=f"The task `{name}`, for inputs like those of the data it was trained on, on small devices.",
+        limits=(f"What its outputs mean is for the author of the task `{name}` to say.",),
+        postprocess=("", ""),
+    )
+
+
+def _summary(manifest: Manifest, words: Words, shape: tuple[int, ...]) -> str:
     return (
-        f"A network that reads {size} values and names one of {len(samples.class_names)} classes, quantized "
-        f"to int8 by the scheme `{manifest.scheme}`."
+        f"A network that reads {layout.of_values(shape)}, and {words.does}; quantized to int8 by the scheme "
+        f"`{manifest.scheme}`."
     )
 
 
 def _data(known: Mapping[str, Any], samples: RawSamples, shape: tuple[int, ...]) -> str:
     name = known.get("data")
     first = f"Trained on `{name}`." if name else "What it was trained on was not stated."
-    lines = [first, f"The network reads values of shape {shape}, channels last."]
+    lines = [first, f"The network reads {layout.of_values(shape)}."]
+    if columns := known.get("preprocessing", {}).get("features"):
+        lines.append(f"The features are, in this order: {', '.join(columns)}.")
     if samples.resized_from:
         before = " x ".join(map(str, samples.resized_from))
         lines.append(f"The data are {before} and are resized by area averaging (`c/resize.h`).")
@@ -79,30 +111,57 @@ def _data(known: Mapping[str, Any], samples: RawSamples, shape: tuple[int, ...])
             f"Audio of {samples.front_end.sample_rate_hz} Hz becomes a log-mel spectrogram (`c/log_mel.h`)."
         )
     scale, offset = samples.normalization.scale, samples.normalization.offset
-    lines.append(f"Normalization: value * {scale} + {offset}.")
+    if anomalous := known.get("data_loading", {}).get("settings", {}).get("anomalous"):
+        lines.append(f"Anomalous are the classes {', '.join(anomalous)}; all others are normal.")
+    lines.append(f"Normalization: value * {_factor(scale)} + {_factor(offset)}.")
     return " ".join(lines)
 
 
-def _accuracies(manifest: Manifest) -> Iterable[str]:
+def _accuracies(manifest: Manifest, words: Words, outputs: Outputs | None) -> Iterable[str]:
+    task = manifest.task
+    figure = task.full_label if task != CLASSIFICATION else "accuracy"
+    heads = ["file", "precision", "size", f"{figure}, validation", "test", words.agrees]
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
     for one in manifest.artifacts:
         cells = [f"`{one.file}`", one.precision, f"{one.bytes / 1024:.1f} KiB"]
-        found = [one.figures(split).get(manifest.task.metric) for split in ("validation", "test")]
-        cells += ["not used" if value is None else _figure(value, manifest.task) for value in found]
-        agreement = one.parity.agreement
-        agrees = (
-            f"{agreement:.2%}" if agreement is not None else f"within {one.parity.max_abs_difference:.2g}"
-        )
-        yield "| " + " | ".join([*cells, agrees]) + " |"
+        cells += [_figure(task, one.figures(split)) for split in ("validation", "test")]
+        cells.append(outputs.agreement(one) if outputs else f"{one.parity.max_abs_difference:.2g}")
+        yield "| " + " | ".join(cells) + " |"
 
 
-def _figure(value: float, task: Task) -> str:
-    return f"{value:.2%}" if task == CLASSIFICATION else task.format(value)
+def _figure(task: Task, figures: Mapping[str, Any]) -> str:
+    """The figure that people read first, with its interval where there is one."""
+    if task == CLASSIFICATION:
+        return f"{figures['accuracy']:.2%}" if figures else "not used"
+    if not figures:
+        return "not used"
+    value = task.format(figures[task.metric])
+    if "interval" not in figures:
+        return value
+    low, high = map(task.format, figures["interval"])
+    return f"{value} ({low} to {high})"
+
+
+def _more_figures(manifest: Manifest) -> str:
+    """All figures of the int8 file by name, for tasks that have several."""
+    found = next((one.metrics for one in manifest.artifacts if one.file == INT8), {})
+    if not found:
+        return ""
+    splits = [split for split in ("validation", "test") if split in found]
+    rows = ["", f"| `{INT8}` | " + " | ".join(splits) + " |", "|" + "---|" * (len(splits) + 1)]
+    for name in found[splits[0]]:
+        if name != "interval":
+            rows.append(f"| {name} | " + " | ".join(f"{found[split][name]:.4g}" for split in splits) + " |")
+    if "test" in found:
+        rows += ["", "What stands in brackets is a 95 % interval by bootstrap over the test inputs."]
+    return "\n".join(rows) + "\n"
 
 
 def _test_note(manifest: Manifest) -> str:
     if any(one.figures("test") for one in manifest.artifacts):
         return "The test set was used once, after all choices were made."
-    return "The test set was not used: this network is no winner, its accuracy was used to choose."
+    return "The test set was not used: this network is no winner; it was judged on the validation set alone."
 
 
 def _costs(manifest: Manifest) -> str:

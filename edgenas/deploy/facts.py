@@ -22,6 +22,9 @@ COLUMN_BYTES = {"CONV_2D": 4, "TRANSPOSE_CONV": 4, "DEPTHWISE_CONV_2D": 2}
 two columns of 16-bit values (``arm_convolve_s8_get_buffer_size``), and one for a depthwise layer
 (``arm_depthwise_conv_s8_opt_get_buffer_size``)."""
 
+STATEFUL = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF", "ASSIGN_VARIABLE"})
+"""Operators that keep a state."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -87,9 +90,14 @@ class Facts:
         return prod(self.input_shape)
 
     @property
-    def classes(self) -> int:
-        """Values of the output."""
+    def output_size(self) -> int:
+        """Values of an output."""
         return prod(self.output.shape[1:])
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether a layer keeps its state from one inference to the next unless it is reset."""
+        return not STATEFUL.isdisjoint(self.operators)
 
 
 def _arena(model: bytes) -> tuple[int, str]:

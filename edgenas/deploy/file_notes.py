@@ -6,7 +6,7 @@ from pathlib import Path
 
 NOTES = {
     "README.md": "this file",
-    "manifest.json": "checksums, shapes, quantization, accuracies, costs and the proof, for programs",
+    "manifest.json": "checksums, shapes, quantization, figures, costs and the proof, for programs",
     "model_card.md": "data, figures, costs, origin, intended use and limits, for people",
     "LICENSES.md": "which licence applies to what",
     "model.float32.tflite": "the network in float32 for LiteRT",
@@ -25,14 +25,16 @@ NOTES = {
     "c/preprocess_u8.c": "by a table",
     "c/resize.h": "from the size of the data to that of the network",
     "c/resize.c": "by area averaging",
-    "c/postprocess.h": "int8 output to scores, best class, best k",
-    "c/postprocess.c": "with the names of the classes",
+    "c/postprocess.h": "",  # of the task, see `file_table`
+    "c/postprocess.c": "",
     "c/log_mel.h": "audio to log-mel spectrogram",
     "c/log_mel.c": "window, FFT, mel triangles, logarithm; no library",
     "c/test_log_mel.h": "a test of the spectrogram",
     "c/test_log_mel.c": "two frames of sound and what Python computes",
     "c/test_vectors.h": "real inputs and what must come out of each step",
     "c/test_vectors.c": "their values",
+    "c/check_output.h": "a test of the post-processing",
+    "c/check_output.c": "against what Python makes of the same outputs",
     "c/run_test_vectors.h": "runs them",
     "c/run_test_vectors.c": "prints PASSED or what is wrong",
     "c/edgenas_model.h": "all of the folder in one include",
@@ -46,23 +48,31 @@ FOLDERS = {
     "projects/arduino": "a sketch that runs the test vectors",
     "projects/zephyr": "an application that runs the test vectors",
     "projects/esp-idf": "an application that runs the test vectors",
-    "samples/linux": "classifies one file on a Linux board, in Python with LiteRT alone",
-    "samples/android": "a class in Kotlin around LiteRT",
+    "samples/linux": "",  # of the task
+    "samples/android": "two classes in Kotlin around LiteRT",
     "test_vectors": "inputs and outputs of each file as plain values, for any language",
 }
 
 
-def file_table(folder: Path) -> str:
-    """Rows of a Markdown table: each file with its note, folders of projects and samples as a whole."""
+def file_table(folder: Path, postprocess: tuple[str, str], linux: str) -> str:
+    """Rows of a Markdown table: each file with its note, folders of projects and samples as a whole.
+
+    Args:
+        folder: The bundle.
+        postprocess: Notes on ``postprocess.h`` and ``postprocess.c``.
+        linux: Note on the sample for Linux.
+    """
+    of_task = dict(zip(("c/postprocess.h", "c/postprocess.c"), postprocess, strict=True))
+    notes, folders = {**NOTES, **of_task}, {**FOLDERS, "samples/linux": linux}
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     names |= {name for name in NOTES if name.endswith(".md") or name == "manifest.json"}  # written last
-    rows = [(name, NOTES[name]) for name in NOTES if name in names]
+    rows = [(name, note) for name, note in notes.items() if name in names]
     rows += [
         (name, "a model file; see the manifest")
         for name in sorted(names)
         if "/" not in name and name not in NOTES
     ]
     rows += [
-        (f"{home}/", note) for home, note in FOLDERS.items() if any(name.startswith(home) for name in names)
+        (f"{home}/", note) for home, note in folders.items() if any(name.startswith(home) for name in names)
     ]
     return "\n".join(f"| `{name}` | {note} |" for name, note in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -23,6 +24,11 @@ def string_literal(text: str) -> str:
         for byte in text.encode("utf-8")
     )
     return f'"{"".join(escaped)}"'
+
+
+def kotlin_literal(text: str) -> str:
+    """A text as Kotlin reads it; its ``$`` would else begin a value."""
+    return json.dumps(text).replace("$", "\\$")
 
 
 def table(values: np.ndarray) -> str:

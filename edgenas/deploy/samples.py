@@ -26,11 +26,12 @@ class RawSamples:
 
     Attributes:
         values: uint8 or float32 of shape (n, *input shape), in the size of the network.
-        labels: Their classes, int of shape (n,).
+        labels: Their classes, int of shape (n,); targets of a regression, float32 (n, k).
         normalization: Of the data set.
-        class_names: One a class.
+        class_names: One a class; none where there are no classes.
         resized_from: Size (height, width) of the data where it is another than the network's, else None.
         front_end: How audio becomes ``values``, or None for data that are no audio.
+        columns: Names of the features, where the data have them.
 
     Raises:
         DataError: No sample, or values of another type.
@@ -42,6 +43,7 @@ class RawSamples:
     class_names: tuple[str, ...]
     resized_from: tuple[int, ...] | None = None
     front_end: LogMel | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.dtype not in (np.uint8, np.float32) or not len(self.values):
@@ -92,12 +94,6 @@ class RawSamples:
         return np.broadcast_to(
             np.atleast_1d(np.asarray(self.normalization.offset, np.float32)), self.scale.shape
         )
-
-    def names(self, outputs: int) -> tuple[str, ...]:
-        """A name for each output: of the classes, or numbers where the outputs are no classes."""
-        if len(self.class_names) == outputs:
-            return self.class_names
-        return tuple(str(number) for number in range(outputs))
 
     def prepared(self, values: Array | None = None) -> Array:
         """What the network reads for raw values, by default for these samples: float32."""

@@ -15,13 +15,18 @@ from typing import Any
 import numpy as np
 
 from edgenas.captured import captured
+from edgenas.deploy.outputs import Outputs
 from edgenas.deploy.samples import MOST_VECTORS, RawSamples
 from edgenas.errors import ConfigError
 from edgenas.export.running import Port, Program
+from edgenas.task import CLASSIFICATION
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 has tasks; vectors of a classifier are still written as 1, so that older versions read them."""
 FOLDER = "test_vectors"
 INDEX = "vectors.json"
+ARRAYS = ("raw", "prepared", "input", "output")
+"""Arrays of every task; the results stand beside them under a name of their own."""
 FNV_BASIS, FNV_PRIME = 2166136261, 16777619
 
 
@@ -33,18 +38,18 @@ class Vectors:
         raw: uint8 or float32 of shape (n, *input shape): before normalization.
         prepared: float32 of that shape: after normalization, what float files read.
         input: int8 of that shape: what the int8 file reads.
-        output: int8 of shape (n, classes): what the int8 file writes.
-        scores: float32 of shape (n, classes): what ``output`` means.
-        labels: int64 of shape (n,): the right classes.
+        output: int8 of shape (n, ...): what the int8 file writes.
+        results: float32 of shape (n, k): what a device makes of it, see `edgenas.deploy.outputs`.
+        labels: The right answers as the data hold them, with n entries.
         runtime: What computed ``output``.
-        outputs: By file of the bundle, its outputs here as float32 of shape (n, classes).
+        outputs: By file of the bundle, its outputs here as float32 of shape (n, ...).
     """
 
     raw: np.ndarray
     prepared: np.ndarray
     input: np.ndarray
     output: np.ndarray
-    scores: np.ndarray
+    results: np.ndarray
     labels: np.ndarray
     runtime: str
     outputs: Mapping[str, np.ndarray]
@@ -53,34 +58,35 @@ class Vectors:
         return len(self.raw)
 
     @property
-    def classes(self) -> np.ndarray:
-        """The class that each output names, int64 of shape (n,)."""
-        best: np.ndarray = self.output.argmax(axis=-1)
-        return best
-
-    @property
     def hash(self) -> int:
-        """FNV-1a (Fowler, Noll, Vo) over inputs and scores, as ``run_test_vectors.c`` computes it."""
+        """FNV-1a (Fowler, Noll, Vo) over inputs and results, as ``run_test_vectors.c`` computes it."""
         value = FNV_BASIS
-        for row, scores in zip(self.input, self.scores, strict=True):
-            for byte in row.tobytes() + scores.astype("<f4").tobytes():
+        for row, results in zip(self.input, self.results, strict=True):
+            for byte in row.tobytes() + results.astype("<f4").tobytes():
                 value = (value ^ byte) * FNV_PRIME & 0xFFFFFFFF
         return value
 
 
 def make_vectors(
-    samples: RawSamples, input_port: Port, output_port: Port, model: bytes, programs: Mapping[str, Program]
+    samples: RawSamples,
+    outputs: Outputs,
+    input_port: Port,
+    output_port: Port,
+    model: bytes,
+    programs: Mapping[str, Program],
 ) -> Vectors:
-    """Run the first samples through every file.
+    """Run some samples through every file.
 
     Args:
         samples: The inputs.
+        outputs: What a device makes of the outputs; chooses the samples.
         input_port: Of the int8 file.
         output_port: Of the int8 file.
         model: The int8 file.
         programs: All files of the bundle, ready to run.
     """
-    values = samples.values[:MOST_VECTORS]
+    chosen = outputs.vectors(samples.labels, MOST_VECTORS)
+    values = samples.values[chosen]
     prepared = samples.prepared(values)
     quantized = input_port.quantize(prepared)
     output, runtime = expected_output(model, quantized)
@@ -89,8 +95,8 @@ def make_vectors(
         prepared=prepared,
         input=quantized,
         output=output,
-        scores=output_port.dequantize(output),
-        labels=samples.labels[:MOST_VECTORS].astype(np.int64),
+        results=outputs.results(output_port, output, prepared),
+        labels=np.asarray(samples.labels[chosen]),
         runtime=runtime,
         outputs={name: program.run(prepared).astype(np.float32) for name, program in programs.items()},
     )
@@ -115,6 +121,7 @@ def run_interpreter(model: bytes, values: np.ndarray) -> np.ndarray | None:
             arena = (10 * len(model) + 16 * 2**20) // 16 * 16
             interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena)
             for position in range(len(values)):
+                interpreter.reset()  # the state of a recurrent layer, which else is kept between calls
                 interpreter.set_input(values[position : position + 1], 0)
                 interpreter.invoke()
                 rows.append(np.array(interpreter.get_output(0)))
@@ -138,6 +145,7 @@ def run_reference(model: bytes, values: np.ndarray) -> np.ndarray:
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     rows = []
     for position in range(len(values)):
+        interpreter.reset_all_variables()
         interpreter.set_tensor(source["index"], values[position : position + 1])
         interpreter.invoke()
         rows.append(interpreter.get_tensor(target["index"]).copy())
@@ -145,7 +153,7 @@ def run_reference(model: bytes, values: np.ndarray) -> np.ndarray:
     return outputs
 
 
-def write_vectors(folder: Path, vectors: Vectors, samples: RawSamples) -> None:
+def write_vectors(folder: Path, vectors: Vectors, samples: RawSamples, outputs: Outputs) -> None:
     """Write the folder ``test_vectors`` of a bundle.
 
     Raises:
@@ -153,15 +161,17 @@ def write_vectors(folder: Path, vectors: Vectors, samples: RawSamples) -> None:
     """
     home = folder / FOLDER
     home.mkdir(parents=True, exist_ok=True)
-    arrays = {name: getattr(vectors, name) for name in ("raw", "prepared", "input", "output", "scores")}
+    arrays = {name: getattr(vectors, name) for name in ARRAYS}
+    arrays[outputs.results_name] = vectors.results
+    classifies = outputs.task == CLASSIFICATION
     document = {
-        "schema": SCHEMA_VERSION,
+        "schema": 1 if classifies else SCHEMA_VERSION,
+        **({} if classifies else {"task": {**outputs.task.to_json(), **outputs.task.describe()}}),
         "vectors": len(vectors),
         "byte_order": "little",
         "int8_runtime": vectors.runtime,
         "labels": vectors.labels.tolist(),
-        "classes": vectors.classes.tolist(),
-        "class_names": list(samples.names(vectors.output.shape[-1])),
+        **outputs.document(vectors.results, vectors.output[0].size),
         "preprocessing": {"scale": samples.scale.tolist(), "offset": samples.offset.tolist()},
         "arrays": {name: _write(home, f"{name}.bin", array) for name, array in arrays.items()},
         "outputs": {
@@ -186,14 +196,18 @@ def read_vectors(folder: Path) -> Vectors:
     try:
         document = json.loads((home / INDEX).read_text(encoding="utf-8"))
         version = document["schema"]
-        if version != SCHEMA_VERSION:
+        if version not in range(1, SCHEMA_VERSION + 1):
             raise ConfigError(
                 f"test vectors of schema {version!r} were given; this version of edgenas reads "
-                f"{SCHEMA_VERSION}: update edgenas"
+                f"1 to {SCHEMA_VERSION}: update edgenas"
             )
+        arrays = {name: _read(home, entry) for name, entry in document["arrays"].items()}
+        common = {name: arrays.pop(name) for name in ARRAYS}
+        (results,) = arrays.values()
         return Vectors(
-            **{name: _read(home, entry) for name, entry in document["arrays"].items()},
-            labels=np.asarray(document["labels"], np.int64),
+            **common,
+            results=results,
+            labels=np.asarray(document["labels"]),
             runtime=document["int8_runtime"],
             outputs={name: _read(home, entry) for name, entry in document["outputs"].items()},
         )

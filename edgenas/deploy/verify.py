@@ -23,7 +23,7 @@ def verify(folder: Path, manifest: Manifest, dataset: Dataset | None = None) -> 
     Args:
         folder: The bundle.
         manifest: What it says of itself.
-        dataset: Data to measure accuracies on again, or None.
+        dataset: Data to measure the figures of each file on again, or None.
 
     Raises:
         ConfigError: A name in the manifest leads out of the bundle, or its test vectors are damaged.

@@ -1,8 +1,8 @@
-"""The accuracies of a bundle's files, measured again on data."""
+"""How good a bundle's files are, measured again on data, in the figures of its task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -15,10 +15,12 @@ from edgenas.data.prepared import Prepared
 from edgenas.deploy.checks import Check
 from edgenas.deploy.verify_runtimes import RUNTIMES
 from edgenas.export.manifest import Artifact, Manifest
-from edgenas.export.parity import accuracy
+from edgenas.export.task_parity import alarms
+from edgenas.task import CLASSIFICATION, Anomaly, Task
 
 ALLOWED = 0.005
-"""Share of inputs on which kernels of another processor may choose another class."""
+"""What kernels of another processor may change of the task's error: of the share of wrong classes, of the
+relative RMSE, of 1 - AUC."""
 
 
 def accuracy_checks(folder: Path, manifest: Manifest, dataset: Dataset) -> Iterator[Check]:
@@ -39,16 +41,39 @@ def accuracy_checks(folder: Path, manifest: Manifest, dataset: Dataset) -> Itera
             yield Check(artifact.file, name, None, f"{package} is not installed")
             continue
         with captured():
-            found = accuracy(load((folder / artifact.file).read_bytes()).run(inputs), dataset.test.y)
-        yield _compared(artifact, name, found, len(inputs), other)
+            outputs = load((folder / artifact.file).read_bytes()).run(inputs)
+        figures = manifest.task.figures(outputs, inputs, dataset.test.y)
+        more = _alarms(manifest.task, artifact, outputs, inputs, dataset.test.y)
+        yield _compared(manifest.task, artifact, name, figures, f"{len(inputs)} test inputs{more}", other)
 
 
-def _compared(artifact: Artifact, name: str, found: float, number: int, other: str) -> Check:
-    detail = f"{found:.2%} right on {number} test inputs"
-    expected = artifact.accuracy.get("test")
+def _compared(
+    task: Task, artifact: Artifact, name: str, found: Mapping[str, float], where: str, other: str
+) -> Check:
+    detail = f"{_words(task, found)} on {where}"
+    expected = artifact.figures("test")
     if other:
         return Check(artifact.file, name, True, f"{detail}; {other}")
-    if expected is None:
+    if not expected:
         return Check(artifact.file, name, True, f"{detail}; the manifest has no figure to compare with")
-    detail = f"{detail}, {expected:.2%} in the manifest"
-    return Check(artifact.file, name, abs(found - expected) <= ALLOWED, detail)
+    detail = f"{detail}, {_value(task, expected)} in the manifest"
+    return Check(artifact.file, name, abs(task.error(found) - task.error(expected)) <= ALLOWED, detail)
+
+
+def _words(task: Task, figures: Mapping[str, float]) -> str:
+    if task == CLASSIFICATION:
+        return f"{_value(task, figures)} right"
+    return f"{task.full_label.partition(' (')[0]} {_value(task, figures)}"
+
+
+def _value(task: Task, figures: Mapping[str, float]) -> str:
+    figure = figures[task.metric]
+    return f"{figure:.2%}" if task == CLASSIFICATION else task.format(figure)
+
+
+def _alarms(task: Task, artifact: Artifact, outputs: np.ndarray, x: np.ndarray, y: np.ndarray) -> str:
+    """What the threshold of an anomaly detector brings on the same inputs."""
+    if not isinstance(task, Anomaly) or "threshold" not in artifact.use:
+        return ""
+    shares = alarms(task, artifact.use["threshold"], outputs, x, y)
+    return f" ({shares['found']:.1%} of anomalies found, {shares['false_alarms']:.1%} false alarms)"

@@ -10,10 +10,13 @@ import numpy as np
 
 from edgenas.captured import captured
 from edgenas.deploy.checks import Check
+from edgenas.deploy.outputs import Outputs, outputs_of
+from edgenas.deploy.outputs.outputs import INT8
 from edgenas.deploy.vectors import Vectors, run_interpreter, run_reference
+from edgenas.errors import UnsupportedError
 from edgenas.export.manifest import Artifact, Manifest
 from edgenas.export.parity import FLOAT_DIFFERENCE
-from edgenas.export.running import Program, load_onnx, load_tflite
+from edgenas.export.running import Port, Program, load_onnx, load_tflite
 
 RUNTIMES: dict[str, tuple[str, str, Callable[[bytes], Program]]] = {
     "tflite": ("ai_edge_litert", "LiteRT", load_tflite),
@@ -29,14 +32,34 @@ COARSE_STEP = 1 / 256
 
 
 def step_checks(manifest: Manifest, vectors: Vectors) -> Iterator[Check]:
-    """Normalization and quantization in Python, from the stored raw inputs to the stored int8 ones."""
-    port = manifest.artifact("model.int8.tflite").input
-    same = np.array_equal(port.quantize(vectors.prepared), vectors.input)
+    """Pre- and post-processing in Python, from stored inputs and int8 outputs to what must come of them."""
+    artifact = manifest.artifact(INT8)
+    same = np.array_equal(artifact.input.quantize(vectors.prepared), vectors.input)
     yield Check(
         "preprocessing",
         "Python",
         bool(same),
         f"{len(vectors)} vectors, equal bytes" if same else "quantized inputs differ from the test vectors",
+    )
+    try:
+        outputs = outputs_of(manifest)
+    except UnsupportedError as error:
+        yield Check("postprocessing", "Python", None, str(error))
+        return
+    yield _postprocessing(outputs, artifact.output, vectors)
+
+
+def _postprocessing(outputs: Outputs, port: Port, vectors: Vectors) -> Check:
+    """The results as the C sources compute them, to the byte, and as the task does in float64."""
+    found = outputs.results(port, vectors.output, vectors.prepared)
+    exact, allowed = outputs.exact(port, vectors.output, vectors.prepared)
+    if not np.array_equal(found, vectors.results):
+        detail = f"{outputs.results_name} differ from the test vectors"
+        return Check("postprocessing", "Python", False, detail)
+    close = bool((np.abs(found - exact) <= allowed).all())
+    detail = f"{outputs.results_name} of {len(vectors)} vectors, equal bytes"
+    return Check(
+        "postprocessing", "Python", close, detail if close else f"{detail}, but not those of the task"
     )
 
 
@@ -44,7 +67,7 @@ def runtime_checks(folder: Path, manifest: Manifest, vectors: Vectors) -> Iterat
     """Each model file in its runtime, and the int8 file in the interpreters for microcontrollers."""
     for artifact in manifest.artifacts:
         yield _in_its_runtime(folder, artifact, vectors)
-    int8 = (folder / "model.int8.tflite").read_bytes()
+    int8 = (folder / INT8).read_bytes()
     yield _exact("TFLite-Micro", "tflite_micro", int8, vectors, run_interpreter)
     exact = manifest.proof.bit_exact if manifest.proof else None
     if exact is not None and exact.inputs and not exact.differing:
@@ -84,12 +107,12 @@ def _exact(
     run: Callable[[bytes, np.ndarray], np.ndarray | None],
 ) -> Check:
     if find_spec(package) is None:
-        return Check("model.int8.tflite", name, None, f"{package} is not installed")
+        return Check(INT8, name, None, f"{package} is not installed")
     found = run(int8, vectors.input)
     if found is None:
-        return Check("model.int8.tflite", name, False, "it cannot run the file")
+        return Check(INT8, name, False, "it cannot run the file")
     differing = int(np.count_nonzero(found != vectors.output))
     detail = (
         f"{differing} of {found.size} outputs differ" if differing else f"{len(vectors)} vectors, equal bytes"
     )
-    return Check("model.int8.tflite", name, differing == 0, detail)
+    return Check(INT8, name, differing == 0, detail)

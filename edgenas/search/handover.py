@@ -26,7 +26,7 @@ THRESHOLD_INPUTS = 1000
 
 DATA_SETTINGS = (
     "seed", "size", "drop_duplicates", "kind", "label", "missing", "corrupt", "sample_rate_hz",
-    "clip_seconds",
+    "clip_seconds", "task", "anomalous", "loss",
 )  # fmt: skip
 """Settings of a run that decide which examples stand in which split."""
 

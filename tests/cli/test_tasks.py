@@ -50,6 +50,16 @@ def test_the_summary_has_figures_by_name(run: Path, edgenas: Command) -> None:
     assert int8["metrics"]["test"]["rmse"] == winner["int8_test_rmse"] and int8["accuracy"] == {}
 
 
+def test_its_bundle_is_proven_again_on_the_same_data(run: Path, edgenas: Command) -> None:
+    folder = next((run / "winners").iterdir())
+    done = edgenas("verify", folder, "--data", "diabetes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "targets of 5 vectors, equal bytes" in done.stdout
+    again = [line for line in done.stdout.splitlines() if "RMSE of progression" in line]
+    assert len(again) == 4 and all(line.endswith("in the manifest") for line in again)
+    assert "differs from Keras" in (folder / "model_card.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [

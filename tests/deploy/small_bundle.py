@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from edgenas.arch.spec import ArchSpec
 from edgenas.cost.deployed import deployed_graph
 from edgenas.data.dataset import Dataset
 from edgenas.data.log_mel import LogMel
 from edgenas.deploy.deploy import deploy
 from edgenas.deploy.facts import Facts
+from edgenas.deploy.outputs import Outputs, outputs_of
 from edgenas.deploy.samples import SAMPLES, RawSamples
 from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
 from edgenas.export.parity import Parity, accuracy
 from edgenas.export.running import Program, load_onnx, load_tflite
+from edgenas.export.task_parity import judge
 from edgenas.profile.synthesize import synthesize
 from edgenas.profile.synthesize_onnx import synthesize_onnx
+from edgenas.task import CLASSIFICATION
 from tests.export.digit_bundles import SPECS
 
 INT8, ONNX = "model.int8.tflite", "model.float32.onnx"
@@ -35,6 +37,7 @@ class Bundle:
     manifest: Manifest
     samples: RawSamples
     facts: Facts
+    outputs: Outputs
 
     @property
     def c(self) -> Path:
@@ -66,8 +69,9 @@ def make_bundle(
     data: Dataset,
     front_end: LogMel | None = None,
     resized_from: tuple[int, int] | None = None,
+    spec: ArchSpec = SPECS["separable"],
 ) -> Bundle:
-    graph = deployed_graph(SPECS["separable"].graph())
+    graph = deployed_graph(spec.graph())
     content = {INT8: synthesize(graph), ONNX: synthesize_onnx(graph, 0, "float32")}
     programs = {INT8: load_tflite(content[INT8]), ONNX: load_onnx(content[ONNX])}
     samples = RawSamples(
@@ -81,20 +85,38 @@ def make_bundle(
         artifacts=tuple(artifact(name, content[name], programs[name], data) for name in content),
         scheme="full-int8",
         calibration_images=100,
-        keras_accuracy=0.1,
+        keras_accuracy=0.1 if data.task == CLASSIFICATION else None,
+        task=data.task,
         cost=None,
         tflite_micro=None,
         tflite_micro_note="not tried",
-        description={"data": "digits", "data_loading": {"fingerprint": data.fingerprint, "seed": 0}},
+        description={
+            "data": data.name,
+            "data_loading": {"fingerprint": data.fingerprint, "seed": 0},
+            "preprocessing": {"features": list(data.columns)},
+        },
     )
     files = {name: (content[name], programs[name]) for name in content}
     manifest = deploy(folder, manifest, files, samples, None)
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest.to_json()))
-    return Bundle(folder, manifest, samples, Facts.of(content[INT8], programs[INT8]))
+    outputs = outputs_of(manifest, samples.class_names)
+    return Bundle(folder, manifest, samples, Facts.of(content[INT8], programs[INT8]), outputs)
 
 
 def artifact(name: str, model: bytes, program: Program, data: Dataset) -> Artifact:
-    prepared = data.normalization.apply(data.test.x)
+    splits = {
+        name: (data.normalization.apply(split.x), split.y)
+        for name, split in data.splits.items()
+        if name != "train"
+    }
+    run = {name: program.run(x) for name, (x, _) in splits.items()}
+    figures: dict[str, Any]
+    if data.task == CLASSIFICATION:
+        figures = {"accuracy": {"validation": 0.1, "test": accuracy(run["test"], data.test.y)}}
+    else:
+        normal = data.normalization.apply(data.train.x)
+        metrics, use = judge(data.task, program, run, splits, normal)
+        figures = {"accuracy": {}, "metrics": metrics, "use": use}
     return Artifact(
         file=name,
         format=name.rpartition(".")[2],
@@ -103,7 +125,7 @@ def artifact(name: str, model: bytes, program: Program, data: Dataset) -> Artifa
         bytes=len(model),
         input=program.input,
         output=program.output,
-        parity=Parity(1, 1.0, 0, 0.0, 0.0),
+        parity=Parity(1, 1.0 if data.task == CLASSIFICATION else None, 0, 0.0, 0.0),
         scheme="float32" if "float32" in name else "full-int8",
-        accuracy={"validation": 0.1, "test": accuracy(program.run(np.asarray(prepared)), data.test.y)},
+        **figures,
     )

@@ -17,15 +17,14 @@ from edgenas.data.log_mel import LogMel
 from edgenas.data.resize import resize
 from edgenas.deploy import literals
 from edgenas.deploy.c_sources import write_c
-from edgenas.deploy.compilers import STRICT
 from edgenas.deploy.operators import METHODS, resolver_methods
 from edgenas.deploy.rendering import TEMPLATES, write_group
 from edgenas.deploy.samples import RawSamples
 from edgenas.deploy.vectors import make_vectors
 from edgenas.errors import UnsupportedError
+from tests.deploy.compiled import in_c, needs_gcc, pointer, shared_library
 from tests.deploy.small_bundle import Bundle, make_bundle
 
-needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 INTERFACE = Path(__file__).parent / "tflm_interface"
 Build = Callable[[Path], ctypes.CDLL]
 
@@ -33,32 +32,16 @@ Build = Callable[[Path], ctypes.CDLL]
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     """Compiles the plain C of a folder into a library that Python calls."""
-
-    def run(folder: Path) -> ctypes.CDLL:
-        library = tmp_path / "model.so"
-        words = ["gcc", *STRICT, "-O2", "-fPIC", "-shared", *sorted(folder.glob("*.c")), "-o", library]
-        subprocess.run([str(word) for word in words], check=True)
-        return ctypes.CDLL(str(library))
-
-    return run
-
-
-def pointer(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
-def in_c(library: ctypes.CDLL, function: str, raw: np.ndarray) -> np.ndarray:
-    out = np.zeros(raw.shape, np.int8)
-    for one, target in zip(raw, out, strict=True):
-        getattr(library, function)(pointer(np.ascontiguousarray(one)), pointer(target))
-    return out
+    return lambda folder: shared_library(folder, tmp_path)
 
 
 def rewritten(bundle: Bundle, folder: Path, **changes: object) -> RawSamples:
     """Write the C sources of the bundle's network for other samples."""
     samples = replace(bundle.samples, **changes)  # type: ignore[arg-type]
     facts = bundle.facts
-    write_c(folder, facts, samples, make_vectors(samples, facts.input, facts.output, facts.model, {}))
+    outputs = replace(bundle.outputs, class_names=samples.class_names)
+    vectors = make_vectors(samples, outputs, facts.input, facts.output, facts.model, {})
+    write_c(folder, facts, samples, outputs, vectors)
     return samples
 
 
@@ -117,7 +100,7 @@ def test_names_of_classes_survive_whatever_they_are(bundle: Bundle, build: Build
     rewritten(bundle, tmp_path, class_names=names)
     found = (ctypes.c_char_p * 10).in_dll(build(tmp_path / "c"), "edgenas_class_names")
     assert tuple((name or b"").decode() for name in found) == names
-    assert replace(bundle.samples, class_names=()).names(3) == ("0", "1", "2")  # outputs that are no classes
+    assert replace(bundle.outputs, class_names=("a",)).names(3) == ("0", "1", "2")  # names of other classes
 
 
 @needs_gcc
@@ -128,11 +111,11 @@ def test_a_scale_for_each_channel(bundle: Bundle, build: Build, tmp_path: Path) 
     facts = replace(bundle.facts, input=replace(bundle.facts.input, shape=(1, 4, 2)))
     values = np.linspace(-90, 90, 16, dtype=np.float32).reshape(2, 4, 2)
     samples = replace(bundle.samples, values=values, labels=np.zeros(2), normalization=normalization)
-    vectors = make_vectors(bundle.samples, facts.input, facts.output, facts.model, {})
+    vectors = make_vectors(bundle.samples, bundle.outputs, facts.input, facts.output, facts.model, {})
     quantized = facts.input.quantize(samples.prepared())
     vectors = replace(vectors, raw=values, input=quantized, output=vectors.output[:2],
-                      scores=vectors.scores[:2], labels=vectors.labels[:2])  # fmt: skip
-    write_c(tmp_path, facts, samples, vectors)
+                      results=vectors.results[:2], labels=vectors.labels[:2])  # fmt: skip
+    write_c(tmp_path, facts, samples, bundle.outputs, vectors)
     assert not (tmp_path / "c" / "preprocess_u8.c").exists()
     assert np.array_equal(in_c(build(tmp_path / "c"), "edgenas_preprocess_f32", values), quantized)
 
@@ -180,8 +163,8 @@ def test_the_cpp_is_valid_and_every_operator_has_a_method_of_tflite_micro(
 ) -> None:
     """Against the names of TFLite-Micro's resolver; see tflm_interface."""
     every = replace(bundle.facts, operators=tuple(METHODS), methods=tuple(resolver_methods(tuple(METHODS))))
-    vectors = make_vectors(bundle.samples, every.input, every.output, every.model, {})
-    write_c(tmp_path, every, bundle.samples, vectors)
+    vectors = make_vectors(bundle.samples, bundle.outputs, every.input, every.output, every.model, {})
+    write_c(tmp_path, every, bundle.samples, bundle.outputs, vectors)
     write_group("projects", tmp_path / "projects", {})
     sources = [tmp_path / "c" / "tflm_model.cc", *(tmp_path / "projects").rglob("main.cc")]
     assert len(sources) == 4
@@ -223,7 +206,8 @@ def test_float_literals_read_back_to_the_same_bits(value: float) -> None:
 def test_every_template_is_used(bundle: Bundle, data: Dataset, tmp_path: Path) -> None:
     audio = make_bundle(tmp_path / "audio", data, LogMel(), resized_from=(16, 16))
     written = {path.name for path in audio.folder.rglob("*")}
-    assert {path.name.removesuffix(".in") for path in TEMPLATES.rglob("*.in")} <= written
+    of_all = [path for path in TEMPLATES.rglob("*.in") if "tasks" not in path.parts]  # see test_tasks.py
+    assert {path.name.removesuffix(".in") for path in of_all} <= written
     assert [one.passed for one in audio.manifest.proof.ran if one.passed is not None].count(False) == 0
     assert len({one.output for one in audio.manifest.proof.ran if one.passed}) <= 1
     assert all("log-mel: ok" in one.output for one in audio.manifest.proof.ran if one.passed)

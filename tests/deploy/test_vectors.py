@@ -13,12 +13,12 @@ from edgenas.deploy.vectors import FNV_BASIS, Vectors, read_vectors, write_vecto
 from edgenas.errors import DataError
 from tests.deploy.small_bundle import Bundle
 
-ARRAYS = ("raw", "prepared", "input", "output", "scores", "labels")
+ARRAYS = ("raw", "prepared", "input", "output", "results", "labels")
 
 
 def test_vectors_survive_the_way_through_files(bundle: Bundle, tmp_path: Path) -> None:
     first = read_vectors(bundle.folder)
-    write_vectors(tmp_path, first, bundle.samples)
+    write_vectors(tmp_path, first, bundle.samples, bundle.outputs)
     second = read_vectors(tmp_path)
     for name in ARRAYS:
         one, two = getattr(first, name), getattr(second, name)
@@ -31,8 +31,7 @@ def test_the_steps_follow_from_each_other(bundle: Bundle) -> None:
     vectors, port = read_vectors(bundle.folder), bundle.facts.output
     assert np.array_equal(vectors.raw, bundle.samples.values[:5])
     assert np.array_equal(vectors.prepared, bundle.samples.prepared()[:5])
-    assert np.array_equal(vectors.scores, port.dequantize(vectors.output))
-    assert np.array_equal(vectors.classes, vectors.scores.argmax(-1))
+    assert np.array_equal(vectors.results, port.dequantize(vectors.output))
 
 
 def test_the_hash_is_fnv_1a() -> None:

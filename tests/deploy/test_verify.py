@@ -68,7 +68,7 @@ def test_a_machine_without_compilers_and_runtimes_fails_nothing(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(verify_runtimes, "find_spec", lambda name: None)
     found = counts(verified(bundle))
-    assert (found["passed"], found["failed"]) == (2, 0)  # checksums, and the steps in plain numpy
+    assert (found["passed"], found["failed"]) == (3, 0)  # checksums, and the steps in plain numpy
     assert found["not_tried"] >= 11
 
 
@@ -135,8 +135,8 @@ def test_a_network_that_computes_something_else_fails(copied: Bundle) -> None:
 
 def test_damaged_vectors_and_those_of_a_newer_version_are_refused(copied: Bundle) -> None:
     index = json.loads((copied.folder / "test_vectors" / "vectors.json").read_text())
-    copied.rewrite("test_vectors/vectors.json", json.dumps({**index, "schema": 2}).encode())
-    with pytest.raises(ConfigError, match="test vectors of schema 2 were given"):
+    copied.rewrite("test_vectors/vectors.json", json.dumps({**index, "schema": 3}).encode())
+    with pytest.raises(ConfigError, match="test vectors of schema 3 were given"):
         verified(copied)
     copied.rewrite("test_vectors/vectors.json", json.dumps({**index, "arrays": {}}).encode())
     with pytest.raises(ConfigError, match="no readable test vectors"):

@@ -12,6 +12,7 @@ class MicroInterpreter {
   MicroInterpreter(const Model *, const Resolver &, uint8_t *, size_t) {}
   TfLiteStatus AllocateTensors() { return kTfLiteOk; }
   TfLiteStatus Invoke() { return kTfLiteOk; }
+  TfLiteStatus Reset() { return kTfLiteOk; }
   TfLiteTensor *input(size_t) { return &tensor_; }
   TfLiteTensor *output(size_t) { return &tensor_; }
   size_t arena_used_bytes() const { return 0; }
