@@ -8,7 +8,7 @@ from edgenas.live.following import Follower, Point
 from edgenas.report.axes import Frame
 from edgenas.report.front_chart import Dot, FrontChart, draw_front, floor_of, height, unit_of
 
-MOST_DOTS = 2_000
+MOST_DOTS = 1_000
 """Beyond so many trials, dots that lie on one another are drawn once."""
 
 WIDE, NARROW = Frame(940, 420), Frame(368, 320, left=44)
@@ -52,7 +52,7 @@ def heights(follower: Follower) -> np.ndarray:
     return np.asarray(follower.trials.figure * height(task, 1.0))
 
 
-def thinned(rows: np.ndarray, x: np.ndarray, y: np.ndarray, cells: int = 200) -> np.ndarray:
+def thinned(rows: np.ndarray, x: np.ndarray, y: np.ndarray, cells: int = 100) -> np.ndarray:
     """The rows, or where there are very many one for each cell of a grid."""
     if len(rows) <= MOST_DOTS:
         return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
@@ -19,18 +18,17 @@ from edgenas.search.objective import COST_METRICS
 RECENT = 20
 """Ended trials that the time left is reckoned from."""
 
-LAST_TRIALS = 50
+LAST_TRIALS = 20
 LOG_LINES = 30
 _LOG_BYTES = 16 * 1024
 FRONT_ROWS = 40
 
 
-def standing(follower: Follower, now: float | None = None) -> dict[str, Any]:
+def standing(follower: Follower) -> dict[str, Any]:
     """The state of a run.
 
     Args:
         follower: Refreshed before.
-        now: Seconds since 1970; None for the clock.
 
     Returns:
         ``run, version, complete, status, process, data, device, space, objectives, budgets, task, metric,
@@ -38,7 +36,6 @@ def standing(follower: Follower, now: float | None = None) -> dict[str, Any]:
         log``. None or empty where not known. Costs stand by the names of `COST_METRICS`; figures
         (``val``) are those of the task, as they are and in words.
     """
-    now = time.time() if now is None else now
     meta, config = follower.meta, follower.meta["config"] or {}
     counts = {
         name: len(follower.trials.of_status(name)) for name in ("running", "completed", "failed", "stopped")
@@ -66,8 +63,7 @@ def standing(follower: Follower, now: float | None = None) -> dict[str, Any]:
         "workers": config.get("workers"),
         "executor": config.get("executor") or "local",
         "running": [
-            {**trial_entry(follower, int(row)), "seconds": max(0.0, now - follower.trials.times[row, 0])}
-            for row in follower.trials.of_status("running")
+            trial_entry(follower, int(row)) for row in follower.trials.of_status("running")
         ],
         "last": [trial_entry(follower, row) for row in last_ended(follower, LAST_TRIALS)],
         "front": [trial_entry(follower, int(row)) for row in most_accurate_of_front(follower)],
@@ -96,6 +92,8 @@ def trial_entry(follower: Follower, row: int) -> dict[str, Any]:
         "val": None if isnan(value) else value,
         "val_words": "" if isnan(value) else task.format(value),
         "fidelity": float(trials.fidelity[row]),
+        "row": row,
+        "started": float(started),
         "seconds": None if isnan(ended) else float(ended - started),
         **{
             name: None if isnan(cost) else float(cost)

@@ -125,7 +125,7 @@ def _front(document: dict[str, Any], rows: int) -> Table:
 def _last(document: dict[str, Any], rows: int) -> Table:
     table = _table("last trials", document)
     for entry in document["running"][: rows // 2 + 1]:
-        table.add_row(entry["trial"], f"runs {duration_words(entry['seconds'])}", *_costs(entry, document))
+        table.add_row(entry["trial"], f"runs {duration_words(_age(entry))}", *_costs(entry, document))
     for entry in document["last"][: max(1, rows - len(table.rows))]:
         words = entry["val_words"] or entry["status"]
         table.add_row(entry["trial"], words, *_costs(entry, document))
@@ -153,10 +153,13 @@ def _costs(entry: dict[str, Any], document: dict[str, Any]) -> list[str]:
 
 
 def _foot(document: dict[str, Any], lines: int) -> Group:
-    running = ", ".join(f"{one['trial']} for {duration_words(one['seconds'])}" for one in document["running"])
+    running = ", ".join(f"{one['trial']} for {duration_words(_age(one))}" for one in document["running"])
     busy, workers = len(document["running"]), document["workers"]
     where = f" of {workers}" if workers else ""
-    head = Text(f"workers ({document['executor']}): {busy}{where} busy", style="dim")
+    if document["process"]["alive"]:
+        head = Text(f"workers ({document['executor']}): {busy}{where} busy", style="dim")
+    else:
+        head = Text(f"trials cut off: {busy or 'none'}", style="dim")
     head.append(f"  {running}" if running else "")
     parts = [head]
     kept = [one for one in document["winners"] if not one["dropped"]]
@@ -165,3 +168,8 @@ def _foot(document: dict[str, Any], lines: int) -> Group:
         parts.append(Text(f"winners: {words}", style="yellow"))
     parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in document["log"][-lines:]]
     return Group(*parts)
+
+
+def _age(entry: dict[str, Any]) -> float:
+    """Seconds that a trial has been running."""
+    return max(0.0, time.time() - entry["started"])
