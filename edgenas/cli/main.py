@@ -18,8 +18,8 @@ from types import ModuleType
 from edgenas.errors import EdgenasError, UsageError
 
 VERBS = (
-    "search", "resume", "watch", "serve", "train", "report", "export", "verify", "estimate", "profile",
-    "sweep", "devices", "doctor",
+    "search", "resume", "watch", "serve", "train", "report", "explain", "export", "verify", "estimate",
+    "profile", "sweep", "devices", "doctor",
 )  # fmt: skip
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130

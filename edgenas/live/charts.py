@@ -31,7 +31,9 @@ def live_chart(follower: Follower, metric: str) -> FrontChart | None:
         if trial_id in row_of
     }
     shown = np.union1d(thinned(rows, x, y), np.concatenate([front, [row_of[name] for name in finals]]))
-    dots = {int(row): Dot(Point(trials.ids[int(row)]), float(x[int(row)]), float(y[int(row)])) for row in shown}
+    dots = {
+        int(row): Dot(Point(trials.ids[int(row)]), float(x[int(row)]), float(y[int(row)])) for row in shown
+    }
     limits = [one["limit"] / size for one in follower.meta["constraints"] or [] if one["metric"] == metric]
     return FrontChart(
         metric=metric,

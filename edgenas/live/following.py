@@ -240,9 +240,7 @@ class Follower:
         self.refusals = dict(self._connection.execute("SELECT metric, number FROM refusals ORDER BY metric"))
         winners = "SELECT trial_id, why, recipe, result, reason, manifest FROM winners ORDER BY trial_id"
         self.winners = [
-            WinnerRecord(
-                trial_id, why, None, result and json.loads(result), reason, {} if manifest else None
-            )
+            WinnerRecord(trial_id, why, None, result and json.loads(result), reason, {} if manifest else None)
             for trial_id, why, _, result, reason, manifest in self._connection.execute(winners)
         ]
         counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings"
@@ -327,5 +325,3 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-

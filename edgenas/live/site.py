@@ -120,9 +120,7 @@ def with_words(document: Mapping[str, Any]) -> dict[str, Any]:
             f"{metric_name(one['metric'])} of at most {format_metric(one['metric'], one['limit'])}"
             for one in document["budgets"]
         ],
-        **{
-            name: [_entry_words(entry) for entry in document[name]] for name in ("running", "last", "front")
-        },
+        **{name: [_entry_words(entry) for entry in document[name]] for name in ("running", "last", "front")},
     }
 
 

@@ -62,9 +62,7 @@ def standing(follower: Follower) -> dict[str, Any]:
         "left": time_left(follower),
         "workers": config.get("workers"),
         "executor": config.get("executor") or "local",
-        "running": [
-            trial_entry(follower, int(row)) for row in follower.trials.of_status("running")
-        ],
+        "running": [trial_entry(follower, int(row)) for row in follower.trials.of_status("running")],
         "last": [trial_entry(follower, row) for row in last_ended(follower, LAST_TRIALS)],
         "front": [trial_entry(follower, int(row)) for row in most_accurate_of_front(follower)],
         "winners": winners(follower),
