@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgenas.cli.search import show, summary_of
+from edgenas.cli.search import add_tracking, show, summary_of
 
 __all__ = ["HELP", "add_arguments", "run", "show"]
 
@@ -16,13 +16,17 @@ HELP = "continue a run after a stop of any kind"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run folder."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder that 'edgenas search' made")
+    add_tracking(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Continue it and return the run's summary."""
     from edgenas.cli.progress import RichListener
     from edgenas.pipeline import resume
+    from edgenas.tracking import tracked
 
-    with RichListener() as listener:
-        resume(args.run, listener)
-    return summary_of(args.run)
+    with RichListener() as listener, tracked(listener, args.run, args.tensorboard, args.mlflow) as told:
+        resume(args.run, told)
+        summary = summary_of(args.run)
+        told.run_ended(summary)
+    return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -39,10 +40,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         token = made_up_token()
     with LiveServer(args.run, args.host, args.port, token) as server:
         print(f"{args.run} at {server.url()}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):  # serving ends so
             server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            pass  # serving ends so
         return {"run": str(args.run), "url": server.url(with_token=False)}
 
 

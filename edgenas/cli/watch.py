@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     console = Console(highlight=False)
     with Follower(args.run) as follower:
         if not (args.once or args.json) and console.is_terminal:
-            try:
+            with contextlib.suppress(KeyboardInterrupt):  # looking at a run ends so
                 watch(follower, console, args.every)
-            except KeyboardInterrupt:
-                pass  # looking at a run ends so
         else:
             follower.refresh()
         document = standing(follower)

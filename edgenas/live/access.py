@@ -41,7 +41,8 @@ class Access:
             )
         if token is not None and (len(token) < FEWEST_CHARACTERS or not token.isascii()):
             raise ConfigError(
-                f"a token of {len(token)} characters was given; expected {FEWEST_CHARACTERS} or more, all ASCII"
+                f"a token of {len(token)} characters was given; expected {FEWEST_CHARACTERS} or more, "
+                "all of them ASCII"
             )
         self.host, self.token = host, token
         self.session = secrets.token_urlsafe(24)

@@ -65,7 +65,7 @@ def thinned(rows: np.ndarray, x: np.ndarray, y: np.ndarray, cells: int = 100) ->
 
 def _cell(values: np.ndarray, cells: int) -> np.ndarray:
     low, high = float(values.min()), float(values.max())
-    return np.minimum(((values - low) / ((high - low) or 1.0) * cells).astype(int), cells - 1)
+    return np.asarray(np.minimum(((values - low) / ((high - low) or 1.0) * cells).astype(int), cells - 1))
 
 
 def drawings(follower: Follower, metric: str) -> tuple[str, str] | None:

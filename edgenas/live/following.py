@@ -303,7 +303,7 @@ class Follower:
         rows, points = rows[known], points[known]
         rows = rows[front_mask(points)]
         self._fronts[key], self._counted[key] = rows, len(self._done)
-        return rows[np.argsort(self.cost(key[0])[rows], kind="stable")]
+        return np.asarray(rows[np.argsort(self.cost(key[0])[rows], kind="stable")])
 
     def finals(self) -> Mapping[str, float]:
         """The figure after the final training of each winner that is kept and had one."""

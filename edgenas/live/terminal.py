@@ -172,4 +172,4 @@ def _foot(document: dict[str, Any], lines: int) -> Group:
 
 def _age(entry: dict[str, Any]) -> float:
     """Seconds that a trial has been running."""
-    return max(0.0, time.time() - entry["started"])
+    return max(0.0, time.time() - float(entry["started"]))

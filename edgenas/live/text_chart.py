@@ -14,7 +14,7 @@ from edgenas.task import CLASSIFICATION
 
 _MARGIN = 8
 _MARKS = {1: ("·", "bright_black"), 2: ("●", "bold cyan"), 3: ("◆", "bold yellow")}
-_ASCII = {"·": ".", "●": "o", "◆": "#", "│": "|", "└": "+", "─": "-", "┬": "+"}
+_ASCII = str.maketrans("·●◆│└─┬", ".o#|+-+")
 
 
 def text_chart(follower: Follower, width: int, rows: int, *, ascii_only: bool = False) -> Text:
@@ -96,5 +96,5 @@ def _drawn(grid: np.ndarray, across: Scale, up: Scale, unit: str) -> Text:
 
 def _translated(drawn: Text) -> Text:
     plain = drawn.copy()
-    plain.plain = drawn.plain.translate(str.maketrans(_ASCII))
+    plain.plain = drawn.plain.translate(_ASCII)
     return plain

@@ -29,7 +29,7 @@ from edgenas.search.problem import Candidate, Problem
 from edgenas.search.surrogate import Groups, Posterior, fit_hyperparameters
 
 GROWTH = 1.1
-SAMPLES, NEIGHBOURS, PARENTS = 250, 15, 10
+SAMPLES, NEIGHBOURS, PARENTS = 150, 10, 10
 FEWEST, MOST = 15, 250
 LEAST_FIT = 0.1
 Z90 = 1.645
@@ -90,12 +90,11 @@ def grown(run: Run) -> Grown:
         return Grown((), None, f"{len(run.trained)} trials are too few; {FEWEST} are the least")
     try:
         problem = problem_of(run)
-        found = _found(problem, run)
+        if problem is None:
+            return Grown((), None, "costs of this space on this device cannot be asked for here")
+        return _predicted(run, problem)
     except EdgenasError as error:
         return Grown((), None, str(error))
-    if problem is None:
-        return Grown((), None, "the space or the device is not known here")
-    return _predicted(run, problem, found)
 
 
 def problem_of(run: Run) -> Problem | None:
@@ -125,10 +124,8 @@ def _outputs(run: Run) -> int | None:
     return len(run.document("data").get("class_names") or []) or None
 
 
-def _found(problem: Problem | None, run: Run) -> list[Candidate]:
+def _found(problem: Problem, run: Run) -> list[Candidate]:
     """Networks of the space: random ones, and neighbours of the front."""
-    if problem is None:
-        return []
     rng = np.random.default_rng(0)
     specs = [problem.space.sample(rng) for _ in range(SAMPLES)]
     for parent in run.front[-PARENTS:]:
@@ -138,7 +135,7 @@ def _found(problem: Problem | None, run: Run) -> list[Candidate]:
     return [problem.candidate(spec) for spec in fresh.values()]
 
 
-def _predicted(run: Run, problem: Problem, found: Sequence[Candidate]) -> Grown:
+def _predicted(run: Run, problem: Problem) -> Grown:
     rows = np.unique(np.linspace(0, len(run.trained) - 1, min(len(run.trained), MOST)).round().astype(int))
     trials = [run.trained[row] for row in rows]
     errors = np.array([trial.val_error for trial in trials], dtype=float)
@@ -152,6 +149,7 @@ def _predicted(run: Run, problem: Problem, found: Sequence[Candidate]) -> Grown:
     if fit < LEAST_FIT:
         words = "predicts this run's own results, each left out once, hardly better than their mean"
         return Grown((), fit, f"the surrogate {words}")
+    found = _found(problem, run)
     posterior = Posterior(kernel, features, values, _features(encoder, [one.spec for one in found]))
     now = centre + spread * float(posterior.fitted.min())
     means = np.maximum(0.0, centre + spread * posterior.mean)
@@ -184,7 +182,7 @@ def _offer(
     between = [
         row
         for row, candidate in enumerate(found)
-        if 0 < budget.excess(candidate.cost)
+        if budget.excess(candidate.cost) > 0
         and metric_value(candidate.cost, budget.metric) <= GROWTH * budget.limit
         and not any(other.excess(candidate.cost) for other in others)
     ]

@@ -25,7 +25,7 @@ FEWEST = 15
 MOST = 1_000
 """Trials that a forest learns from; of more, an even choice."""
 
-TREES, DEALT_TREES, DEALS = 64, 8, 19
+TREES, DEALT_TREES, DEALS = 64, 16, 19
 LEAST_FIT = 0.1
 """Share of the variance of unseen results that a forest must predict to be believed."""
 

@@ -137,7 +137,7 @@ def _noise(low: _Stair, high: _Stair) -> float | None:
 
 def _source(run: Run, final: bool) -> str:
     if final and any(winner.deviation("val") is not None for winner in run.kept):
-        return "the spread over seeds"
+        return "the noise of a gain is the spread over seeds"
     if run.task == CLASSIFICATION and run.document("data").get("validation"):
-        return f"{run.document('data')['validation']:,} validation examples"
-    return "nothing: one training each, so the noise is not known"
+        return f"the noise of a gain is that of {run.document('data')['validation']:,} validation examples"
+    return "the noise is not known, as each network was trained once"
