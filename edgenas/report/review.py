@@ -62,14 +62,15 @@ def offer_words(run: Run, offer: Offer) -> str:
     if offer.cost is None:
         return f"{grew}, no further network was found that it would admit."
     needs = format_metric(offer.metric, float(getattr(offer.cost, offer.metric)))
-    ends = [error_words(run, offer.low), error_words(run, offer.high)]
+    span = [error_words(run, offer.low), error_words(run, offer.high)]
     if run.task.higher_is_better:
-        ends.reverse()
+        span.reverse()
     verdict = "a clear gain over" if offer.clear else "no gain that could be told from"
     return (
-        f"{grew}, {offer.candidates} further networks of those sampled would fit; the best of them is predicted, not measured, to come to {error_words(run, offer.error)} "
-        f"(90 % interval {ends[0]} to {ends[1]}) with {needs}: {verdict} the "
-        f"{error_words(run, offer.now)} of the best within budget, after the short training of the search."
+        f"{grew}, {offer.candidates} further networks of those sampled would fit; the best of them is "
+        f"predicted, not measured, to come to {error_words(run, offer.error)} (90 % interval {span[0]} to "
+        f"{span[1]}) with {needs}: {verdict} the {error_words(run, offer.now)} of the best within budget, "
+        "after the short training of the search."
     )
 
 
@@ -121,7 +122,8 @@ def mattered(run: Run, found: Importance) -> str:
         f"{choice.worst} by {effect_words(run, choice.effect)} on average)"
         for choice in clear
     ]
-    return f"What mattered most for {run.task.label} was {listed(parts)}, by {METHOD} over {found.trials:,} trials."
+    by = f"by {METHOD} over {found.trials:,} trials"
+    return f"What mattered most for {run.task.label} was {listed(parts)}, {by}."
 
 
 def climbing(run: Run, found: Steps) -> str:

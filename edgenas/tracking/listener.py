@@ -96,14 +96,14 @@ def tracked(
         ConfigError: A tool is not installed or does not answer.
     """
     trackers: list[Tracker] = []
-    if tensorboard is not None:
-        from edgenas.tracking.tensorboard import TensorBoard
-
-        trackers.append(TensorBoard(Path(tensorboard) / folder.name))
     if mlflow is not None:
         from edgenas.tracking.mlflow import MLflow
 
         trackers.append(MLflow(mlflow, folder))
+    if tensorboard is not None:
+        from edgenas.tracking.tensorboard import TensorBoard
+
+        trackers.append(TensorBoard(Path(tensorboard) / folder.name))
     told = TrackingListener(listener, trackers, lambda words: print(f"edgenas: {words}", file=sys.stderr))
     try:
         yield told

@@ -32,6 +32,7 @@ class MLflow:
     def __init__(self, uri: str, folder: Path) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         try:
             from mlflow import MlflowClient
             from mlflow.entities import Metric, Param
@@ -48,7 +49,7 @@ class MLflow:
         except Exception as error:  # of many kinds, by the kind of store
             words = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"--mlflow {uri} does not answer as a tracking server ({words}); start it, or give another URI"
+                f"--mlflow {uri} does not answer as a tracking server ({words}); start it, or name another"
             ) from None
 
     def _experiment_id(self) -> str:

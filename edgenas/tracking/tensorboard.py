@@ -11,6 +11,9 @@ from edgenas.errors import ConfigError
 from edgenas.records import TrialRecord
 from edgenas.tracking.figures import epoch_figures, trial_figures, winner_figures
 
+_DATA_CLASSES = {"scalars": 1, "text": 2}
+"""``DATA_CLASS_SCALAR`` and ``DATA_CLASS_TENSOR`` of TensorFlow's ``summary.proto``."""
+
 
 class TensorBoard:
     """One TensorBoard run for the search, by trial, and one for each trial, by epoch.
@@ -57,7 +60,7 @@ class TensorBoard:
             self._write(writer, named, epoch)
         choices = ", ".join(f"{name} = {value}" for name, value in record.spec.choices.items())
         with writer.as_default(step=0):
-            self._tf.summary.text("choices", choices)
+            self._summary("choices", choices, "text")
         writer.close()
 
     def run_ended(self, summary: Mapping[str, Any]) -> None:
@@ -73,5 +76,15 @@ class TensorBoard:
     def _write(self, writer: Any, figures: Mapping[str, float], step: int) -> None:
         with writer.as_default(step=step):
             for name, value in figures.items():
-                self._tf.summary.scalar(name, value)
+                self._summary(name, self._tf.constant(value, self._tf.float32), "scalars")
         writer.flush()
+
+    def _summary(self, name: str, value: Any, plugin: str) -> None:
+        """One entry for a plugin of TensorBoard.
+
+        ``tf.summary.scalar`` and ``text`` write the same, but need TensorBoard installed where the search
+        runs.
+        """
+        kind = self._tf.compat.v1.SummaryMetadata
+        metadata = kind(plugin_data=kind.PluginData(plugin_name=plugin), data_class=_DATA_CLASSES[plugin])
+        self._tf.summary.write(name, value, metadata=metadata)
