@@ -135,8 +135,11 @@ class Handler(BaseHTTPRequestHandler):
         """Answer, if the request names this server and may read."""
         if not self.server.access.knows_host(self.headers.get("Host")):
             return self.send_error(421)
-        parts = urlsplit(self.path)
-        query = {key: values[-1] for key, values in parse_qs(parts.query, max_num_fields=10).items()}
+        try:
+            parts = urlsplit(self.path)
+            query = {key: values[-1] for key, values in parse_qs(parts.query, max_num_fields=10).items()}
+        except ValueError:
+            return self.send_error(400)
         if "token" in query and self.server.access.is_token(query["token"]):
             return self._let_in()
         cookie = self.headers.get("Cookie")

@@ -185,7 +185,7 @@ def log_tail(folder: Path, lines: int = LOG_LINES) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return []
-    found = [plain(line.rsplit("\r", 1)[-1]) for line in text.splitlines()]
+    found = [plain(line.rstrip("\r").rsplit("\r", 1)[-1]) for line in text.split("\n")]
     return [line for line in found if line.strip()][-lines:]
 
 
