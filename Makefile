@@ -1,10 +1,11 @@
 # make demo   the main job on a small data set, from nothing (makes .venv first)
 # make test   all tests
+# make faults kills processes, searches and nodes of a Ray cluster under a search (some ten minutes)
 # make check  formatter, linter, types, import rules, lengths
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test faults check format clean
 
 setup: .venv/ready
 
@@ -20,6 +21,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: setup
+	$(BIN)/python benchmarks/faults.py
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -68,6 +68,13 @@ class RunConfig:
         seeds: How often each of them is trained, with another seed each time; None for 3, or with a time
             limit for as many up to 3 as the time allows.
         workers: Trainings at the same time; None for one a core up to four, and one with a GPU.
+        executor: Where trainings run: ``local``, its other name ``processes``, or ``ray``.
+        address: Of a Ray cluster, ``auto`` or ``HOST:PORT``; None starts Ray on this machine.
+        runtime_env: JSON file with a runtime environment of Ray's, or None.
+        cpus_per_trial: Cores of one training, also a fraction; None for the executor's choice.
+        gpus_per_trial: GPUs of one training, also a fraction; only with ``ray``.
+        trial_minutes: A training of a candidate that takes longer fails; None for no limit.
+        trial_gib: A training that takes more memory fails; None for no limit.
         seed: Seeds the split, the search and the trainings.
         out: Run folder, or None for a new one under ``runs/``.
 
@@ -110,6 +117,13 @@ class RunConfig:
     winners: int = 5
     seeds: int | None = None
     workers: int | None = None
+    executor: str = "local"
+    address: str | None = None
+    runtime_env: str | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    trial_minutes: float | None = None
+    trial_gib: float | None = None
     seed: int = 0
     out: str | None = None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.errors import StoreError
@@ -28,6 +30,65 @@ CREATE TABLE winners (
 
 _MIGRATIONS = {1: "ALTER TABLE trials ADD COLUMN fidelity REAL NOT NULL DEFAULT 1", 2: TRAININGS}
 """What brings a database of a schema to the next one."""
+
+_BEST = """
+SELECT MAX(json_extract(result, '$.val_accuracy')) FROM trials
+WHERE status = 'completed' AND fidelity = (SELECT MAX(fidelity) FROM trials WHERE status = 'completed')
+"""
+_COLUMNS = "arch_id, spec, cost, status, reason, recipe, result, started, finished, fidelity"
+_KNOWN = """
+SELECT 1 FROM trials
+WHERE arch_id = ? AND status = ? AND reason IS ? AND recipe IS ? AND result IS ? AND position < ?
+"""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A run in figures.
+
+    Attributes:
+        counts: Trials by status.
+        best_val_accuracy: Of the completed trials of the highest fidelity, or None.
+        began: When the first trial began, seconds since 1970, or None.
+        last: When the last one began or ended, likewise.
+    """
+
+    counts: Mapping[str, int]
+    best_val_accuracy: float | None
+    began: float | None
+    last: float | None
+
+
+def tally(connection: sqlite3.Connection) -> Tally:
+    """The figures of a run."""
+    counts = dict(connection.execute("SELECT status, COUNT(*) FROM trials GROUP BY status"))
+    best = connection.execute(_BEST).fetchone()[0]
+    times = connection.execute("SELECT MIN(started), MAX(COALESCE(finished, started)) FROM trials")
+    return Tally(counts, best, *times.fetchone())
+
+
+def take_over(connection: sqlite3.Connection, source: sqlite3.Connection) -> dict[str, str]:
+    """Append the ended trials of another database, numbered on from here; equal ones are left out.
+
+    Returns:
+        The number here of each trial taken over, by its number there.
+    """
+    begun = position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
+    taken: dict[str, str] = {}
+    connection.execute("CREATE INDEX by_arch ON trials (arch_id)")
+    ended = f"SELECT trial_id, {_COLUMNS} FROM trials WHERE status != 'running' ORDER BY position"
+    for trial_id, *row in source.execute(ended):
+        arch_id, _, _, status, reason, recipe, result, *_ = row
+        if connection.execute(_KNOWN, (arch_id, status, reason, recipe, result, begun)).fetchone():
+            continue
+        taken[trial_id] = f"{position:04d}"
+        connection.execute(
+            f"INSERT INTO trials (position, trial_id, {_COLUMNS}) VALUES ({', '.join('?' * (len(row) + 2))})",
+            (position, taken[trial_id], *row),
+        )
+        position += 1
+    connection.execute("DROP INDEX by_arch")
+    return taken
 
 
 def create(folder: Path) -> None:

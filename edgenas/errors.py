@@ -10,6 +10,7 @@
     |   +-- TableMissError    an operation that a latency table does not hold
     |   +-- UnsupportedError  an operation or model that a stage cannot handle
     +-- TrialError            one trial failed; the search goes on
+    |   +-- WorkerLostError   its process or node was lost; it can be trained again
     +-- MeasurementError      a measurement too noisy or impossible to take
     +-- ParityError           an exported artifact does not do what its Keras model does
 
@@ -57,6 +58,10 @@ class UnsupportedError(UsageError):
 
 class TrialError(EdgenasError):
     """One trial failed (loss became NaN, process killed ...); the search goes on without it."""
+
+
+class WorkerLostError(TrialError):
+    """The process or the node that trained was lost; the same training elsewhere gives the same result."""
 
 
 class MeasurementError(EdgenasError):

@@ -1,13 +1,43 @@
-"""A lock on a run folder that the operating system lifts when its holder dies."""
+"""Locks that the operating system lifts when their holder dies: on a run folder, on a board."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from edgenas.errors import StoreError
+
+
+def own_temporary_folder() -> Path:
+    """A folder of this user's in the temporary folder of this machine.
+
+    Raises:
+        StoreError: Somebody else has made it.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"edgenas-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != user):
+        raise StoreError(f"{folder} belongs to another user; remove it")
+    return folder
+
+
+@contextlib.contextmanager
+def turn_at(what: str) -> Iterator[None]:
+    """Wait for this process's turn at something that serves one at a time, for example a board.
+
+    It holds between processes of one user on this machine; a dead process has no turn.
+    """
+    name = hashlib.sha256(what.encode()).hexdigest()[:16]
+    with (own_temporary_folder() / f"turn-{name}.lock").open("a+") as file:
+        lock_file(file, wait=True)
+        yield
 
 
 class FolderLock:
@@ -26,7 +56,7 @@ class FolderLock:
         path = folder / "run.lock"
         file = path.open("a+")
         try:
-            _lock(file)
+            lock_file(file)
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
@@ -41,6 +71,25 @@ class FolderLock:
         file.write(str(os.getpid()))
         file.flush()
         return cls(file)
+
+    @staticmethod
+    def is_held(folder: Path) -> bool:
+        """Whether a process writes a folder; looking does not hinder it."""
+        path = folder / "run.lock"
+        try:
+            holder = int(path.read_text())
+            os.kill(holder, 0)
+            with path.open() as file:
+                lock_file(file, shared=True)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # another user's process
+        except BlockingIOError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
 
     def release(self) -> None:
         """Let the next process in."""
@@ -110,15 +159,24 @@ class WriterLock:
 
 if sys.platform == "win32":
 
-    def _lock(file: IO[str]) -> None:
+    def lock_file(file: IO[str], *, shared: bool = False, wait: bool = False) -> None:
+        """Lock an open file until it is closed; raises OSError if another one holds it."""
         import msvcrt
 
         file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
 
 else:
 
-    def _lock(file: IO[str]) -> None:
+    def lock_file(file: IO[str], *, shared: bool = False, wait: bool = False) -> None:
+        """Lock an open file until it is closed; raises OSError if another one holds it.
+
+        Args:
+            file: Locked again, it changes from exclusive to shared or back.
+            shared: Whether others may share it.
+            wait: Whether to wait for the others instead.
+        """
         import fcntl
 
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file.fileno(), kind | (0 if wait else fcntl.LOCK_NB))

@@ -18,8 +18,9 @@ from edgenas.captured import captured
 from edgenas.config import RunConfig, config_from
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import balanced_weights, lasting_name, load_dataset
+from edgenas.distribute import Executor
 from edgenas.errors import StoreError
-from edgenas.problem_of import check_training_size, describe, make_problem
+from edgenas.problem_of import check_training_size, describe, elsewhere, executor_of, make_problem
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
 from edgenas.search.problem import Problem, check_budgets
@@ -27,7 +28,6 @@ from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
 from edgenas.train.augment import augmentations_for
-from edgenas.train.pool import default_workers
 from edgenas.train.recipe import Recipe, check_for_classes, search_recipe
 
 SEARCH_SHARE = 0.4
@@ -61,7 +61,6 @@ def start(config: RunConfig, listener: RunListener) -> Path:
         EdgenasError: A stage failed.
     """
     clock = Clock()
-    config = config.changed(workers=config.workers or default_workers())
     SEARCHERS.get(config.searcher)
     config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
     dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
@@ -74,18 +73,24 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     if knowledge:
         Earlier(knowledge, problem)  # refuses a run of another space
     folder = Path(config.out) if config.out else free_folder(config)
-    with Store.create(folder) as store:
+    with executor_of(config) as executor, Store.create(folder) as store:
+        config = config.changed(workers=config.workers or executor.default_workers())
         with storage_errors(folder):
             (folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         store.set_meta(warm_start=knowledge)
         describe(store, config, dataset, problem, device)
         with way_back(folder):
-            run_stages(store, config, dataset, problem, clock, listener)
+            run_stages(store, config, dataset, problem, clock, listener, executor)
     return folder
 
 
-def resume(folder: Path, listener: RunListener) -> Path:
+def resume(folder: Path, listener: RunListener, changes: Mapping[str, Any] | None = None) -> Path:
     """Continue a run after a stop of any kind.
+
+    Args:
+        folder: Of the run.
+        listener: Told what happens.
+        changes: Settings of the executor that are other ones from here on; None leaves one as it was.
 
     Raises:
         StoreError: There is no run, it is in use, or the data are not the same any more.
@@ -94,9 +99,12 @@ def resume(folder: Path, listener: RunListener) -> Path:
     with Store.open(folder) as store:
         clock = Clock(store.meta("elapsed_seconds", 0.0))
         config, dataset = begun_with(store)
+        config = elsewhere(config, changes or {})
         problem, _ = make_problem(config, dataset)
-        with way_back(folder):
-            run_stages(store, config, dataset, problem, clock, listener)
+        with executor_of(config) as executor, way_back(folder):
+            if config.to_json() != store.meta("config"):
+                store.set_meta(config=config.to_json())
+            run_stages(store, config, dataset, problem, clock, listener, executor)
     return folder
 
 
@@ -155,6 +163,7 @@ def run_stages(
     problem: Problem,
     clock: Clock,
     listener: RunListener,
+    executor: Executor,
 ) -> None:
     """Search, short list, final training, artifacts, report; what is done already is skipped."""
     with captured():  # TensorFlow greets on standard error
@@ -173,11 +182,11 @@ def run_stages(
     )
     reporter = Reporter(store, clock, listener)
     if store.meta("status") == "searching":
-        search_stage(store, config, dataset, problem, recipe, clock, reporter)
+        search_stage(store, config, dataset, problem, recipe, clock, reporter, executor)
     if store.meta("status") == "retraining":
         shortlist(store, problem, config.winners)
         recipes = FinalRecipes(config, dataset, recipe, lambda: clock.elapsed)
-        retrain(store, dataset, recipes.plan, reporter, config.workers or 1)
+        retrain(store, dataset, recipes.plan, reporter, config.workers or 1, executor)
         drop_dominated(store, problem)
         store.set_meta(status="exporting")
     if store.meta("status") == "exporting":
@@ -196,6 +205,7 @@ def search_stage(
     recipe: Recipe,
     clock: Clock,
     reporter: Reporter,
+    executor: Executor,
 ) -> None:
     """Train candidates until the trials, the time or the space are used up."""
     with captured():
@@ -217,6 +227,7 @@ def search_stage(
         workers=config.workers or 1,
         halving=config.halving,
         stop_curves=bool(config.stop_curves),
+        executor=executor,
         task=problem.task,
     )
     tuner.search(dataset, recipe=recipe)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from edgenas.arch.space import SPACES, SearchSpace
 from edgenas.config import RunConfig
 from edgenas.cost.table import TableSource
@@ -9,6 +13,7 @@ from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.described import describe_data
 from edgenas.data.load import balanced_weights
+from edgenas.distribute import EXECUTORS, Allotment, Executor
 from edgenas.environment import machine, versions
 from edgenas.errors import DataError
 from edgenas.profile.device import Device, load_device
@@ -56,6 +61,28 @@ def check_training_size(dataset: Dataset) -> None:
             f"data '{dataset.name}' have {len(dataset.train)} training {dataset.kind_of.many} after the "
             f"split; quantization needs at least {FEWEST_IMAGES}: bring more"
         )
+
+
+def executor_of(config: RunConfig) -> Executor:
+    """Where trainings run, by a configuration; not entered yet.
+
+    Raises:
+        UnknownNameError: No such executor.
+        ConfigError: It cannot give what is asked for.
+    """
+    allotment = Allotment(
+        config.cpus_per_trial, config.gpus_per_trial, config.trial_minutes, config.trial_gib,
+        config.address, config.runtime_env,
+    )  # fmt: skip
+    return EXECUTORS.get(config.executor)(allotment)
+
+
+def elsewhere(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """A configuration whose trainings go on elsewhere; from another executor nothing is taken over."""
+    moved = changes.get("executor")
+    if moved is not None and moved != config.executor:
+        config = replace(config, address=None, runtime_env=None, gpus_per_trial=None, cpus_per_trial=None)
+    return config.changed(**changes)
 
 
 def has_latency(source: CostSource, space: SearchSpace) -> bool:

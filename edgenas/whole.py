@@ -1,4 +1,4 @@
-"""Text files that are there whole or not at all."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,3 +24,19 @@ def write_whole(path: Path, text: str, what: str) -> None:
         temporary.replace(path)
     except OSError as error:
         raise ConfigError(f"{what} {path} cannot be written ({error.strerror}); give --out") from None
+
+
+def write_bytes_whole(path: Path, content: bytes) -> None:
+    """Write a file of bytes in one step.
+
+    Raises:
+        OSError: The place cannot be written to; nothing is left there.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

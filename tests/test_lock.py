@@ -12,7 +12,7 @@ import pytest
 
 from edgenas.errors import StoreError
 from edgenas.export.folder import replaced_folder
-from edgenas.lock import FolderLock, WriterLock
+from edgenas.lock import FolderLock, WriterLock, turn_at
 
 HOLDER = """
 import sys, time
@@ -62,6 +62,21 @@ def test_programs_that_the_holder_starts_do_not_inherit_the_lock(tmp_path: Path)
     lock.release()
     FolderLock.acquire(tmp_path).release()
     child.communicate(b"\n")
+
+
+def test_one_process_at_a_time_has_its_turn_at_a_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    script = "import sys; from edgenas.lock import turn_at\nwith turn_at('board'): print('mine', flush=True)"
+    with turn_at("board"), turn_at("another board"):
+        other = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)},
+        )  # fmt: skip
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=2)
+    assert other.communicate(timeout=20)[0] == b"mine\n"
 
 
 WRITER = """

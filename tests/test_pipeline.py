@@ -17,6 +17,7 @@ from edgenas.cost.static import StaticSource
 from edgenas.data.dataset import Dataset
 from edgenas.pipeline import Clock, free_folder
 from edgenas.records import TrialRecord
+from edgenas.task import CLASSIFICATION
 from edgenas.train.recipe import MOST_EPOCHS, search_recipe
 from edgenas.winners.recipes import EXPORT_SECONDS, FinalRecipes, makespan
 
@@ -31,7 +32,7 @@ def record_of(speed: float) -> TrialRecord:
 
 def recipes(speeds: list[float], used: float = 0.0, **settings: Any) -> list[Any]:
     config = RunConfig(data="digits", **settings)
-    dataset = cast(Dataset, SimpleNamespace(train=range(IMAGES), kind="image"))
+    dataset = cast(Dataset, SimpleNamespace(train=range(IMAGES), kind="image", task=CLASSIFICATION))
     found = FinalRecipes(config, dataset, search_recipe(IMAGES), lambda: Clock(used).elapsed)
     return found([record_of(speed) for speed in speeds])
 

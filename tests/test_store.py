@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -312,3 +315,35 @@ def test_a_run_of_the_first_schema_is_brought_up_to_date_and_goes_on(tmp_path: P
         assert [trial.fidelity for trial in store.trials()] == [1.0] * len(before)
         store.begin_trial("0900", before[0].spec, before[0].cost, fidelity=0.5)
     assert Store.read(folder).trial("0900").fidelity == 0.5
+
+
+def test_outcomes_are_the_trials_without_what_is_long(store: Store) -> None:
+    for number in range(3):
+        begin(store, number)
+    store.finish_trial("0000", RECIPE, result_of(0))
+    store.stop_trial("0001", "no hope", RECIPE, result_of(1))
+    for brief, whole in zip(store.outcomes(), store.trials(), strict=True):
+        assert brief.spec.arch_id == whole.spec.arch_id
+        assert copy.deepcopy(brief.spec) == whole.spec == brief.spec
+        assert repr(brief.spec) == repr(whole.spec)
+        assert (brief.status, brief.reason, brief.val_error) == (whole.status, whole.reason, whole.val_error)
+        assert brief.cost == dataclasses.replace(whole.cost, per_op=())
+        assert "history" not in (brief.result or {})
+    assert store.outcomes()[1].recipe == RECIPE
+    assert store.count() == 3 and store.tally().counts == {"completed": 1, "running": 1, "stopped": 1}
+
+
+def test_a_reader_never_blocks_the_writer(store: Store) -> None:
+    """A reader in the middle of a look, and the writer does not wait for it."""
+    for number in range(4):
+        begin(store, number)
+    with Store.read(store.folder) as reader:
+        rows = reader._connection.execute("SELECT trial_id FROM trials")
+        assert rows.fetchone() == ("0000",)
+        started = time.monotonic()
+        for number in range(4):
+            store.finish_trial(f"{number:04d}", RECIPE, result_of(number))
+        begin(store, 4)
+        assert time.monotonic() - started < 20  # a blocked writer waits for 30 s, then fails
+        assert len(rows.fetchall()) == 3  # and the reader goes on with what it saw
+        assert reader.count() == 5

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from edgenas.arch.blocks import BLOCKS
@@ -64,7 +65,7 @@ class ArchSpec:
             tensor = BLOCKS[block.kind](builder, tensor, f"b{position}_{block.kind}", **block.args)
         return builder.finish()
 
-    @property
+    @cached_property
     def arch_id(self) -> str:
         """Twelve hexadecimal digits that name the architecture; equal networks have equal names."""
         network = [list(self.input_shape), self.classes, [[b.kind, dict(b.args)] for b in self.blocks]]

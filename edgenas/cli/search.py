@@ -9,6 +9,7 @@ from typing import Any
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
 SEARCHERS = "bayesian, front, local-search, nsga2, optuna, random, regularized-evolution, reinforce"
+EXECUTORS = "local, processes, ray"
 _DOCUMENT_ONLY = {"verb", "json", "config", "tensorboard", "mlflow"}
 
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
     add("--seeds", type=int, help="trainings of each (default: 3, with --minutes what the time allows)")
     add("--workers", type=int, help="trainings at the same time (default: one a core, at most 4)")
+    add_executor(parser)
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")
     add_tracking(parser)
@@ -51,6 +53,18 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--tensorboard", metavar="DIR", help="folder for TensorBoard event files of the search")
     add("--mlflow", metavar="URI", help="MLflow server (or sqlite:///FILE) that is told of the search")
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Where trainings run; a resumed run may go on elsewhere."""
+    add = parser.add_argument
+    add("--executor", help=f"where trainings run: {EXECUTORS} (default: local)")
+    add("--address", help="Ray cluster, auto or HOST:PORT (default: a Ray of this machine's own)")
+    add("--runtime-env", metavar="FILE", help="JSON file with a Ray runtime environment for the cluster")
+    add("--cpus-per-trial", type=float, help="cores of one training, also a fraction")
+    add("--gpus-per-trial", type=float, help="GPUs of one training, also a fraction (with --executor ray)")
+    add("--trial-minutes", type=float, help="a candidate's training that takes longer fails")
+    add("--trial-gib", type=float, help="a training that takes more memory than this fails")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,53 @@ from edgenas.data.dataset import Dataset, Normalization, Split, TrainingData
 from edgenas.data.disk import Array
 from edgenas.data.log_mel import LogMel
 from edgenas.errors import DataError, StoreError
-from edgenas.task import task_from
+from edgenas.task import Task, task_from
 
 SCHEMA_VERSION = 1
 DOCUMENT = "data.json"
 
 
-def save_arrays(dataset: Dataset, folder: Path) -> None:
+@dataclass(frozen=True)
+class Shipment:
+    """Data as they travel to another machine: training and validation splits only.
+
+    Attributes:
+        name: Of the data set.
+        train: Raw examples and labels, in memory.
+        validation: The same.
+        class_names: One per class.
+        normalization: Of raw examples.
+        kind: What an example is.
+        front_end: Of audio.
+        on_disk: Whether the data are larger than memory should hold once prepared.
+        task: What the labels are for.
+        fingerprint: Tells data apart.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    class_names: tuple[str, ...]
+    normalization: Normalization
+    kind: str
+    front_end: LogMel | None
+    on_disk: bool
+    task: Task
+    fingerprint: str
+
+    @classmethod
+    def of(cls, data: Dataset) -> Shipment:
+        """What training processes need of a data set."""
+        train, validation = (
+            Split(np.array(split.x), np.array(split.y)) for split in (data.train, data.validation)
+        )
+        return cls(
+            data.name, train, validation, data.class_names, data.normalization, data.kind,
+            data.front_end, data.on_disk, data.task, data.fingerprint,
+        )  # fmt: skip
+
+
+def save_arrays(dataset: Dataset | Shipment, folder: Path) -> None:
     """Write the raw training and validation arrays; nothing is done if they are there already.
 
     Args:
@@ -103,7 +144,7 @@ def _write(file: Path, array: Array) -> None:
     np.save(file, array)
 
 
-def _describe(dataset: Dataset) -> dict[str, object]:
+def _describe(dataset: Dataset | Shipment) -> dict[str, object]:
     return {
         "schema": SCHEMA_VERSION,
         "name": dataset.name,

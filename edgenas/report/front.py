@@ -10,6 +10,9 @@ from edgenas.report.savings import savings
 from edgenas.search.objective import COST_METRICS, format_metric, metric_name
 from edgenas.task import CLASSIFICATION
 
+LONGEST_TABLE = 1_000
+"""Rows of the table of candidates; beyond, the most accurate and the front."""
+
 _HEADINGS = {"latency_ms": "Latency", "peak_ram_bytes": "Peak RAM", "flash_bytes": "Flash",
              "macs": "MACs", "params": "Parameters"}  # fmt: skip
 
@@ -80,6 +83,9 @@ def _trials_table(run: Run) -> str:
     done = sorted(run.trained, key=lambda trial: trial.val_error or 0.0)
     metrics = [name for name in COST_METRICS if any(cost_of(trial, name) is not None for trial in done)]
     on_front = {trial.trial_id for trial in run.front}
+    total = len(done)
+    if total > LONGEST_TABLE:
+        done = [trial for row, trial in enumerate(done) if row < LONGEST_TABLE or trial.trial_id in on_front]
     rows = [
         [
             text(trial.trial_id),
@@ -93,9 +99,12 @@ def _trials_table(run: Run) -> str:
     ids = [trial.trial_id for trial in done]
     figure_name = "accuracy" if run.task == CLASSIFICATION else text(run.task.full_label)
     first = "most accurate" if run.task == CLASSIFICATION else "best"
-    caption = f"All trained candidates, the {first} first; {figure_name} after the short training"
+    is_whole = total == len(done)
+    which = "All trained candidates" if is_whole else f"The {first} candidates and the front"
+    caption = f"{which}, the {first} first; {figure_name} after the short training"
     listing = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
-    return details(f"All {len(done):,} trained candidates as a table", listing)
+    title = f"All {total:,} trained candidates" if is_whole else f"The best {len(done):,} of {total:,}"
+    return details(f"{title} as a table", listing)
 
 
 def _figure_of(metric: str, value: float | None) -> str:

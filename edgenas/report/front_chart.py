@@ -17,6 +17,9 @@ from edgenas.report.run import Run, cost_of
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.task import CLASSIFICATION, Task
 
+MANY_DOTS = 5_000
+"""Beyond so many trials, dots that lie on the same pixel are drawn once."""
+
 
 class Named(Protocol):
     """What a chart needs to know of a trial."""
@@ -205,7 +208,7 @@ def _step_line(corners: Sequence[tuple[float, float]]) -> str:
 def _dots(chart: FrontChart, x: Scale, y: Scale) -> str:
     on_front = {dot.trial.trial_id for dot in chart.front}
     parts = []
-    for dot in sorted(chart.dots, key=lambda dot: dot.trial.trial_id in on_front):
+    for dot in sorted(_visible(chart, x, y), key=lambda dot: dot.trial.trial_id in on_front):
         front = dot.trial.trial_id in on_front
         cost = format_metric(chart.metric, dot.x * chart.size)
         tip = (
@@ -217,6 +220,16 @@ def _dots(chart: FrontChart, x: Scale, y: Scale) -> str:
             f"<title>{text(tip)}</title>{_mark(x(dot.x), y, dot.y, chart.floor, front)}</g>"
         )
     return "".join(parts)
+
+
+def _visible(chart: FrontChart, x: Scale, y: Scale) -> list[Dot]:
+    """The dots; of very many, one for each pixel and all of the front."""
+    if len(chart.dots) <= MANY_DOTS:
+        return list(chart.dots)
+    on_top = {dot.trial.trial_id for dot in chart.front}.union(chart.finals)
+    by_pixel = {(round(x(dot.x)), round(y(max(dot.y, chart.floor)))): dot for dot in chart.dots}
+    shown = {dot.trial.trial_id for dot in by_pixel.values()} | on_top
+    return [dot for dot in chart.dots if dot.trial.trial_id in shown]
 
 
 def _mark(place: float, y: Scale, accuracy: float, floor: float, front: bool) -> str:

@@ -86,7 +86,7 @@ def importance(
         errors: Validation errors of the trials.
         costs: One cost of the trials, known beforehand.
     """
-    rows = _even(len(errors))
+    rows = even(len(errors))
     y, cost = np.asarray(errors, dtype=float)[rows], np.asarray(costs, dtype=float)[rows]
     count = len(errors)
     if count < FEWEST:
@@ -126,7 +126,8 @@ def _choice(
     )
 
 
-def _even(count: int) -> np.ndarray:
+def even(count: int) -> np.ndarray:
+    """All rows, or `MOST` of them in even steps."""
     return np.unique(np.linspace(0, max(0, count - 1), min(count, MOST)).round().astype(int))
 
 

@@ -241,13 +241,18 @@ def read_run(store: Store) -> Run:
     Raises:
         ConfigError: A newer version of edgenas wrote a winner's manifest.
     """
-    trials = store.trials()
-    by_id = {trial.trial_id: trial for trial in trials}
+    trials = store.outcomes()
+    known = {trial.trial_id for trial in trials}
     task = task_from((store.meta("data") or {}).get("task"))
     shortlist = [
-        Winner(by_id[note.trial_id], note, Manifest.from_json(note.manifest) if note.manifest else None, task)
+        Winner(
+            store.trial(note.trial_id),
+            note,
+            Manifest.from_json(note.manifest) if note.manifest else None,
+            task,
+        )
         for note in store.winners()
-        if note.trial_id in by_id
+        if note.trial_id in known
     ]
     meta = {key: store.meta(key) for key in META_KEYS}
     run = Run(store.folder, meta, trials, store.refusals(), shortlist, store.trainings.all())

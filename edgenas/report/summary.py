@@ -41,7 +41,7 @@ def summarize(store: Store) -> dict[str, Any]:
             "running": len(run.of_status("running")),
             "refused": sum(run.refusals.values()),
         },
-        "front": [_front_entry(run, trial) for trial in run.front],
+        "front": [_front_entry(run, store.trial(trial.trial_id)) for trial in run.front],
         "winners": [_winner_entry(run, winner) for winner in run.kept],
         "dropped": [
             {"trial": winner.trial_id, "why": winner.note.why, "reason": winner.note.reason}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,20 @@ from edgenas.store import Store
 from edgenas.task import CLASSIFICATION
 
 
+def refuse_chief() -> None:
+    """Refuse keras-tuner's chief and workers: they share a folder of files that edgenas does not write.
+
+    Raises:
+        ConfigError: Their environment variables are set.
+    """
+    if "KERASTUNER_ORACLE_IP" in os.environ:
+        raise ConfigError(
+            "KERASTUNER_ORACLE_IP is set, but EdgeTuner has one writer and no chief; unset it, start one "
+            "search, and give it a cluster: executor=RayExecutor(Allotment(address=...)), or "
+            "'edgenas search --executor ray'"
+        )
+
+
 def earlier_knowledge(store: Store, folder: str | Path | None) -> dict[str, Any] | None:
     """What a run folder taught; what this run was begun with, if it was begun before.
 
@@ -24,7 +39,7 @@ def earlier_knowledge(store: Store, folder: str | Path | None) -> dict[str, Any]
     """
     knowledge: dict[str, Any] | None = store.meta("warm_start")
     if knowledge is None and folder is not None:
-        if store.trials():
+        if store.count():
             raise ConfigError(
                 f"the search in {store.folder} was begun without an earlier run; choose another "
                 f"folder for one that learns from {folder}"
@@ -73,7 +88,7 @@ def begin(
     now = {"objectives": list(problem.objectives), "constraints": constraints, "fidelity": dict(fidelity)}
     for name, value in now.items():
         begun = store.meta(name)
-        if begun is not None and begun != value and store.trials():
+        if begun is not None and begun != value and store.count():
             raise StoreError(
                 f"the run in {store.folder} was begun with {name} {begun}, now {value} were "
                 "given; bring those back or choose another folder"

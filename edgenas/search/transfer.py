@@ -46,7 +46,7 @@ def knowledge_of(folder: Path) -> dict[str, Any]:
         ConfigError: The run has too few results.
     """
     with Store.read(folder) as store:
-        rungs = by_fidelity(store.trials())
+        rungs = by_fidelity(store.outcomes())
         data = store.meta("data") or {}
         device = store.meta("device") or {}
     trials = next((rung for rung in rungs if len(rung) >= FEWEST), [])

@@ -18,9 +18,10 @@ from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import from_arrays
 from edgenas.database import DATABASE
+from edgenas.distribute import Executor, LocalExecutor
 from edgenas.errors import ConfigError, TrialError
 from edgenas.records import TrialRecord, comparable
-from edgenas.search.begun import begin, earlier_knowledge
+from edgenas.search.begun import begin, earlier_knowledge, refuse_chief
 from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
 from edgenas.search.halving import SuccessiveHalving
@@ -36,8 +37,7 @@ from edgenas.search.transfer import Earlier, gained
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION, epoch_error, error_words
 from edgenas.train.job import Job, fresh_model
-from edgenas.train.pool import TrainingPool
-from edgenas.train.process import TrainingProcess
+from edgenas.train.pool import Place, TrainingPool
 from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.trainer import TrainResult
 from edgenas.train.weights import load_weights
@@ -71,6 +71,7 @@ class EdgeTuner(keras_tuner.Tuner):
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or
             ``resolution`` (`edgenas.search.fidelity`); None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        executor: Where trainings run, entered already; None trains on this machine.
         task: ``classification``, ``regression`` or ``anomaly`` (`edgenas.task`): what the outputs are for,
             and so what ``val_error`` is and what a model that is not compiled learns.
 
@@ -100,9 +101,12 @@ class EdgeTuner(keras_tuner.Tuner):
         earlier: str | Path | None = None,
         halving: str | None = None,
         stop_curves: bool = False,
+        executor: Executor | None = None,
         task: str = CLASSIFICATION.name,
     ) -> None:
+        refuse_chief()
         self.workers = workers
+        self.executor = executor or LocalExecutor()
         self.ladder = Ladder(halving) if halving else None
         self.stop_curves = stop_curves
         self._here = threading.local()
@@ -202,22 +206,23 @@ class EdgeTuner(keras_tuner.Tuner):
             fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             log = self.store.folder / "training.log"
-            self._pool = stack.enter_context(TrainingPool(dataset, log, self.workers))
+            places = self.executor.places(dataset, log, self.workers)
+            self._pool = stack.enter_context(TrainingPool(places))
             self.oracle.baton = self._pool.baton
-            self._pool.each(lambda process: self._search_with(process, recipe, tuple(callbacks)))
+            self._pool.each(lambda place: self._search_with(place, recipe, tuple(callbacks)))
             if self.earlier:
-                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.trials()))
+                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.outcomes()))
 
-    def _search_with(self, process: TrainingProcess, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
-        """keras-tuner's own loop, in the thread of one training process."""
-        self._here.process = process
+    def _search_with(self, place: Place, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
+        """keras-tuner's own loop, in the thread of one place."""
+        self._here.place = place
         super().search(recipe, callbacks)
 
     @property
     def tuner_id(self) -> str:
         """keras-tuner's name of a worker, another one in each thread of a search."""
-        process = getattr(self._here, "process", None)
-        number = self._pool.processes.index(process) if self._pool and process else 0
+        place = getattr(self._here, "place", None)
+        number = self._pool.places.index(place) if self._pool and place else 0
         return f"{self._tuner_id}-{number}" if number else self._tuner_id
 
     @tuner_id.setter
@@ -234,7 +239,7 @@ class EdgeTuner(keras_tuner.Tuner):
         Raises:
             TrialError: The training failed; it is in the store with its reason.
         """
-        assert self._pool is not None
+        assert self._pool is not None and self._dataset is not None
         record = self.store.trial(trial.trial_id)
         own_recipe = replace(recipe, seed=recipe.seed * 100_003 + record.position)
         spec = record.spec
@@ -243,11 +248,13 @@ class EdgeTuner(keras_tuner.Tuner):
         curves = self._curves(record)
         cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
-        task = self._here.process.dataset.task
-        job = Job(spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs, task=task)
+        job = Job(
+            spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs,
+            limits=self.executor.allotment.limits, task=self._dataset.task,
+        )  # fmt: skip
         self.listener.trial_began(record)
         try:
-            result = self._pool.train(self._here.process, job, self.listener.epoch_ended)
+            result = self._pool.train(self._here.place, job, self.listener.epoch_ended)
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
             raise

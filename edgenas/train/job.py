@@ -18,6 +18,7 @@ from edgenas.data.prepared import Prepared
 from edgenas.errors import StoreError, TrialError
 from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.checkpoint import Checkpoint
+from edgenas.train.limits import NO_LIMITS, Limits
 from edgenas.train.precision import use_precision
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Answers, Teacher, answers_of
@@ -41,6 +42,7 @@ class Job:
         hypermodel: A user's own ``build(hp)`` or keras-tuner HyperModel, or None.
         callbacks: Keras callbacks of the user's; they run in the training process.
         cutoffs: Validation error after each epoch above which the training is stopped.
+        limits: Time and memory beyond which the training is ended and the trial fails.
         checkpoint_path: File that holds where the training stands after each epoch, and that it goes on
             from; None for a training that begins anew. Whoever takes the result removes it.
         teachers: Networks to learn from, where the recipe distills.
@@ -53,6 +55,7 @@ class Job:
     hypermodel: Any = None
     callbacks: tuple[Any, ...] = ()
     cutoffs: tuple[float, ...] = ()
+    limits: Limits = NO_LIMITS
     checkpoint_path: Path | None = None
     teachers: tuple[Teacher, ...] = ()
     task: Task = CLASSIFICATION

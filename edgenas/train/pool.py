@@ -1,30 +1,54 @@
-"""TrainingPool: several training processes on one machine, for networks too small to keep it busy.
+"""TrainingPool: several trainings at the same time, wherever they run.
 
 A network of a microcontroller's size trains hardly faster on two cores than on one: on two cores,
 two trainings at once on one thread each got through 1.7 times as many images as one on two threads.
 
-A thread waits for each process. Only the thread that holds the `Baton` touches tuner, store and
-listener; it passes the baton on while its process trains. So nothing else needs a lock.
+A thread waits for each place where a training runs: a process of this machine, or one training's
+share of a cluster (`edgenas.distribute`). Only the thread that holds the `Baton` touches tuner, store
+and listener; it passes the baton on while its place trains. So nothing else needs a lock.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from typing import Any, Protocol
 
-from edgenas.data.dataset import Dataset
 from edgenas.environment import cores
-from edgenas.errors import ConfigError, EdgenasError, TrialError
+from edgenas.errors import EdgenasError, TrialError, WorkerLostError
 from edgenas.train.job import Job
-from edgenas.train.process import TrainingProcess
 from edgenas.train.trainer import Progress, TrainResult
 
 MOST_WORKERS = 4
 """Trainings at the same time by default. Small networks leave a GPU idle between steps, and four of them
 need some 4 GiB of its memory, most of it for the framework itself."""
+
+ATTEMPTS = 4
+"""How often a training is begun whose process or node gets lost; then it fails with the reason."""
+
+
+class Place(Protocol):
+    """Where one training after the other runs; `edgenas.train.process.TrainingProcess` is one."""
+
+    def __enter__(self) -> Any:
+        """Get ready."""
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave nothing behind."""
+
+    def run(self, job: Job, on_epoch: Progress) -> TrainResult:
+        """Train one network; blocks until it ends.
+
+        Raises:
+            TrialError: The training failed.
+            WorkerLostError: It was lost, and can be run again.
+            StoreError: The weights could not be written.
+        """
+
+    def interrupt(self) -> None:
+        """Make a `run` in another thread fail soon."""
 
 
 def default_workers() -> int:
@@ -93,26 +117,21 @@ class Baton:
 
 
 class TrainingPool:
-    """Training processes that share a machine; a context manager.
+    """Places for trainings; a context manager.
 
     Args:
-        dataset: What they train on; the test split is never handed over.
-        log_path: File that receives what Keras prints; the data lie beside it meanwhile.
-        workers: How many. A single one may use all cores; several share them.
+        places: One for each training at a time.
     """
 
-    def __init__(self, dataset: Dataset, log_path: Path, workers: int = 1) -> None:
-        if workers < 1:
-            raise ConfigError(f"{workers} workers were asked for; expected 1 or more")
-        threads = None if workers == 1 else max(1, cores() // workers)
-        self.processes = [TrainingProcess(dataset, log_path, threads=threads) for _ in range(workers)]
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.places = places
         self.baton = Baton()
         self._stack = ExitStack()
 
     def __enter__(self) -> TrainingPool:
         try:
-            for process in self.processes:
-                self._stack.enter_context(process)
+            for place in self.places:
+                self._stack.enter_context(place)
         except BaseException:
             self._stack.close()
             raise
@@ -121,37 +140,49 @@ class TrainingPool:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def train(self, process: TrainingProcess, job: Job, on_epoch: Progress) -> TrainResult:
+    def train(self, place: Place, job: Job, on_epoch: Progress) -> TrainResult:
         """Train one network while other threads go on; called with the baton, which it holds again after.
 
+        A training that gets lost is begun again: its seed makes it the same one.
+
         Raises:
-            TrialError: The training failed.
+            TrialError: The training failed, or was lost four times.
             StoppedError: It was cut off.
             StoreError: The weights could not be written.
         """
+        reached = 0
 
-        def report(entry: dict[str, float]) -> None:
+        def report(entry: dict[str, Any]) -> None:
+            nonlocal reached
             with self.baton:
                 self.baton.check()
-                on_epoch(entry)
+                if int(entry["epoch"]) > reached:  # an epoch of a second attempt was told before
+                    reached = int(entry["epoch"])
+                    on_epoch(entry)
 
-        with self.baton.passed():
-            return process.run(job, report)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.baton.passed():
+                    return place.run(job, report)
+            except WorkerLostError as error:
+                if attempt == ATTEMPTS:
+                    raise TrialError(f"{error}; it was lost {ATTEMPTS} times") from error
+        raise AssertionError("the last attempt returns or raises")
 
-    def each(self, work: Callable[[TrainingProcess], None]) -> None:
-        """Call a function once for each process, in a thread each, with the baton.
+    def each(self, work: Callable[[Place], None]) -> None:
+        """Call a function once for each place, in a thread each, with the baton.
 
         Raises:
             BaseException: Whatever the first call to fail raised, after all others were stopped.
         """
-        if len(self.processes) == 1:
-            self._with_baton(work, self.processes[0])
+        if len(self.places) == 1:
+            self._with_baton(work, self.places[0])
             return
-        with ThreadPoolExecutor(len(self.processes)) as threads:
+        with ThreadPoolExecutor(len(self.places)) as threads:
             calls: list[Future[None]] = []
             try:
-                for process in self.processes:
-                    calls.append(threads.submit(self._with_baton, work, process))
+                for place in self.places:
+                    calls.append(threads.submit(self._with_baton, work, place))
                 wait(calls, return_when=FIRST_EXCEPTION)
             finally:  # all are done, or one failed, or the user interrupts
                 if not all(call.done() and call.exception() is None for call in calls):
@@ -160,11 +191,11 @@ class TrainingPool:
         for error in sorted(errors, key=lambda error: isinstance(error, StoppedError)):
             raise error
 
-    def _with_baton(self, work: Callable[[TrainingProcess], None], process: TrainingProcess) -> None:
+    def _with_baton(self, work: Callable[[Place], None], place: Place) -> None:
         with self.baton:
-            work(process)
+            work(place)
 
     def _stop(self) -> None:
         self.baton.break_it()
-        for process in self.processes:
-            process.interrupt()
+        for place in self.places:
+            place.interrupt()

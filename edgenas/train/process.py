@@ -10,21 +10,41 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
+import cloudpickle
+
 from edgenas.data.dataset import Dataset
 from edgenas.data.storage import save_arrays
-from edgenas.errors import StoreError, TrialError, UsageError
+from edgenas.errors import StoreError, TrialError, UsageError, WorkerLostError
 from edgenas.train.job import Job
+from edgenas.train.limits import NO_LIMITS, Limits, Overdue
 from edgenas.train.trainer import Progress, TrainResult
-from edgenas.train.worker import Start, pack, receive, send
+from edgenas.train.worker import Request, Start, pack, receive, send
 
 THREAD_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 """What TensorFlow, oneDNN and PyTorch read their number of threads from."""
 
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 """Without these, the first of several trainings takes all memory of a GPU for itself."""
+
+
+def packed(job: Job) -> bytes:
+    """A job, pickled, for another process.
+
+    Raises:
+        UsageError: It holds something that cannot be sent.
+    """
+    try:
+        body: bytes = cloudpickle.dumps(job)
+        return body
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise UsageError(
+            f"the build function or a callback cannot be sent to the training process: {error}; "
+            "create what it uses inside it"
+        ) from error
 
 
 class TrainingProcess:
@@ -38,10 +58,19 @@ class TrainingProcess:
         log_path: File that receives what Keras prints; the data are written beside it, so that a
             killed search leaves them where the next one finds them. Without it, both are temporary.
         threads: Threads of a training, or None for all cores.
+        data_folder: Where the data lie already; they stay there. ``dataset`` may be None then.
     """
 
-    def __init__(self, dataset: Dataset, log_path: Path | None = None, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset | None,
+        log_path: Path | None = None,
+        *,
+        threads: int | None = None,
+        data_folder: Path | None = None,
+    ) -> None:
         self.dataset = dataset
+        self.data_folder = data_folder
         self.log_path = log_path
         self.threads = threads
         self._folder: Path | None = None
@@ -61,11 +90,7 @@ class TrainingProcess:
         Raises:
             StoreError: The data cannot be written.
         """
-        if self._folder is None:
-            beside = self.log_path and self.log_path.parent / "training_data"
-            folder = beside or Path(tempfile.mkdtemp(prefix="edgenas-"))
-            save_arrays(self.dataset, folder)
-            self._folder = folder
+        folder = self._place_data()
         if self._process is not None and self._process.poll() is None:
             return
         self._stop()
@@ -84,7 +109,17 @@ class TrainingProcess:
         os.close(writing)
         self._answers = os.fdopen(reading, "rb")
         assert self._process.stdin is not None
-        send(self._process.stdin, Start(tuple(sys.path), self._folder))
+        send(self._process.stdin, Start(tuple(sys.path), folder))
+
+    def _place_data(self) -> Path:
+        """The folder of the data, which are written unless they lie there."""
+        if self._folder is None:
+            beside = self.log_path and self.log_path.parent / "training_data"
+            folder = self.data_folder or beside or Path(tempfile.mkdtemp(prefix="edgenas-"))
+            if self.dataset is not None:
+                save_arrays(self.dataset, folder)
+            self._folder = folder
+        return self._folder
 
     def _log(self) -> IO[bytes]:
         return open(self.log_path or os.devnull, "ab")  # noqa: PTH123  os.devnull is no Path
@@ -93,32 +128,55 @@ class TrainingProcess:
         """Train one network; blocks until it ends.
 
         Raises:
-            TrialError: The training failed or its process died; the next job can be run.
+            TrialError: The training failed; the next job can be run.
+            WorkerLostError: The process was killed; the same job can be run again.
             StoreError: The weights could not be written.
             UsageError: The job holds something that cannot be sent to another process.
         """
+        answers = self.answers(packed(job), job.weights_path, job.limits)
+        try:
+            for kind, content in answers:
+                if kind == "epoch":
+                    on_epoch(content)
+                else:
+                    result: TrainResult = content
+        finally:
+            answers.close()
+        return result
+
+    def answers(
+        self, job: bytes, weights_path: Path | None, limits: Limits = NO_LIMITS
+    ) -> Generator[tuple[str, Any], None, None]:
+        """Train one packed job: ``("epoch", entry)`` for each epoch, then ``("done", TrainResult)``.
+
+        Closed early, it ends the training. Raises what `run` raises.
+        """
         if self._folder is None:
             raise UsageError("a job was given to a training process that is closed; call start first")
-        try:
-            request = pack(job)
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
-            raise UsageError(
-                f"the build function or a callback cannot be sent to the training process: {error}; "
-                "create what it uses inside it"
-            ) from error
         self.start()
+        last: tuple[str, Any] | None = None
+        overdue = Overdue(limits, self.interrupt)
         try:
-            self._ask(request)
-            while (answer := self._answer())[0] == "epoch":
-                on_epoch(answer[1])
+            self._ask(pack(Request(job, weights_path)))
+            while (answer := self._answer())[0] != "end":
+                if answer[0] == "epoch":
+                    yield answer
+                else:
+                    last = answer
+        except WorkerLostError:
+            overdue.check()
+            raise
         except BaseException:  # also an interrupt or an error of on_epoch: later answers are for nobody
             self._stop()
             raise
-        kind, content = answer
+        finally:
+            overdue.cancel()
+        kind, content = last or answer[1]
         if kind == "done":
-            assert isinstance(content, TrainResult)
-            return content
-        raise StoreError(content) if kind == "disk" else TrialError(content)
+            yield kind, content
+        else:
+            errors = {"disk": StoreError, "lost": WorkerLostError}
+            raise errors.get(kind, TrialError)(content)
 
     def _ask(self, request: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
@@ -137,7 +195,9 @@ class TrainingProcess:
         return kind, content
 
     def _died(self) -> TrialError:
-        return TrialError(f"training process ended with exit code {self._stop()}; see {self.log_path}")
+        code = self._stop()
+        kind = TrialError if code is not None and code >= 0 else WorkerLostError
+        return kind(f"training process ended with exit code {code}; see {self.log_path}")
 
     def _stop(self) -> int | None:
         """End the process and a training in it; its exit code, or None if there was none."""
@@ -165,6 +225,6 @@ class TrainingProcess:
     def close(self) -> None:
         """End the process and remove the data written for it."""
         self._stop()
-        if self._folder is not None:
+        if self._folder is not None and self.data_folder is None:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._folder = None

@@ -7,8 +7,10 @@ ends, and a crash or an out-of-memory kill fails one trial. Where there is no fo
 serves one job.
 
 Protocol: pickled messages with a length in front. Requests come on standard input, answers leave on
-the descriptor given as argument; ``("epoch", {...})``* then ``("done", TrainResult)``,
-``("failed", reason)`` or ``("disk", reason)``. An end of input ends the process and a training in it.
+the descriptor given as argument: ``("epoch", {...})``*, then ``("done", TrainResult)``,
+``("failed", reason)`` or ``("disk", reason)`` unless the training was cut off, then always
+``("end", (kind, reason))``, which says ``failed`` or ``lost`` where it was. An end of input ends the
+process and a training in it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import struct
 import sys
 import threading
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +36,7 @@ from edgenas.data.resize import prepare
 from edgenas.data.storage import is_large, load_arrays
 from edgenas.errors import StoreError, TrialError
 from edgenas.train.job import Arrays, DataFor, Job, run_job
+from edgenas.train.limits import out_of_memory_kills, volunteer_for_the_kernel, wait_within
 
 FORKS = hasattr(os, "fork")
 
@@ -49,6 +52,19 @@ class Start:
 
     path: tuple[str, ...]
     folder: Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job, still packed, so that whoever passes it on need not have the user's modules.
+
+    Attributes:
+        job: The `edgenas.train.job.Job`, pickled.
+        weights_path: File here that receives the weights, or None.
+    """
+
+    job: bytes
+    weights_path: Path | None
 
 
 def pack(message: Any) -> bytes:
@@ -112,25 +128,37 @@ def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
 
 
 def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
-    """Fork, let the child run the job, and speak for it if it dies."""
+    """Fork, let the child run the job, and say how the child ended."""
+    killed_before = out_of_memory_kills()
     child = os.fork()
     if child == 0:
         code = 1
         try:
             _end_with_input(sys.stdin.fileno())
+            volunteer_for_the_kernel()
             run_and_answer(job, data_for, answers)
             code = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
+    status, broken = wait_within(child, job.limits)
+    send(answers, ("end", broken or _ending(status, out_of_memory_kills() > killed_before)))
+
+
+def _ending(status: int, out_of_memory: bool) -> tuple[str, str]:
+    """What the exit status of a child means for its trial."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        hint = " (out of memory?)" if number == signal.SIGKILL else ""
-        send(answers, ("failed", f"training process ended by signal {signal.Signals(number).name}{hint}"))
-    elif os.WEXITSTATUS(status):
-        send(answers, ("failed", f"training process ended with exit code {os.WEXITSTATUS(status)}"))
+        reason = f"training process ended by signal {signal.Signals(number).name}"
+        if number != signal.SIGKILL:
+            return "failed", reason
+        return (
+            ("failed", f"{reason} (out of memory)")
+            if out_of_memory
+            else ("lost", f"{reason} (out of memory?)")
+        )
+    return "failed", f"training process ended with exit code {os.WEXITSTATUS(status)}"
 
 
 def _end_with_input(descriptor: int) -> None:
@@ -156,15 +184,17 @@ def main() -> None:
 
     while True:
         try:
-            job = receive(requests)
+            request = receive(requests)
+            job = replace(pickle.loads(request.job), weights_path=request.weights_path)
         except EOFError:
             return
         except Exception as error:  # a function of a module that cannot be imported here
-            send(answers, ("failed", f"the job cannot be read: {type(error).__name__}: {error}"))
+            send(answers, ("end", ("failed", f"the job cannot be read: {type(error).__name__}: {error}")))
             continue
         data_for(job.spec.input_shape)  # prepared here, so that later children inherit it
         if not FORKS:
             run_and_answer(job, data_for, answers)
+            send(answers, ("end", ("failed", "the training ended without a result")))
             return
         run_in_child(job, data_for, answers)
 

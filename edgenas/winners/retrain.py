@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgenas.data.dataset import Dataset
+from edgenas.distribute import Executor
 from edgenas.records import TrialRecord
 from edgenas.search.listener import StageListener
 from edgenas.store import Store
@@ -21,6 +22,7 @@ def retrain(
     plan_for: Callable[[Sequence[TrialRecord]], Plan],
     listener: StageListener,
     workers: int = 1,
+    executor: Executor | None = None,
 ) -> None:
     """Train each candidate of the short list anew and for long, with several seeds.
 
@@ -30,6 +32,7 @@ def retrain(
     Args:
         plan_for: Gives the recipes of the trials of which no training was begun, and the number of seeds.
         workers: Trainings at the same time.
+        executor: Where trainings run, entered already; None trains on this machine.
     """
     trials = [
         winner.trial_id for winner in store.winners() if winner.result is None and winner.reason is None
@@ -41,7 +44,10 @@ def retrain(
         one for trial_id in trials for one in store.trainings.named(final_name(trial_id)) if not one.ended
     ]
     listener.stage_began("final training", len(waiting), None)
-    train_all(store, dataset, waiting, listener, workers, ended=lambda name: _conclude(store, name))
+    train_all(
+        store, dataset, waiting, listener, workers,
+        executor=executor, ended=lambda name: _conclude(store, name),
+    )  # fmt: skip
 
 
 def final_name(trial_id: str) -> str:

@@ -14,14 +14,16 @@ from statistics import fmean, stdev
 from typing import Any
 
 from edgenas.data.dataset import Dataset
+from edgenas.distribute import Executor, LocalExecutor
 from edgenas.errors import TrialError
 from edgenas.records import TrialRecord, error_of
 from edgenas.search.handover import float_figure
 from edgenas.search.listener import SearchListener
 from edgenas.store import Store, storage_errors
+from edgenas.task import Task
 from edgenas.train.job import Job
-from edgenas.train.pool import TrainingPool
-from edgenas.train.process import TrainingProcess
+from edgenas.train.limits import Limits
+from edgenas.train.pool import Place, TrainingPool
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Teacher
 from edgenas.trainings import TrainingRecord
@@ -53,6 +55,7 @@ def train_all(
     workers: int = 1,
     *,
     teachers: Sequence[Teacher] = (),
+    executor: Executor | None = None,
     ended: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Train what is waiting; each goes on from its last epoch if it was cut off.
@@ -60,6 +63,7 @@ def train_all(
     Args:
         teachers: What all of them learn from.
         workers: Trainings at the same time.
+        executor: Where they run, entered already; None trains on this machine.
         ended: Called with the name of a training that has ended, well or not.
     """
     # First seeds before second ones; the longest first, so that the processes end at about the same time.
@@ -67,13 +71,18 @@ def train_all(
     jobs = sorted(waiting, key=lambda one: (one.number, -_length(one, records[one.trial_id])))
     if not jobs:
         return
-    with TrainingPool(dataset, store.folder / "training.log", min(workers, len(jobs))) as pool:
+    executor = executor or LocalExecutor()
+    limits = executor.allotment.limits
+    places = executor.places(dataset, store.folder / "training.log", min(workers, len(jobs)))
+    with TrainingPool(places) as pool:
 
-        def work(process: TrainingProcess) -> None:
+        def work(place: Place) -> None:
             while jobs:
                 pool.baton.check()
                 one = jobs.pop(0)
-                _train(store, records[one.trial_id], one, teachers, pool, process, listener)
+                record = records[one.trial_id]
+                longer = limits.for_longer(_times_longer(one, record))
+                _train(store, record, one, teachers, longer, dataset.task, pool, place, listener)
                 ended(one.name)
 
         pool.each(work)
@@ -83,24 +92,33 @@ def _length(one: TrainingRecord, record: TrialRecord) -> float:
     return Recipe.from_json(one.recipe).images / record.images_per_second
 
 
+def _times_longer(one: TrainingRecord, record: TrialRecord) -> float:
+    """How many times as many images as in the search."""
+    recipe = Recipe.from_json(one.recipe)
+    searched = Recipe.from_json(record.recipe) if record.recipe else recipe
+    return recipe.images / searched.images
+
+
 def _train(
     store: Store,
     record: TrialRecord,
     one: TrainingRecord,
     teachers: Sequence[Teacher],
+    limits: Limits,
+    task: Task,
     pool: TrainingPool,
-    process: TrainingProcess,
+    place: Place,
     listener: SearchListener,
 ) -> None:
     standing = weights_of(store, f"{one.weights_name}.standing")
     job = Job(
         record.spec, Recipe.from_json(one.recipe), weights_of(store, one.weights_name),
-        checkpoint_path=standing, teachers=tuple(teachers), task=process.dataset.task,
+        checkpoint_path=standing, teachers=tuple(teachers), limits=limits, task=task,
     )  # fmt: skip
     listener.trial_began(record)
     result, reason = None, None
     try:
-        result = asdict(pool.train(process, job, listener.epoch_ended))
+        result = asdict(pool.train(place, job, listener.epoch_ended))
     except TrialError as error:
         reason = f"final training failed: {error}"
     store.trainings.end(one, result=result, reason=reason)

@@ -32,7 +32,7 @@ def shortlist(store: Store, problem: Problem, size: int) -> list[WinnerRecord]:
     if winners := store.winners():
         return winners
     chosen: dict[str, tuple[TrialRecord, str]] = {}
-    for done in by_fidelity(store.trials()):
+    for done in by_fidelity(store.outcomes()):
         waiting = [record for record in done if record.spec.arch_id not in chosen]
         for record, why in _worthy(problem, waiting, size - len(chosen)):
             chosen[record.spec.arch_id] = (record, why if done[0].fidelity == 1 else SHORTER)

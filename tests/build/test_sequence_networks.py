@@ -172,6 +172,7 @@ def test_a_causal_network_sees_nothing_of_later_steps() -> None:
 def test_users_recurrent_layers_are_written_out() -> None:
     import keras
 
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((4, 2))
     outputs = keras.layers.Dense(3)(keras.layers.GRU(4)(inputs))
     model = keras.Model(inputs, outputs)

@@ -113,7 +113,7 @@ class TestFinishedSearch:
         front = [record.trial_id for record in finished.pareto_front()]
         assert head.startswith(f"4 trained, {len(front)} on the front, refused {{'macs': ")
         assert [line.startswith("*") for line in lines] == [True] * len(front) + [False] * (4 - len(front))
-        assert "validation error" not in lines[0] and "val_error" in lines[0] and "macs" in lines[0]
+        assert "  error " in lines[0] and "macs" in lines[0]
 
     def test_nothing_but_the_run_is_written(self, finished: EdgeTuner) -> None:
         names = {path.name for path in finished.store.folder.iterdir()} - {"run.db-wal", "run.db-shm"}

@@ -12,10 +12,10 @@ import pytest
 from edgenas.arch import MicroSpace
 from edgenas.arch.space import SearchSpace
 from edgenas.data.dataset import Dataset
+from edgenas.distribute import LocalExecutor
 from edgenas.errors import StoreError
 from edgenas.train.job import Job
-from edgenas.train.pool import Baton, StoppedError, TrainingPool, default_workers
-from edgenas.train.process import TrainingProcess
+from edgenas.train.pool import Baton, Place, StoppedError, TrainingPool, default_workers
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import TrainResult
 
@@ -27,7 +27,7 @@ def space() -> SearchSpace:
 
 @pytest.fixture
 def pool(digits: Dataset, tmp_path: Path) -> Iterator[TrainingPool]:
-    with TrainingPool(digits, tmp_path / "training.log", 2) as pool:
+    with TrainingPool(LocalExecutor().places(digits, tmp_path / "training.log", 2)) as pool:
         yield pool
 
 
@@ -41,7 +41,7 @@ def histories(pool: TrainingPool, waiting: list[Job]) -> tuple[list[list[dict[st
     results: dict[int, TrainResult] = {}
     under_way, most = 0, 0
 
-    def work(process: TrainingProcess) -> None:
+    def work(process: Place) -> None:
         nonlocal under_way, most
         while waiting:
             job = waiting.pop(0)
@@ -60,7 +60,7 @@ def test_jobs_are_trained_at_the_same_time_with_the_result_of_one_at_a_time(
     together, most = histories(pool, jobs(space, 2))
     assert most == 2
     (tmp_path / "single").mkdir()
-    with TrainingPool(digits, tmp_path / "single" / "training.log", 1) as single:
+    with TrainingPool(LocalExecutor().places(digits, tmp_path / "single" / "training.log", 1)) as single:
         alone, most = histories(single, jobs(space, 2))
     assert most == 1
     assert len(together) == len(alone) == 3
@@ -75,8 +75,8 @@ def test_a_failure_in_one_thread_stops_the_training_of_the_other(
     first, long = jobs(space, 1)[0], jobs(space, 100_000)[1]
     ends: list[BaseException] = []
 
-    def work(process: TrainingProcess) -> None:
-        if process is pool.processes[0]:
+    def work(process: Place) -> None:
+        if process is pool.places[0]:
             pool.train(process, first, lambda entry: None)
             raise StoreError("the disk is full")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from edgenas.report.honest import rank_correlation, seeds_table, within_spread
 from edgenas.report.run import read_run
 from edgenas.search.problem import Problem
 from edgenas.store import Store
+from edgenas.task import CLASSIFICATION
 from edgenas.train.recipe import Recipe, search_recipe
 from edgenas.train.weights import load_weights, save_weights
 from edgenas.winners.recipes import SEEDS, FinalRecipes
@@ -134,7 +136,7 @@ def test_search_scores_are_ranked_against_final_ones(store: Store) -> None:
 
 def plan(store: Store, **settings: Any) -> tuple[list[Recipe], int]:
     config = RunConfig(data="digits", workers=1, winners=3, **settings)
-    data = type("Data", (), {"train": range(1_000)})
+    data = SimpleNamespace(train=range(1_000), kind="image", task=CLASSIFICATION)
     recipes = FinalRecipes(config, data, search_recipe(1_000), lambda: 0.0)  # type: ignore[arg-type]
     return recipes.plan(store.trials())
 

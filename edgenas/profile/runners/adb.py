@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgenas.errors import MeasurementError, UnsupportedError
+from edgenas.lock import turn_at
 from edgenas.profile.device import Device
 from edgenas.profile.protocol import Measurement, Protocol
 from edgenas.profile.runner import RUNNERS, Route, Runner
@@ -53,7 +54,8 @@ class AdbRunner(Runner):
         try:
             self._adb("push", str(tool.resolve()), f"{folder}/benchmark_model")
             self._adb("shell", f"chmod 700 {folder}/benchmark_model")
-            return self.told([self._one(folder, model) for model in models])
+            with turn_at(f"adb {self.route.adb}"):  # measurements of two processes would disturb each other
+                return self.told([self._one(folder, model) for model in models])
         finally:
             self._adb("shell", f"rm -rf {folder}", check=False)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgenas.errors import ConfigError, MeasurementError, UnsupportedError
+from edgenas.lock import turn_at
 from edgenas.profile import agent
 from edgenas.profile.device import Device
 from edgenas.profile.protocol import Measurement, summarized
@@ -69,7 +70,8 @@ class SshRunner(Runner):
             "what": "measure", "runtime": self.runtime, "threads": self.threads,
             "settings": asdict(self.protocol),
         }  # fmt: skip
-        answer = self._ask(request, sent, self.protocol.limit_s)
+        with turn_at(f"ssh {self.route.ssh}"):  # measurements of two processes would disturb each other
+            answer = self._ask(request, sent, self.protocol.limit_s)
         if "refused" in answer:
             raise UnsupportedError(f"{self.runtime} on '{self.device.id}' cannot run {answer['refused']}")
         timed = answer["bursts_ns"]
