@@ -43,7 +43,7 @@ def live_chart(follower: Follower, metric: str) -> FrontChart | None:
         front=[dots[int(row)] for row in front],
         finals=finals,
         budget=min(limits, default=None),
-        floor=min([floor_of(y[rows].tolist()), *finals.values()]),
+        floor=min([floor_of(y[rows]), *finals.values()]),
         task=follower.task,
     )
 

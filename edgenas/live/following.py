@@ -173,6 +173,7 @@ class Follower:
         self._counted: dict[tuple[str, ...], int] = {}
         self._done: list[int] = []
         self._fidelity = 0.0
+        self._trained = np.zeros(0, dtype=int)
 
     def __enter__(self) -> Follower:
         return self
@@ -278,6 +279,7 @@ class Follower:
         fidelity = float(self.trials.fidelity[place])
         if fidelity > self._fidelity:
             self._fidelity, self._done = fidelity, []
+            self._trained = np.zeros(0, dtype=int)
             self._fronts.clear()
             self._counted.clear()
         if fidelity == self._fidelity:
@@ -286,7 +288,9 @@ class Follower:
     @property
     def trained(self) -> np.ndarray:
         """Rows of the completed trials of the highest fidelity."""
-        return np.array(self._done, dtype=int)
+        if len(self._trained) != len(self._done):
+            self._trained = np.array(self._done, dtype=int)
+        return self._trained
 
     def cost(self, metric: str) -> np.ndarray:
         """One cost of all trials, shape (n,)."""

@@ -176,7 +176,9 @@
           if (older.length) older = [...before.last.filter((one) => !seen.has(one.row)), ...older];
         }
         show();
-        document.documentElement.dataset.ready = "yes";
+        const root = document.documentElement.dataset;
+        root.ready = "yes";
+        if (!root.shown) root.shown = String(Math.round(performance.now()));
       } else if (state) {
         running();
       }

@@ -39,7 +39,7 @@ def text_chart(follower: Follower, width: int, rows: int, *, ascii_only: bool = 
     finals = {name: height(follower.task, value) for name, value in follower.finals().items()}
     places = {follower.trials.ids[row]: int(row) for row in trained} if finals else {}
     finals = {name: value for name, value in finals.items() if name in places}
-    floor = min([floor_of(y[trained].tolist()), *finals.values()])
+    floor = min([floor_of(y[trained]), *finals.values()])
     log = spans_decades([float(x[trained].min()), float(x[trained].max())])
     across = scale_for([float(x[trained].min()), float(x[trained].max())], 0, columns - 1, log=log)
     tops = [max(float(y[trained].max()), *finals.values()) if finals else float(y[trained].max()), floor]

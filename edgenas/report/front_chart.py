@@ -124,13 +124,14 @@ def unit_of(metric: str, largest: float) -> tuple[float, str]:
     return (1e6, "millions") if largest >= 2e6 else (1e3, "thousands")
 
 
-def floor_of(accuracies: Sequence[float]) -> float:
+def floor_of(accuracies: Sequence[float] | np.ndarray) -> float:
     """Where a chart ends below: far outliers must not squeeze everything else into the upper edge."""
-    low, quarter, high = np.quantile(accuracies, (0.0, 0.25, 1.0))
+    known = np.asarray(accuracies, dtype=float)
+    low, quarter, high = np.quantile(known, (0.0, 0.25, 1.0))
     sensible = quarter - 1.5 * (high - quarter)
     if high - low <= 1.5 * (high - sensible):
         return float(low)
-    return min(accuracy for accuracy in accuracies if accuracy >= sensible)
+    return float(known[known >= sensible].min())
 
 
 def draw_front(chart: FrontChart, frame: Frame) -> str:

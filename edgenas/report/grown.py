@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
 
 from edgenas.arch.space import SPACES, SearchSpace
 from edgenas.arch.spec import ArchSpec
@@ -92,7 +93,8 @@ def grown(run: Run) -> Grown:
         problem = problem_of(run)
         if problem is None:
             return Grown((), None, "costs of this space on this device cannot be asked for here")
-        return _predicted(run, problem)
+        with threadpool_limits(limits=1, user_api="blas"):  # more threads slow small matrices down
+            return _predicted(run, problem)
     except EdgenasError as error:
         return Grown((), None, str(error))
 
