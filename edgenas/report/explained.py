@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -122,14 +123,14 @@ def explained(run: Run) -> str:
         + _steps_list(run, found.steps)
         + _grown_list(run, found.grown)
         + "<h3>For a design review</h3>"
-        + "".join(paragraph(text(sentence)) for sentence in found.review())
+        + "".join(paragraph(_text(sentence)) for sentence in found.review())
     )
 
 
 def _importance_table(run: Run, found: Importance) -> str:
     head = "<h3>Which choices mattered</h3>"
     if found.reason:
-        return head + paragraph(text(f"Cannot be said: {found.reason}."), "note")
+        return head + paragraph(_text(f"Cannot be said: {found.reason}."), "note")
     rows = [
         [
             text(choice.name), _percent(choice.share), _percent(choice.cost_share), text(choice.best),
@@ -159,14 +160,19 @@ def _steps_list(run: Run, found: Steps) -> str:
     head = "<h3>What the next step up costs</h3>"
     if not found.steps:
         return head + paragraph("There are not two networks of which one is better and dearer.", "note")
-    items = "".join(f"<li>{text(step_words(run, step))}</li>" for step in found.steps)
+    items = "".join(f"<li>{_text(step_words(run, step))}</li>" for step in found.steps)
     what = "Winners after their final training" if found.final else "The front after short trainings"
     note = f"{what}, validation data; {found.noise}. A gain counts from {SURE:g} times its noise."
-    return head + f'<ul class="warnings">{items}</ul>' + paragraph(text(note), "note")
+    return head + f'<ul class="warnings">{items}</ul>' + paragraph(_text(note), "note")
 
 
 def _grown_list(run: Run, found: Grown) -> str:
     head = "<h3>If a budget grew by a tenth</h3>"
     if found.reason:
-        return head + paragraph(text(f"Cannot be said: {found.reason}."), "note")
-    return head + "".join(paragraph(text(offer_words(run, offer))) for offer in found.offers)
+        return head + paragraph(_text(f"Cannot be said: {found.reason}."), "note")
+    return head + "".join(paragraph(_text(offer_words(run, offer))) for offer in found.offers)
+
+
+def _text(sentence: str) -> str:
+    """A sentence as HTML whose figures stay with their units."""
+    return re.sub(r"(\d) (%|KiB|ms|µs|[kM]|points)(?!\w)", "\\1&nbsp;\\2", text(sentence))

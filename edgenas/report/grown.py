@@ -23,6 +23,7 @@ from edgenas.errors import EdgenasError
 from edgenas.profile.device import load_device
 from edgenas.profile.sources import cost_source
 from edgenas.profile.vela import VelaSource
+from edgenas.report.importance import fenced
 from edgenas.report.run import Run
 from edgenas.search.features import Encoder, encoder_of
 from edgenas.search.objective import Constraint, metric_value
@@ -140,7 +141,7 @@ def _found(problem: Problem, run: Run) -> list[Candidate]:
 def _predicted(run: Run, problem: Problem) -> Grown:
     rows = np.unique(np.linspace(0, len(run.trained) - 1, min(len(run.trained), MOST)).round().astype(int))
     trials = [run.trained[row] for row in rows]
-    errors = np.array([trial.val_error for trial in trials], dtype=float)
+    errors = fenced(np.array([trial.val_error for trial in trials], dtype=float))
     centre, spread = float(errors.mean()), float(errors.std())
     if spread == 0:
         return Grown((), None, "all trials have the same result")

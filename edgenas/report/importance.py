@@ -87,7 +87,7 @@ def importance(
         costs: One cost of the trials, known beforehand.
     """
     rows = even(len(errors))
-    y, cost = np.asarray(errors, dtype=float)[rows], np.asarray(costs, dtype=float)[rows]
+    y, cost = fenced(np.asarray(errors, dtype=float)[rows]), np.asarray(costs, dtype=float)[rows]
     count = len(errors)
     if count < FEWEST:
         return _silent(count, f"{count} trials are too few; {FEWEST} are the least")
@@ -124,6 +124,18 @@ def _choice(
     return Choice(
         name, float(share), float(cost_share), values[best], values[worst], effect, bool(share > chance)
     )
+
+
+def fenced(errors: np.ndarray) -> np.ndarray:
+    """Errors of which those far worse than the rest count as at Tukey's fence.
+
+    A network that never learned would else be all that a model explains. (Tukey 1977: three quarters of the
+    errors lie below the upper quartile; the fence stands 1.5 interquartile ranges above it.)
+    """
+    if not len(errors):
+        return errors
+    low, high = np.quantile(errors, (0.25, 0.75))
+    return np.asarray(np.minimum(errors, high + 1.5 * (high - low)) if high > low else errors)
 
 
 def even(count: int) -> np.ndarray:

@@ -132,10 +132,11 @@ def climbing(run: Run, found: Steps) -> str:
         return ""
     last = found.steps[-1]
     where = "between winners" if found.final else "on the front of the search"
-    unclear = [f"{step.low} → {step.high}" for step in found.steps if step.clear is False]
+    unclear = [f"{step.low} → {step.high}" for step in found.steps[:-1] if step.clear is False]
     words = f"The last step up {where} is {step_words(run, last)}."
     if unclear:
-        words += f" Within noise are the steps {listed(unclear)}: the cheaper network of each may do."
+        kind = "is the step" if len(unclear) == 1 else "are the steps"
+        words += f" Within noise {kind} {listed(unclear)}: the cheaper network may do."
     return words
 
 
