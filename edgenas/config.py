@@ -20,7 +20,7 @@ from edgenas.task.regression import LOSSES
 DEFAULT_TRIALS = 30
 MAX_WINNERS = 20
 HALVING = ("epochs", "images", "resolution")
-_LISTS = ("objectives", "anomalous", "augment")
+_LISTS = ("objectives", "anomalous", "augment", "schemes")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class RunConfig:
         final_epochs: Epochs of the winners' final training, or None likewise.
         shift: Largest random shift of images in the final training, as a share of a side; None for 1/12
             where ``augment`` has ``shift`` or is None, 0 where the place in the image matters.
+        schemes: Names of compression schemes that winners are tried under (docs/quantization.md).
         winners: How many candidates are trained again and may be exported.
         seeds: How often each of them is trained, with another seed each time; None for 3, or with a time
             limit for as many up to 3 as the time allows.
@@ -114,6 +115,7 @@ class RunConfig:
     images: int | None = None
     final_epochs: int | None = None
     shift: float | None = None
+    schemes: tuple[str, ...] = ("full-int8",)
     winners: int = 5
     seeds: int | None = None
     workers: int | None = None

@@ -20,7 +20,14 @@ from edgenas.data.dataset import Dataset
 from edgenas.data.load import balanced_weights, lasting_name, load_dataset
 from edgenas.distribute import Executor
 from edgenas.errors import StoreError
-from edgenas.problem_of import check_training_size, describe, elsewhere, executor_of, make_problem
+from edgenas.problem_of import (
+    check_training_size,
+    describe,
+    elsewhere,
+    executor_of,
+    make_problem,
+    scheme_plan,
+)  # fmt: skip
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
 from edgenas.search.problem import Problem, check_budgets
@@ -192,7 +199,7 @@ def run_stages(
     if store.meta("status") == "exporting":
         kept = sum(winner.reason is None for winner in store.winners())
         reporter.stage_began("export", kept, None)
-        deliver(store, dataset, reporter)
+        deliver(store, dataset, reporter, scheme_plan(config))
         store.set_meta(status="done", elapsed_seconds=clock.elapsed)
     write_report(store.folder)
 

@@ -16,7 +16,9 @@ from edgenas.data.load import balanced_weights
 from edgenas.distribute import EXECUTORS, Allotment, Executor
 from edgenas.environment import machine, versions
 from edgenas.errors import DataError
+from edgenas.export.schemes import SchemePlan
 from edgenas.profile.device import Device, load_device
+from edgenas.profile.scheme_latency import scheme_latency
 from edgenas.profile.sources import caveat, cost_source
 from edgenas.profile.vela import VelaSource
 from edgenas.quantize.calibration import FEWEST_IMAGES
@@ -34,12 +36,13 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
         UnknownNameError: No such space or device.
         ConfigError: A latency budget for a device without a latency source.
         TableMissError: The device's table does not hold the space's operations at this input size.
-        UnsupportedError: The device cannot run an operation of the space.
+        UnsupportedError: The device cannot run an operation of the space, or a scheme.
     """
     kind = SPACES.get(config.space)
     space: SearchSpace = kind(dataset.input_shape, dataset.outputs, dataset.task.head)
     device = load_device(config.device)
     device.check_space(space)
+    scheme_plan(config).check(device.id, next(space.enumerate()).graph(), dataset.task)
     source = cost_source(device)
     if isinstance(source, (TableSource, VelaSource)):
         source.check_covers(space)
@@ -48,6 +51,14 @@ def make_problem(config: RunConfig, dataset: Dataset) -> tuple[Problem, Device]:
     for metric in problem.objectives[1:]:
         metric_value(problem.cost_of(next(space.enumerate())), metric)  # refuses one without a source
     return problem, device
+
+
+def scheme_plan(config: RunConfig) -> SchemePlan:
+    """What winners are tried under, with the latencies of the device."""
+    device = load_device(config.device)
+    return SchemePlan(
+        schemes=config.schemes, runtime=device.runtime, latency=scheme_latency(device), seed=config.seed
+    )
 
 
 def check_training_size(dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ Conversion (and later quantization-aware training) works on tf_keras, training o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,4 +41,31 @@ def twin(network: ArchSpec | OpGraph, weights: list[np.ndarray]) -> Any:
             "pass the weights of a model built from the same spec"
         )
     model.set_weights(weights)
+    return model
+
+
+def named_weights(model: Any) -> dict[str, list[np.ndarray]]:
+    """The weights of each layer of a Keras model that has some, by the layer's name."""
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def named_twin(graph: OpGraph, weights: Mapping[str, list[np.ndarray]]) -> Any:
+    """A tf_keras model of a graph, with weights given by layer, as `named_weights` returns them.
+
+    Raises:
+        UnsupportedError: A layer has no weights here, or weights of other shapes.
+    """
+    import tf_keras
+
+    tf_keras.backend.clear_session()
+    model = build_model(graph, tf_keras)
+    for layer in model.layers:
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        given = [tuple(weight.shape) for weight in weights.get(layer.name, [])]
+        if expected != given:
+            raise UnsupportedError(
+                f"layer '{layer.name}' has weights of shapes {expected}, {given} were given; pass those of a "
+                "model built from the same graph"
+            )
+        layer.set_weights(weights.get(layer.name, []))
     return model

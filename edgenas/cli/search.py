@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--shift", type=float, help="largest shift of images in it, share of a side (default: 0.083; 0: none)"
     )
+    add(
+        "--schemes", type=_names, metavar="A,B",
+        help="compression schemes that winners are tried under, e.g. int8,qat,int16x8 (default: full-int8)",
+    )  # fmt: skip
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
     add("--seeds", type=int, help="trainings of each (default: 3, with --minutes what the time allows)")
     add("--workers", type=int, help="trainings at the same time (default: one a core, at most 4)")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgenas.cli.schemes import print_kept_schemes
 from edgenas.report.data import examples_word
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.task import CLASSIFICATION, Task, task_from
@@ -66,6 +67,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
         many = examples_word(document["data"] or {})
         console.print(f"* {_best(task)}; test {many} were used once, after quantization")
         _trust(console, document)
+        for winner in document["winners"]:
+            print_kept_schemes(console, winner, task)
     for winner in document["dropped"]:
         console.print(f"dropped {winner['trial']}: {escape(winner['reason'])}", soft_wrap=True)
     if document["status"] == "training":

@@ -12,6 +12,7 @@ from edgenas.deploy.proof import Proof
 from edgenas.deploy.rendering import write_group
 from edgenas.deploy.samples import RawSamples
 from edgenas.export.manifest import Manifest
+from edgenas.task import CLASSIFICATION, Task
 
 BEGIN = (
     (
@@ -85,14 +86,21 @@ def _data(known: Mapping[str, Any], samples: RawSamples, shape: tuple[int, ...])
 def _accuracies(manifest: Manifest) -> Iterable[str]:
     for one in manifest.artifacts:
         cells = [f"`{one.file}`", one.precision, f"{one.bytes / 1024:.1f} KiB"]
-        cells += [
-            f"{one.accuracy[s]:.2%}" if s in one.accuracy else "not used" for s in ("validation", "test")
-        ]
-        yield "| " + " | ".join([*cells, f"{one.parity.agreement:.2%}"]) + " |"
+        found = [one.figures(split).get(manifest.task.metric) for split in ("validation", "test")]
+        cells += ["not used" if value is None else _figure(value, manifest.task) for value in found]
+        agreement = one.parity.agreement
+        agrees = (
+            f"{agreement:.2%}" if agreement is not None else f"within {one.parity.max_abs_difference:.2g}"
+        )
+        yield "| " + " | ".join([*cells, agrees]) + " |"
+
+
+def _figure(value: float, task: Task) -> str:
+    return f"{value:.2%}" if task == CLASSIFICATION else task.format(value)
 
 
 def _test_note(manifest: Manifest) -> str:
-    if any("test" in one.accuracy for one in manifest.artifacts):
+    if any(one.figures("test") for one in manifest.artifacts):
         return "The test set was used once, after all choices were made."
     return "The test set was not used: this network is no winner, its accuracy was used to choose."
 

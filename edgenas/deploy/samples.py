@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.data.dataset import Normalization
+from edgenas.arch.graph import Shape
+from edgenas.data.dataset import Dataset, Normalization
 from edgenas.data.disk import Array
 from edgenas.data.log_mel import LogMel
+from edgenas.data.resize import resize
 from edgenas.errors import DataError
 
 MOST_VECTORS = 5
@@ -47,6 +49,31 @@ class RawSamples:
                 f"{len(self.values)} raw samples of type {self.values.dtype} were given for the test "
                 "vectors; expected at least one, uint8 or float32"
             )
+
+    @classmethod
+    def of_validation(
+        cls, data: Dataset, shape: Shape, normalization: Normalization | None = None
+    ) -> RawSamples:
+        """Some validation examples as they come, in the size of the network; the same ones every time.
+
+        Args:
+            data: The data set.
+            shape: What the network reads.
+            normalization: Another one than that of the data, or None.
+        """
+        chosen = np.random.default_rng(0).permutation(len(data.validation))[:SAMPLES]
+        x = np.asarray(data.validation.x[chosen])
+        size = tuple(int(axis) for axis in x.shape[1:3])
+        is_resized = x.shape[1:] != tuple(shape)
+        values = resize(x, (shape[0], shape[1])) if is_resized else x
+        return cls(
+            values if values.dtype == np.uint8 else values.astype(np.float32),
+            data.validation.y[chosen],
+            normalization or data.normalization,
+            data.class_names,
+            resized_from=size if is_resized else None,
+            front_end=data.front_end,
+        )
 
     @classmethod
     def of_prepared(cls, images: Array, labels: Array, *, classes: int) -> RawSamples:

@@ -1,4 +1,4 @@
-"""From a trained Keras model to a folder of artifacts, each compared with that model."""
+"""From a trained Keras model to a folder of artifacts, each compared with its Keras model."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.arch.graph import Shape
+from edgenas.arch.graph import OpGraph, Shape
 from edgenas.cost.types import Cost
 from edgenas.deploy.deploy import deploy
 from edgenas.deploy.samples import RawSamples
 from edgenas.errors import DataError
 from edgenas.export.folder import replaced_folder
+from edgenas.export.making import keras_outputs
 from edgenas.export.manifest import MANIFEST_NAME, Artifact, Manifest
 from edgenas.export.micro import MicroRun, run_micro
-from edgenas.export.onnx import float32_onnx, int8_onnx
-from edgenas.export.parity import MOST_IMAGES, Parity, accuracy, float_parity, int8_parity
+from edgenas.export.onnx import float32_onnx
+from edgenas.export.parity import Parity, accuracy
 from edgenas.export.running import Program, load_onnx, load_tflite
-from edgenas.export.task_parity import judge, task_parity
-from edgenas.export.tflite import float32_for_onnx, float32_tflite, int8_tflite
-from edgenas.quantize import SCHEMES
+from edgenas.export.schemes import SchemePlan
+from edgenas.export.task_parity import judge, parity_of
+from edgenas.export.tflite import float32_for_onnx, float32_tflite
+from edgenas.export.trying import Tried, sensitivity_of, tried_schemes
 from edgenas.quantize.calibration import check_calibration
+from edgenas.quantize.scheme import LabelledImages, Material, Network
 from edgenas.store import storage_errors
 from edgenas.task import CLASSIFICATION, Task
-
-LabelledImages = tuple[np.ndarray, np.ndarray]
-"""float32 images (n, height, width, channels) and labels as the task has them."""
 
 THREADS = 2
 """Files that run at the same time while they are compared, each on one thread."""
@@ -42,10 +42,9 @@ class _File:
     name: str
     content: bytes
     program: Program
-
-    @property
-    def precision(self) -> str:
-        return self.name.split(".")[1]
+    reference: np.ndarray
+    precision: str
+    scheme: str
 
 
 def export_bundle(
@@ -58,28 +57,33 @@ def export_bundle(
     test: LabelledImages | None = None,
     cost: Cost | None = None,
     description: Mapping[str, Any] | None = None,
-    scheme: str = "full-int8",
+    plan: SchemePlan | None = None,
+    graph: OpGraph | None = None,
+    train: LabelledImages | None = None,
     samples: RawSamples | None = None,
     task: Task = CLASSIFICATION,
     normal: np.ndarray | None = None,
 ) -> Manifest:
-    """Quantize, convert and verify a network, and write its bundle.
+    """Compress, convert and verify a network, and write its bundle.
 
     A bundle holds ``model.float32.tflite``, ``model.int8.tflite``, ``model.float32.onnx``,
-    ``model.int8.onnx`` and ``manifest.json``; all have a batch of 1 and read NHWC images. What
-    `edgenas.deploy` makes of them stands beside: sources in C, projects, samples, test vectors,
-    documents and the proof.
+    ``model.int8.onnx`` and ``manifest.json``, and ``model.SCHEME.tflite`` and ``.onnx`` of each other
+    scheme that is on the front; all have a batch of 1 and read NHWC images. What `edgenas.deploy` makes
+    of them stands beside: sources in C, projects, samples, test vectors, documents and the proof.
 
     Args:
         model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
         out_dir: Folder of the bundle; an older bundle there is replaced whole.
         input_shape: What the network reads, batch axis left out.
         calibration: float32 images of the training split, some 200.
-        held_back: Images and labels of the validation split; parity is checked on the first 1,000.
+        held_back: Images and labels of the validation split, which schemes are chosen by; parity is
+            checked on the first 1,000.
         test: Images and labels of the test split, or None to leave it untouched.
         cost: What was predicted of the network.
         description: What else the manifest should say, as a JSON document.
-        scheme: Name of a quantization scheme.
+        plan: Which schemes to try; None for full int8 alone.
+        graph: The network's operations, which schemes that train need; read from the model where None.
+        train: Images and labels of the training split, which schemes that train need.
         samples: Raw inputs for the test vectors; by default the first held-back images as they are.
         task: What the network is for.
         normal: float32 training inputs from whose scores the threshold of an anomaly detector comes, some
@@ -89,49 +93,97 @@ def export_bundle(
         The manifest that was written.
 
     Raises:
-        DataError: Calibration or held-back images that do not fit the network.
+        UnknownNameError: No scheme of that name.
+        DataError: Calibration, training or held-back images that do not fit the network.
         UnsupportedError: The network cannot be converted.
-        ParityError: A file does not agree with the Keras model.
+        ParityError: A file does not agree with its Keras model.
         StoreError: The folder cannot be written; what was there before stays.
     """
+    plan = plan or SchemePlan()
+    names = plan.names
     check_calibration(calibration, input_shape)
-    for name, images in (("held-back", held_back), ("test", test)):
-        _check_images(name, images, input_shape)
+    for name, split in (("held-back", held_back), ("test", test), ("training", train)):
+        _check_images(name, split, input_shape)
+    material = Material(calibration, train, held_back, plan.images, plan.seed)
+    network = Network(model, graph)
     with replaced_folder(out_dir, MANIFEST_NAME) as folder:
-        files = _convert(model, input_shape, calibration, scheme)
         reference = keras_outputs(model, held_back[0])
+        floats = _float_files(model, input_shape, reference)
+        tried = tried_schemes(names, network, material, floats[0].content, plan, task)
+        files = [*floats, *_scheme_files(tried)]
+        files.sort(key=lambda file: (_place(file), file.name))
+        int8 = next(file for file in files if file.name == "model.int8.tflite")
         classifies = task == CLASSIFICATION
-        micro = run_micro(files[1].content, files[1].program, held_back[0], classes=classifies)
+        micro = run_micro(int8.content, int8.program, held_back[0], classes=classifies)
+        artifacts = _verified(files, held_back, test, task, calibration if normal is None else normal)
+        keras_figures = task.figures(reference, *held_back)
         manifest = Manifest(
-            artifacts=_verified(
-                files, held_back, test, reference, task, calibration if normal is None else normal
-            ),
-            scheme=scheme,
+            artifacts=artifacts,
+            scheme=tried.adopted,
             calibration_images=len(calibration),
-            keras_accuracy=accuracy(reference, held_back[1]) if classifies else None,
-            keras_metrics={} if classifies else task.figures(reference, *held_back),
+            keras_accuracy=keras_figures["accuracy"] if classifies else None,
+            keras_metrics={} if classifies else keras_figures,
             task=task,
             cost=None if cost is None else cost.to_json(),
             tflite_micro=micro if isinstance(micro, MicroRun) else None,
             tflite_micro_note=micro if isinstance(micro, str) else None,
             description=description or {},
+            schemes=tried.results,
+            sensitivity=_sensitivity(network, material, tried, keras_figures, plan),
         )
-        with storage_errors(out_dir):
-            for file in files:
-                (folder / file.name).write_bytes(file.content)
-        known = {file.name: (file.content, file.program) for file in files}
         samples = samples or RawSamples.of_prepared(*held_back, classes=reference.shape[-1])
         with storage_errors(out_dir):
-            manifest = deploy(folder, manifest, known, samples, cost)
-            text = json.dumps(manifest.to_json(), indent=1) + "\n"
-            (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+            return _written(folder, manifest, files, samples, cost)
+
+
+def _written(
+    folder: Path, manifest: Manifest, files: list[_File], samples: RawSamples, cost: Cost | None
+) -> Manifest:
+    """Write the files and all that `edgenas.deploy` makes of them; returns the manifest with the proof."""
+    for file in files:
+        (folder / file.name).write_bytes(file.content)
+    known = {file.name: (file.content, file.program) for file in files}
+    manifest = deploy(folder, manifest, known, samples, cost)
+    text = json.dumps(manifest.to_json(), indent=1) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return manifest
 
 
-def keras_outputs(model: Any, images: np.ndarray, batch: int = 250) -> np.ndarray:
-    """Outputs of the Keras model, float32 (n, classes)."""
-    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
-    return np.concatenate([np.asarray(model(one, training=False)) for one in batches])
+def _float_files(model: Any, input_shape: Shape, reference: np.ndarray) -> list[_File]:
+    """The two float32 files, ready to run."""
+    tflite = float32_tflite(model, input_shape)
+    onnx = float32_onnx(float32_for_onnx(model, input_shape, tflite))
+    return [
+        _File("model.float32.tflite", tflite, load_tflite(tflite), reference, "float32", "float32"),
+        _File("model.float32.onnx", onnx, load_onnx(onnx), reference, "float32", "float32"),
+    ]
+
+
+def _sensitivity(
+    network: Network, material: Material, tried: Tried, figures: Mapping[str, float], plan: SchemePlan
+) -> tuple[Mapping[str, Any], ...] | None:
+    """What each layer costs in int8; only known of classifiers."""
+    if "accuracy" not in figures:
+        return None
+    lost = figures["accuracy"] - tried.adopted_accuracy
+    return sensitivity_of(network, material, lost, asked=plan.sensitivity)
+
+
+def _scheme_files(tried: Tried) -> list[_File]:
+    """The files of the schemes that are kept, ready to run."""
+    return [
+        _File(
+            name, content, load_tflite(content) if name.endswith(".tflite") else load_onnx(content),
+            made.reference, made.precision, made.scheme,
+        )
+        for name, content, made in tried.files()
+    ]  # fmt: skip
+
+
+def _place(file: _File) -> int:
+    """The four standard files first, in their usual order."""
+    usual = ("model.float32.tflite", "model.int8.tflite", "model.float32.onnx", "model.int8.onnx")
+    return usual.index(file.name) if file.name in usual else len(usual)
 
 
 def _check_images(name: str, labelled: LabelledImages | None, input_shape: Shape) -> None:
@@ -145,35 +197,17 @@ def _check_images(name: str, labelled: LabelledImages | None, input_shape: Shape
         )
 
 
-def _convert(model: Any, input_shape: Shape, calibration: np.ndarray, scheme: str) -> list[_File]:
-    """The four files, ready to run."""
-    quantizer = SCHEMES.get(scheme)()
-    tflite = float32_tflite(model, input_shape)
-    onnx = float32_onnx(float32_for_onnx(model, input_shape, tflite))
-    int8 = int8_tflite(model, calibration, quantizer)
-    int8_qdq = int8_onnx(onnx, calibration, quantizer)
-    return [
-        _File("model.float32.tflite", tflite, load_tflite(tflite)),
-        _File("model.int8.tflite", int8, load_tflite(int8)),
-        _File("model.float32.onnx", onnx, load_onnx(onnx)),
-        _File("model.int8.onnx", int8_qdq, load_onnx(int8_qdq)),
-    ]
-
-
 def _verified(
     files: list[_File],
     held_back: LabelledImages,
     test: LabelledImages | None,
-    reference: np.ndarray,
     task: Task,
     normal: np.ndarray,
 ) -> tuple[Artifact, ...]:
     """An entry for each file after its comparison; the test images are run only when all agree."""
     with ThreadPoolExecutor(THREADS) as pool:
         outputs = list(pool.map(lambda file: file.program.run(held_back[0]), files))
-        parities = [
-            _parity(file, out, reference, held_back, task) for file, out in zip(files, outputs, strict=True)
-        ]
+        parities = [_parity(file, out, held_back, task) for file, out in zip(files, outputs, strict=True)]
         splits = {"validation": held_back, **({"test": test} if test is not None else {})}
         runs = [{"validation": out} for out in outputs]
         if test is not None:
@@ -196,15 +230,10 @@ def _verified(
     )
 
 
-def _parity(
-    file: _File, outputs: np.ndarray, reference: np.ndarray, held_back: LabelledImages, task: Task
-) -> Parity:
-    if file.precision == "int8" and task != CLASSIFICATION:
-        return task_parity(task, file.name, outputs, reference, *held_back, step=file.program.step)
-    outputs, reference = outputs[:MOST_IMAGES], reference[:MOST_IMAGES]
-    if file.precision == "float32":
-        return float_parity(file.name, outputs, reference, classes=task == CLASSIFICATION)
-    return int8_parity(file.name, outputs, reference, file.program.step)
+def _parity(file: _File, outputs: np.ndarray, held_back: LabelledImages, task: Task) -> Parity:
+    return parity_of(
+        task, file.name, file.precision, outputs, file.reference, held_back, step=file.program.step
+    )
 
 
 def _artifact(file: _File, parity: Parity) -> Artifact:
@@ -218,4 +247,5 @@ def _artifact(file: _File, parity: Parity) -> Artifact:
         output=file.program.output,
         parity=parity,
         accuracy={},
+        scheme=file.scheme,
     )

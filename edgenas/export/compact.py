@@ -25,8 +25,9 @@ def compact(model: bytes) -> bytes:
     """Rewrite a ``.tflite`` file as small as its computation allows.
 
     Operators and tensors are put in one order (`edgenas.export.order`), tensors are named by their numbers;
-    descriptions, metadata, signatures, unused buffers and second copies of equal buffers are left out;
-    constants start on 16-byte boundaries of the file. A file that was compacted before stays the same.
+    descriptions, metadata, signatures, unused buffers, unused operator codes and second copies of equal
+    buffers are left out; constants start on 16-byte boundaries of the file. A file that was compacted
+    before stays the same.
 
     Args:
         model: Bytes of a file with one subgraph, of any precision.

@@ -14,10 +14,11 @@ from edgenas.errors import ConfigError
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
 from edgenas.export.running import Port
+from edgenas.export.schemes import SchemeResult
 from edgenas.task import CLASSIFICATION, Task, task_from
 
 SCHEMA_VERSION = 2
-"""2 has tasks; what concerns a classifier is still written as 1, so that older versions read it."""
+"""2 has schemes and tasks."""
 MANIFEST_NAME = "manifest.json"
 
 
@@ -28,7 +29,7 @@ class Artifact:
     Attributes:
         file: Its name in the bundle.
         format: ``tflite`` or ``onnx``.
-        precision: ``float32`` or ``int8``.
+        precision: ``float32``, ``float16``, ``int8``, ``int16x8``, ``dynamic-range`` or ``mixed-int8``.
         sha256: Checksum of its content, 64 hexadecimal digits.
         bytes: Its size.
         input: What it reads.
@@ -36,6 +37,7 @@ class Artifact:
         parity: How far it agrees with its Keras model on held-back images.
         accuracy: Share of right classes by split: ``validation``, and ``test`` if it was touched; empty
             for other tasks.
+        scheme: Name of the scheme that made it (since schema 2).
         metrics: The figures of another task by split, see `edgenas.task`.
         use: What a device needs to make use of the outputs of another task, and how well that works:
             the threshold of an anomaly detector, the output step of a regression in units of the target.
@@ -50,6 +52,7 @@ class Artifact:
     output: Port
     parity: Parity
     accuracy: Mapping[str, float]
+    scheme: str
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     use: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,6 +74,7 @@ class Artifact:
             "output": self.output.to_json(),
             "parity": self.parity.to_json(),
             "accuracy": dict(self.accuracy),
+            "scheme": self.scheme,
             **(
                 {"metrics": {split: dict(found) for split, found in self.metrics.items()}}
                 if self.metrics
@@ -121,14 +125,17 @@ class Manifest:
 
     Attributes:
         artifacts: The files.
-        scheme: Name of the quantization scheme of the int8 files.
+        scheme: Name of the scheme of ``model.int8.*``.
         calibration_images: How many images set the ranges.
-        keras_accuracy: Share of right classes of the Keras model on the validation images; None for
-            another task.
+        keras_accuracy: Share of right classes of the Keras model, before any scheme, on the validation
+            images; None for another task.
         cost: The cost document that was predicted before training, or None; its ``source`` says how.
         tflite_micro: How TFLite Micro ran the int8 file, or None.
         tflite_micro_note: Why it did not, or None.
         description: What the caller knows of the network: its spec, data, preprocessing, versions.
+        schemes: How each scheme that was tried did (since schema 2; empty in older ones).
+        sensitivity: What each layer costs in int8, the worst first, or None where it was not asked: with
+            ``layer, kind, gain`` (since schema 2).
         task: What the network is for, and with it how outputs become what a user wants.
         keras_metrics: The figures of the Keras model on the validation inputs, for another task.
         files: All other files but the manifest itself; none in bundles of before there were any.
@@ -143,6 +150,8 @@ class Manifest:
     tflite_micro: MicroRun | None
     tflite_micro_note: str | None
     description: Mapping[str, Any]
+    schemes: tuple[SchemeResult, ...] = ()
+    sensitivity: tuple[Mapping[str, Any], ...] | None = None
     task: Task = CLASSIFICATION
     keras_metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[BundleFile, ...] = ()
@@ -166,7 +175,7 @@ class Manifest:
             files = [asdict(file) for file in self.files]
             added = {"proof": self.proof.to_json(), "files": files}
         return {
-            "schema": 1 if self.task == CLASSIFICATION else SCHEMA_VERSION,
+            "schema": SCHEMA_VERSION,
             **self._task_document(),
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "scheme": self.scheme,
@@ -177,6 +186,8 @@ class Manifest:
             "tflite_micro": None if self.tflite_micro is None else self.tflite_micro.to_json(),
             "tflite_micro_note": self.tflite_micro_note,
             "description": dict(self.description),
+            "schemes": [result.to_json() for result in self.schemes],
+            "sensitivity": None if self.sensitivity is None else [dict(entry) for entry in self.sensitivity],
             **added,
         }
 
@@ -190,7 +201,7 @@ class Manifest:
         """Predicted sizes beside those of the int8 TFLite file; derived, so `from_json` skips it."""
         if self.cost is None:
             return None
-        real = next((a.bytes for a in self.artifacts if (a.format, a.precision) == ("tflite", "int8")), None)
+        real = next((a.bytes for a in self.artifacts if a.file == "model.int8.tflite"), None)
         return {
             "flash_bytes": {"predicted": self.cost["flash_bytes"], "real": real},
             "peak_ram_bytes": {
@@ -214,15 +225,20 @@ class Manifest:
             )
         fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
         micro, proof = document.get("tflite_micro"), document.get("proof")
-        described = task_from(document.get("task"))
+        sensitivity, described = document.get("sensitivity"), task_from(document.get("task"))
         try:
             return cls(
-                artifacts=tuple(Artifact.from_json(entry) for entry in document["artifacts"]),
+                artifacts=tuple(
+                    Artifact.from_json({"scheme": _scheme_before_2(entry, document), **entry})
+                    for entry in document["artifacts"]
+                ),
                 scheme=document["scheme"],
                 calibration_images=document["calibration_images"],
                 keras_accuracy=document["keras_accuracy"],
                 tflite_micro=None if micro is None else MicroRun.from_json(micro),
                 description=document["description"],
+                schemes=tuple(SchemeResult.from_json(entry) for entry in document.get("schemes", [])),
+                sensitivity=None if sensitivity is None else tuple(sensitivity),
                 files=tuple(BundleFile(**entry) for entry in document.get("files", ())),
                 proof=None if proof is None else Proof.from_json(proof),
                 task=described,
@@ -231,6 +247,11 @@ class Manifest:
             )
         except (KeyError, TypeError) as error:
             raise ConfigError(f"a damaged manifest was given ({error}); export again") from None
+
+
+def _scheme_before_2(artifact: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """The scheme of a file of schema 1, which had one scheme for all its int8 files."""
+    return str(manifest["scheme"]) if artifact["precision"] == "int8" else "float32"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -14,11 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgenas.captured import conversion_errors
 from edgenas.errors import ParityError, UnsupportedError
-from edgenas.quantize.scheme import Scheme
+from edgenas.export.onnx_ends import with_float_ends
+from edgenas.export.running import load_tflite
 from edgenas.store import storage_errors
 
 OPSET = 17
@@ -35,41 +34,61 @@ def float32_onnx(tflite: bytes) -> bytes:
         UnsupportedError: An operation has no counterpart in ONNX.
         StoreError: The folder for temporary files is full.
     """
+    with conversion_errors("ONNX conversion", "replace the operation it names"):
+        model = _converted(tflite)
+        _rename(model.graph, model.graph.input[0], INPUT_NAME)
+        _rename(model.graph, model.graph.output[0], OUTPUT_NAME)
+        return _checked(model)
+
+
+def carried_onnx(tflite: bytes) -> bytes:
+    """A QDQ ``.onnx`` file with the weights and ranges of an int8 ``.tflite`` file; nothing is calibrated.
+
+    Input and output are float32, as in the other ``.onnx`` files.
+
+    Raises:
+        UnsupportedError: An operation has no counterpart in ONNX.
+        ParityError: An operation stayed in float.
+        StoreError: The folder for temporary files is full.
+    """
+    program = load_tflite(tflite)
+    with conversion_errors("ONNX conversion", "replace the operation it names"):
+        model = _converted(tflite)
+        with_float_ends(model, program.input, program.output, (INPUT_NAME, OUTPUT_NAME))
+        return int8_throughout(_checked(model))
+
+
+def _converted(tflite: bytes) -> Any:
+    """What tf2onnx makes of a ``.tflite`` file, float or int8."""
     with storage_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "model.tflite")
         source.write_bytes(tflite)
-        with conversion_errors("ONNX conversion", "replace the operation it names"):
-            import onnx
-            import tf2onnx
+        import tf2onnx
 
-            model, _ = tf2onnx.convert.from_tflite(str(source), opset=OPSET)
-            _refuse_foreign_operators(model)
-            _rename(model.graph, model.graph.input[0], INPUT_NAME)
-            _rename(model.graph, model.graph.output[0], OUTPUT_NAME)
-            onnx.checker.check_model(model, full_check=True)
+        model, _ = tf2onnx.convert.from_tflite(str(source), opset=OPSET)
+    _refuse_foreign_operators(model)
+    return model
+
+
+def _checked(model: Any) -> bytes:
+    import onnx
+
+    onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
-def int8_onnx(float32: bytes, calibration: np.ndarray, scheme: Scheme) -> bytes:
-    """A quantized ``.onnx`` file in which every operation with weights reads int8 values.
-
-    Args:
-        float32: The float32 ``.onnx`` file.
-        calibration: float32 images (n, height, width, channels) of the training split.
-        scheme: How to quantize.
+def int8_throughout(model: bytes, file: str = "model.int8.onnx") -> bytes:
+    """A QDQ file in which every operation with weights reads int8 values, as it is.
 
     Raises:
-        DataError: Calibration images that tell no ranges.
-        UnsupportedError: The quantizer cannot handle the model.
         ParityError: The quantizer left an operation in float.
     """
-    quantized = scheme.onnx(float32, calibration)
-    if left := float_operations(quantized):
+    if left := float_operations(model):
         raise ParityError(
-            f"model.int8.onnx: {len(left)} operation(s) stayed in float ({', '.join(left)}), expected 0; "
+            f"{file}: {len(left)} operation(s) stayed in float ({', '.join(left)}), expected 0; "
             "replace them by operations that onnxruntime quantizes"
         )
-    return quantized
+    return model
 
 
 def float_operations(model: bytes) -> list[str]:

@@ -21,9 +21,9 @@ class Port:
     Attributes:
         name: Its name in the file.
         shape: Batch axis of 1 included.
-        dtype: ``float32`` or ``int8``.
-        scale: Step of an int8 value, or None for float32.
-        zero_point: The int8 value that means 0, or None for float32.
+        dtype: ``float32``, ``int8`` or ``int16``.
+        scale: Step of an integer value, or None for float32.
+        zero_point: The integer value that means 0, or None for float32.
     """
 
     name: str
@@ -46,7 +46,8 @@ class Port:
         if self.scale is None or self.zero_point is None:
             return values.astype(np.float32)
         steps = np.round(values / np.float32(self.scale)) + self.zero_point
-        return np.clip(steps, -128, 127).astype(np.int8)
+        limits = np.iinfo(self.dtype)
+        return np.clip(steps, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, values: np.ndarray) -> np.ndarray:
         """What the port's values mean, float32."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import ParityError
-from edgenas.export.parity import Parity
+from edgenas.export.parity import MOST_IMAGES, Parity, float_parity, int8_parity
 from edgenas.export.running import Program
-from edgenas.task import Anomaly, Regression, Task
+from edgenas.task import CLASSIFICATION, Anomaly, Regression, Task
 from edgenas.task.task import flat
 
 INT8_DEVIATION = 0.1
@@ -33,6 +33,39 @@ RESAMPLES = 300
 """Bootstrap resamples of an interval."""
 
 
+def parity_of(
+    task: Task,
+    file: str,
+    precision: str,
+    outputs: np.ndarray,
+    reference: np.ndarray,
+    held_back: tuple[np.ndarray, np.ndarray],
+    *,
+    step: float,
+) -> Parity:
+    """Compare a file of any task and precision with its Keras model.
+
+    Args:
+        task: What the network is for.
+        file: Name of the file.
+        precision: In what it computes.
+        outputs: Its outputs as float32 (n, ...).
+        reference: Keras' outputs for the first of the same inputs, or for all.
+        held_back: Inputs and labels.
+        step: Step of the file's output; 0 if it is computed in float.
+
+    Raises:
+        ParityError: The file differs by more than is allowed.
+    """
+    classifies = task == CLASSIFICATION
+    if precision != "float32" and not classifies:
+        return task_parity(task, file, outputs, reference, *held_back, step=step)
+    outputs, reference = outputs[:MOST_IMAGES], reference[:MOST_IMAGES]
+    if precision == "float32":
+        return float_parity(file, outputs, reference, classes=classifies)
+    return int8_parity(file, outputs, reference, step)
+
+
 def task_parity(
     task: Task,
     file: str,
@@ -43,7 +76,7 @@ def task_parity(
     *,
     step: float,
 ) -> Parity:
-    """Compare an int8 file with Keras, for a task without classes.
+    """Compare a quantized file with Keras, for a task without classes.
 
     Args:
         task: A regression or an anomaly detection.

@@ -1,10 +1,8 @@
-"""TFLite files of a trained network: float32 and quantized."""
+"""TFLite files of a trained network: the float32 one, and the check that an int8 one is int8."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from edgenas.arch.graph import Shape
 from edgenas.build.read_tflite import float_operations
@@ -12,7 +10,6 @@ from edgenas.errors import ParityError
 from edgenas.export.compact import compact
 from edgenas.quantize.conversion import convert
 from edgenas.quantize.recurrent import has_fused_lstm, written_out
-from edgenas.quantize.scheme import Scheme
 
 
 def float32_tflite(model: Any, input_shape: Shape) -> bytes:
@@ -44,26 +41,18 @@ def float32_for_onnx(model: Any, input_shape: Shape, tflite: bytes) -> bytes:
     return compact(convert(written_out(model), input_shape, "float32 TFLite conversion for ONNX"))
 
 
-def int8_tflite(model: Any, calibration: np.ndarray, scheme: Scheme) -> bytes:
-    """A compact ``.tflite`` file that computes in int8 throughout, with batch 1.
-
-    Args:
-        model: A trained tf_keras model, or a Keras 3 model on TensorFlow.
-        calibration: float32 images (n, height, width, channels) of the training split.
-        scheme: How to quantize.
+def int8_throughout(model: bytes, file: str = "model.int8.tflite") -> bytes:
+    """A ``.tflite`` file that computes in int8 throughout, as it is.
 
     Raises:
-        DataError: Calibration images that tell no ranges.
-        UnsupportedError: The converter cannot handle an operation of the model.
         ParityError: The converter left an operation in float.
     """
-    converted = scheme.tflite(model, calibration)
-    if left := _without_their_conversions(float_operations(converted)):
+    if left := _without_their_conversions(float_operations(model)):
         raise ParityError(
-            f"model.int8.tflite: {len(left)} operation(s) stayed in float ({', '.join(left)}), expected 0; "
+            f"{file}: {len(left)} operation(s) stayed in float ({', '.join(left)}), expected 0; "
             "replace them by operations that TFLite has in int8, for example relu"
         )
-    return compact(converted)
+    return model
 
 
 def _without_their_conversions(operations: list[str]) -> list[str]:

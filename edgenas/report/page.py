@@ -18,6 +18,7 @@ from edgenas.report.problems import problems
 from edgenas.report.reasons import reasons
 from edgenas.report.repeat import repeat
 from edgenas.report.run import Run, read_run
+from edgenas.report.schemes import schemes
 from edgenas.report.winners_table import winners_table
 from edgenas.store import Store, storage_errors
 
@@ -60,6 +61,7 @@ def render(run: Run) -> str:
     sections = [
         section("front", "The front", front(run)),
         section("winners", "Winners", winners_table(run)),
+        *([section("schemes", "Compression schemes", tried)] if (tried := schemes(run)) else []),
         section("networks", "The networks", networks(run)),
         section("reasons", "Why these", reasons(run)),
         section("explained", "What mattered", explained(run)),

@@ -96,7 +96,15 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
         "folder": str(run.folder / "winners" / winner.trial_id),
         "measured_arena_bytes": winner.arena_bytes,
         "files": [file.to_json() for file in winner.files],
+        "scheme": winner.manifest.scheme if winner.manifest else None,
+        "schemes": [one.to_json() for one in winner.manifest.schemes] if winner.manifest else [],
+        "sensitivity": _sensitivity(winner),
     }
+
+
+def _sensitivity(winner: Winner) -> list[dict[str, Any]] | None:
+    found = winner.manifest.sensitivity if winner.manifest else None
+    return None if found is None else [dict(entry) for entry in found]
 
 
 def _figures(run: Run, found: Mapping[str, float | None]) -> dict[str, Any]:

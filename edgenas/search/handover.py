@@ -12,8 +12,8 @@ from edgenas.arch.graph import Shape
 from edgenas.build.twin import twin
 from edgenas.data.dataset import Dataset, Split
 from edgenas.data.prepared import Prepared
-from edgenas.data.resize import prepare, resize
-from edgenas.deploy.samples import SAMPLES, RawSamples
+from edgenas.data.resize import prepare
+from edgenas.deploy.samples import RawSamples
 from edgenas.records import TrialRecord
 from edgenas.store import Store
 from edgenas.train.job import fresh_model
@@ -42,6 +42,7 @@ def export_trial(
     weights_path: Path | None = None,
     training: Mapping[str, Any] | None = None,
     with_test: bool = False,
+    plan: Any = None,
 ) -> Any:
     """Quantize, export and verify one trial.
 
@@ -55,6 +56,7 @@ def export_trial(
         weights_path: Other weights than those of the search or the final training, or None.
         training: What the manifest says of the long training, or None.
         with_test: Whether the test split may be touched: once, for a winner, after quantization.
+        plan: The `edgenas.export.schemes.SchemePlan`, or None for full int8 alone.
 
     Returns:
         The manifest that was written.
@@ -69,6 +71,10 @@ def export_trial(
     weights = load_weights(weights_path or store.weights_path(record.trial_id, final=final))
     rng = np.random.default_rng(0)
     calibration, _ = _some(dataset, dataset.train, shape, CALIBRATION_IMAGES, rng)
+    train = None
+    if plan is not None and plan.trains:
+        count = min(len(dataset.train), plan.images)
+        train = _some(dataset, dataset.train, shape, count, np.random.default_rng(plan.seed))
     normal = None
     if dataset.task.head == "reconstruction":
         normal, _ = _some(dataset, dataset.train, shape, THRESHOLD_INPUTS, rng)
@@ -82,15 +88,18 @@ def export_trial(
         cost=record.cost,
         description=_description(store, record, dataset, final)
         | ({"training": training} if training else {}),
-        samples=raw_samples(dataset, shape),
+        samples=RawSamples.of_validation(dataset, shape),
         task=dataset.task,
         normal=normal,
+        plan=plan,
+        graph=record.spec.graph() if hypermodel is None else None,
+        train=train,
     )
 
 
 def float_figure(record: TrialRecord, weights_path: Path, dataset: Dataset, split: Split) -> float:
     """The task's figure (accuracy, RMSE, AUC) of a trial's Keras model with some weights."""
-    from edgenas.export.bundle import keras_outputs
+    from edgenas.export.making import keras_outputs
 
     images = prepare(split.x, dataset.normalization, record.spec.input_shape)
     outputs = keras_outputs(twin(record.spec, load_weights(weights_path)), images)
@@ -113,23 +122,6 @@ def _some(
     if dataset.on_disk and number > CALIBRATION_IMAGES:  # looks like an array, and stays on disk
         return cast(np.ndarray, Prepared(split.x, dataset.normalization, shape, chosen)), split.y[chosen]
     return prepare(split.x[chosen], dataset.normalization, shape), split.y[chosen]
-
-
-def raw_samples(dataset: Dataset, shape: Shape) -> RawSamples:
-    """Some validation examples as they come, in the size of the network; the same ones every time."""
-    chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:SAMPLES]
-    x = np.asarray(dataset.validation.x[chosen])
-    size = tuple(int(axis) for axis in x.shape[1:3])
-    is_resized = x.shape[1:] != tuple(shape)
-    values = resize(x, (shape[0], shape[1])) if is_resized else x
-    return RawSamples(
-        values if values.dtype == np.uint8 else values.astype(np.float32),
-        dataset.validation.y[chosen],
-        dataset.normalization,
-        dataset.class_names,
-        resized_from=size if is_resized else None,
-        front_end=dataset.front_end,
-    )
 
 
 def _loading(store: Store, dataset: Dataset) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgenas.data.dataset import Dataset
 from edgenas.errors import EdgenasError, ParityError, UnsupportedError
+from edgenas.export.schemes import SchemePlan
 from edgenas.records import TrialRecord, WinnerRecord
 from edgenas.search.handover import export_trial
 from edgenas.search.listener import SearchListener
@@ -15,8 +16,11 @@ from edgenas.winners.retrain import final_name
 from edgenas.winners.seeds import test_each, together
 
 
-def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
-    """Quantize, export, verify and test each winner that is left; those done before are left alone.
+def deliver(store: Store, dataset: Dataset, listener: SearchListener, plan: SchemePlan | None = None) -> None:
+    """Compress, export, verify and test each winner that is left; those done before are left alone.
+
+    Args:
+        plan: Which schemes are tried on each; None for full int8 alone.
 
     Raises:
         EdgenasError: No winner has artifacts that do what its Keras model does.
@@ -30,8 +34,9 @@ def deliver(store: Store, dataset: Dataset, listener: SearchListener) -> None:
         reason = None
         try:
             manifest = export_trial(
-                store, record, dataset, folder, final=True, training=_training(winner), with_test=True
-            )
+                store, record, dataset, folder,
+                final=True, training=_training(winner), with_test=True, plan=plan,
+            )  # fmt: skip
             changes = _tested(store, record, dataset)
             store.update_winner(winner.trial_id, manifest=manifest.to_json(), **changes)
         except (ParityError, UnsupportedError) as error:

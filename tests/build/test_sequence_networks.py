@@ -15,11 +15,13 @@ from edgenas.build.read_tflite import float_operations, graph_from_tflite
 from edgenas.build.twin import twin
 from edgenas.cost.static import StaticSource
 from edgenas.export.compact import compact
+from edgenas.export.making import make
 from edgenas.export.micro import MicroRun, run_micro
-from edgenas.export.onnx import float32_onnx, int8_onnx
+from edgenas.export.onnx import float32_onnx
 from edgenas.export.running import load_onnx, load_tflite
 from edgenas.export.tflite import float32_for_onnx, float32_tflite
-from edgenas.quantize import FullInt8
+from edgenas.quantize import FullInt8, Material, Network
+from edgenas.quantize.full_int8 import full_int8
 from tests.converted import measured_arena
 
 SERIES = (12, 3)
@@ -88,7 +90,7 @@ def made(name: str) -> Made:
 
 @cache
 def int8_file(name: str) -> bytes:
-    return FullInt8().tflite(made(name).twin, made(name).images)
+    return full_int8(made(name).twin, made(name).images)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -129,7 +131,9 @@ def test_recurrent_networks_become_onnx(name: str) -> None:
     np.testing.assert_allclose(load_tflite(tflite).run(one.images), one.keras_outputs, atol=1e-5)
     onnx = float32_onnx(float32_for_onnx(one.twin, SERIES, tflite))
     np.testing.assert_allclose(load_onnx(onnx).run(one.images), one.keras_outputs, atol=1e-5)
-    quantized = load_onnx(int8_onnx(onnx, one.images, FullInt8())).run(one.images)
+    files = make(FullInt8(), Network(one.twin), Material(one.images), one.images)
+    assert files.onnx is not None
+    quantized = load_onnx(files.onnx).run(one.images)
     assert np.abs(quantized - one.keras_outputs).max() < 0.1
 
 
@@ -179,4 +183,4 @@ def test_users_recurrent_layers_are_written_out() -> None:
     images = np.random.default_rng(0).normal(size=(40, 4, 2)).astype(np.float32)
     float32 = load_tflite(float32_tflite(model, (4, 2))).run(images)
     np.testing.assert_allclose(float32, np.asarray(model(images)), atol=1e-5)
-    assert float_operations(FullInt8().tflite(model, images)) == []
+    assert float_operations(full_int8(model, images)) == []

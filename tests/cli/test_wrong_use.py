@@ -34,6 +34,12 @@ WRONG = {
         (*DIGITS, "--device", "raspberry-pi-pico", "--objectives", "val_error,latency_ms"),
         "no latency source; drop latency from budgets and objectives",
     ),
+    "scheme": ((*DIGITS, "--schemes", "int8,prunning"), "did you mean 'pruning'"),
+    "scheme on a device": (
+        (*DIGITS, "--device", "nucleo-l4r5zi", "--schemes", "float16"),
+        "does not run float16 files; it runs float32, int8",
+    ),
+    "own model": (("quantize", "no.keras", "--data", "digits", "--out", "x"), "there is no such file"),
     "no folder": (("search", "--data", "./no/such/folder"), "there is no such folder or file"),
     "no config": (("search", "no.toml"), "cannot be read"),
     "no run": (("resume", "no-such-run"), "holds no run"),

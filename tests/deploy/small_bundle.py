@@ -104,5 +104,6 @@ def artifact(name: str, model: bytes, program: Program, data: Dataset) -> Artifa
         input=program.input,
         output=program.output,
         parity=Parity(1, 1.0, 0, 0.0, 0.0),
+        scheme="float32" if "float32" in name else "full-int8",
         accuracy={"validation": 0.1, "test": accuracy(program.run(np.asarray(prepared)), data.test.y)},
     )

@@ -8,7 +8,8 @@ import pytest
 
 from edgenas.build.twin import twin
 from edgenas.data import load_dataset, prepare
-from edgenas.export.bundle import export_bundle, keras_outputs
+from edgenas.export.bundle import export_bundle
+from edgenas.export.making import keras_outputs
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import train
 from tests.export.digit_bundles import NETWORKS, SHAPE, SPECS, Exported, Images, users_own

@@ -25,6 +25,7 @@ from edgenas.errors import (
 from edgenas.export.bundle import export_bundle
 from edgenas.export.folder import replaced_folder
 from edgenas.export.manifest import Manifest
+from edgenas.export.schemes import SchemePlan
 from edgenas.store import storage_errors
 from tests.export.digit_bundles import SHAPE, Exported, Images
 
@@ -184,7 +185,7 @@ def test_images_that_do_not_fit_are_refused(export: Export, digits: Images) -> N
 
 def test_an_unknown_scheme_is_refused_with_the_nearest(export: Export) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'full-int8'"):
-        export(scheme="full-int4")
+        export(plan=SchemePlan(["full-int4"]))
 
 
 def test_without_tflite_micro_the_manifest_says_so(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:

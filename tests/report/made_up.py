@@ -77,6 +77,7 @@ def made_up_manifest(result: dict[str, Any], cost: Cost) -> dict[str, Any]:
             file=f"model.{precision}.{format_}", format=format_, precision=precision, sha256=f"{size:064x}",
             bytes=size, input=Port("image", (1, 28, 28, 1), precision), output=Port("y", (1, 10), precision),
             parity=parity, accuracy={"validation": validation, "test": validation - 0.007},
+            scheme="float32" if precision == "float32" else "full-int8",
         )  # fmt: skip
 
     alike, close = Parity(270, 1.0, 0, 4e-7, 1e-4), Parity(270, 268 / 270, 1, 0.03, 5)

@@ -16,21 +16,25 @@ import numpy as np
 from edgenas.captured import conversion_errors
 from edgenas.quantize.calibration import check_calibration
 from edgenas.quantize.conversion import convert
-from edgenas.quantize.scheme import SCHEMES, Scheme
+from edgenas.quantize.scheme import SCHEMES, STANDARD, Material, Network, Scheme
 from edgenas.store import storage_errors
 
 
-@SCHEMES.register("full-int8")
+@SCHEMES.register(STANDARD)
 class FullInt8(Scheme):
     """Every operation in int8, ranges of activations from calibration images."""
 
-    def tflite(self, model: Any, calibration: np.ndarray) -> bytes:
-        """See `full_int8`."""
-        return full_int8(model, calibration)
+    name = STANDARD
+    same_cost = True
+    ranges_from_tflite = True
 
-    def onnx(self, model: bytes, calibration: np.ndarray) -> bytes:
-        """See `full_int8_qdq`."""
-        return full_int8_qdq(model, calibration)
+    def tflite(self, network: Network, material: Material) -> bytes:
+        """See `full_int8`."""
+        return full_int8(network.model, material.calibration)
+
+    def onnx(self, float32: bytes, material: Material) -> bytes:
+        """See `full_int8_qdq`; for networks whose ``.tflite`` file tf2onnx cannot convert in int8."""
+        return full_int8_qdq(float32, material.calibration)
 
 
 def full_int8(model: Any, calibration: np.ndarray) -> bytes:
@@ -50,12 +54,19 @@ def full_int8(model: Any, calibration: np.ndarray) -> bytes:
     def configure(converter: Any) -> None:
         import tensorflow as tf
 
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([image[None]] for image in calibration)
+        calibrate(converter, calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
     return convert(model, input_shape, "int8 TFLite conversion", configure)
+
+
+def calibrate(converter: Any, calibration: np.ndarray) -> None:
+    """Let a converter quantize, with ranges from these images."""
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in calibration)
 
 
 def full_int8_qdq(model: bytes, calibration: np.ndarray) -> bytes:

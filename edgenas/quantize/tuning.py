@@ -1,0 +1,108 @@
+"""Short trainings of tf_keras models: the one fine-tuning that all schemes share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from edgenas.errors import TrialError
+from edgenas.quantize.scheme import Material
+
+MOST_EPOCHS = 20
+BATCH, EVALUATED = 64, 500
+LEARNING_RATE = 2e-3
+"""Peak; with Nesterov momentum 0.9 and a cosine decay to zero. A fine-tuning must not undo the training."""
+
+
+def fine_tune(
+    model: Any,
+    material: Material,
+    scheme: str,
+    *,
+    learning_rate: float = LEARNING_RATE,
+    keep_best: bool = True,
+) -> dict[str, Any]:
+    """Train a model in place and go back to the weights that were best on validation images.
+
+    The weights that it came with count as the first candidate, so a training that only harms changes
+    nothing.
+
+    Args:
+        model: A tf_keras classifier that ends in probabilities or in logits.
+        material: Images, budget and seed.
+        scheme: Who asks, for messages.
+        learning_rate: Peak of the schedule.
+        keep_best: Whether to go back; not where the last weights alone fulfil the scheme.
+
+    Returns:
+        Facts: ``epochs, learning_rate, val_accuracy_before, val_accuracy_after``.
+
+    Raises:
+        DataError: No images to train with.
+        TrialError: The loss became NaN or infinite.
+    """
+    import tf_keras
+
+    train, validation = material.splits(scheme)
+    epochs = epochs_of(material)
+    tf_keras.utils.set_random_seed(material.seed % 2**32)
+    steps = max(1, math.ceil(len(train[0]) / BATCH))
+    schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps * epochs)
+    model.compile(
+        tf_keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
+        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
+        metrics=["accuracy"],
+    )
+    before = float(model.evaluate(*validation, batch_size=EVALUATED, verbose=0)[1])
+    best = _best_weights(before) if keep_best else None
+    watchers = [tf_keras.callbacks.TerminateOnNaN(), *([best] if best else [])]
+    history = model.fit(
+        *train, batch_size=BATCH, epochs=epochs, shuffle=True, validation_data=validation,
+        validation_batch_size=EVALUATED, callbacks=watchers, verbose=0,
+    ).history  # fmt: skip
+    if not all(math.isfinite(loss) for loss in history["loss"]):
+        raise TrialError(f"the loss of scheme '{scheme}' became NaN or infinite; it fails for this network")
+    if best:
+        model.set_weights(best.weights)
+    after = best.score if best else float(history["val_accuracy"][-1])
+    return {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "val_accuracy_before": before,
+        "val_accuracy_after": after,
+    }
+
+
+def epochs_of(material: Material) -> int:
+    """Passes over the training images that the budget allows, at least one."""
+    assert material.train is not None
+    return max(1, min(MOST_EPOCHS, round(material.images / len(material.train[0]))))
+
+
+def _ends_in_softmax(model: Any) -> bool:
+    last = model.layers[-1]
+    inner = getattr(last, "layer", last)  # tfmot wraps layers
+    if type(inner).__name__ == "Softmax":
+        return True
+    return getattr(getattr(inner, "activation", None), "__name__", "") == "softmax"
+
+
+def _best_weights(score: float) -> Any:
+    import tf_keras
+
+    class BestWeights(tf_keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score = score
+            self.weights: list[np.ndarray] = []
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.weights = self.model.get_weights()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if (reached := float((logs or {})["val_accuracy"])) > self.score:
+                self.score, self.weights = reached, self.model.get_weights()
+
+    return BestWeights()
