@@ -89,5 +89,5 @@ def test_a_report_can_be_written(installed: Path, tmp_path: Path, finished_run: 
 def test_all_of_the_package_is_in_the_wheel(installed: Path) -> None:
     target = next((installed.parent.parent / "lib").glob("python*")) / "site-packages" / "edgenas"
     for path in (ROOT / "edgenas").rglob("*"):
-        if path.suffix in (".py", ".css", ".js", ".in"):
+        if path.suffix in (".py", ".html", ".css", ".js", ".in"):
             assert (target / path.relative_to(ROOT / "edgenas")).is_file(), path

@@ -18,8 +18,8 @@ from types import ModuleType
 from edgenas.errors import EdgenasError, UsageError
 
 VERBS = (
-    "search", "resume", "train", "report", "export", "quantize", "verify", "estimate", "profile", "sweep",
-    "devices", "doctor", "runs", "merge",
+    "search", "resume", "watch", "serve", "train", "report", "explain", "export", "quantize", "verify",
+    "estimate", "profile", "sweep", "devices", "doctor", "runs", "merge",
 )  # fmt: skip
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130

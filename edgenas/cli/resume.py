@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgenas.cli.search import add_executor, show, summary_of
+from edgenas.cli.search import add_executor, add_tracking, show, summary_of
 
 __all__ = ["HELP", "add_arguments", "run", "show"]
 
@@ -17,14 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run folder, and where trainings go on."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder that 'edgenas search' made")
     add_executor(parser)
+    add_tracking(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Continue it and return the run's summary."""
     from edgenas.cli.progress import RichListener
     from edgenas.pipeline import resume
+    from edgenas.tracking import tracked
 
-    with RichListener() as listener:
-        given = {name: value for name, value in vars(args).items() if name not in ("verb", "json", "run")}
-        resume(args.run, listener, given)
-    return summary_of(args.run)
+    own = ("verb", "json", "run", "tensorboard", "mlflow")
+    given = {name: value for name, value in vars(args).items() if name not in own}
+    with RichListener() as listener, tracked(listener, args.run, args.tensorboard, args.mlflow) as told:
+        resume(args.run, told, given)
+        summary = summary_of(args.run)
+        told.run_ended(summary)
+    return summary

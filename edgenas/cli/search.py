@@ -10,7 +10,7 @@ HELP = "search networks for a data set and a device, end with verified TFLite an
 
 SEARCHERS = "bayesian, front, local-search, nsga2, optuna, random, regularized-evolution, reinforce"
 EXECUTORS = "local, processes, ray"
-_DOCUMENT_ONLY = {"verb", "json", "config"}
+_DOCUMENT_ONLY = {"verb", "json", "config", "tensorboard", "mlflow"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_executor(parser)
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")
+    add_tracking(parser)
+
+
+def add_tracking(parser: argparse.ArgumentParser) -> None:
+    """Other tools that are told of trials; docs/watching.md."""
+    add = parser.add_argument
+    add("--tensorboard", metavar="DIR", help="folder for TensorBoard event files of the search")
+    add("--mlflow", metavar="URI", help="MLflow server (or sqlite:///FILE) that is told of the search")
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:
@@ -101,15 +109,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Run it and return the run's summary."""
     from edgenas.cli.progress import RichListener
     from edgenas.config import config_from, read_config
-    from edgenas.pipeline import start
+    from edgenas.pipeline import free_folder, start
+    from edgenas.tracking import tracked
 
     settings = read_config(args.config) if args.config else {}
     given = {name: value for name, value in vars(args).items() if name not in _DOCUMENT_ONLY}
     settings.update({name: value for name, value in given.items() if value is not None})
     config = config_from(settings)
-    with RichListener() as listener:
-        folder = start(config, listener)
-    return summary_of(folder)
+    if args.tensorboard or args.mlflow:  # the folder names the run there
+        config = config.changed(out=config.out or str(free_folder(config)))
+    out = Path(config.out or ".")
+    with RichListener() as listener, tracked(listener, out, args.tensorboard, args.mlflow) as told:
+        folder = start(config, told)
+        summary = summary_of(folder)
+        told.run_ended(summary)
+    return summary
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
+from typing import Protocol
 
 import numpy as np
 
-from edgenas.records import TrialRecord
 from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_for, spans_decades
 from edgenas.report.labels import Labels, leader_line
 from edgenas.report.markup import text
@@ -21,11 +21,19 @@ MANY_DOTS = 5_000
 """Beyond so many trials, dots that lie on the same pixel are drawn once."""
 
 
+class Named(Protocol):
+    """What a chart needs to know of a trial."""
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's number."""
+
+
 @dataclass(frozen=True)
 class Dot:
     """One trained candidate: its cost in the unit of the axis, and its `height`."""
 
-    trial: TrialRecord
+    trial: Named
     x: float
     y: float
 
@@ -67,7 +75,7 @@ def front_chart(run: Run, metric: str) -> FrontChart | None:
     known = [trial for trial in run.trained if cost_of(trial, metric) is not None]
     if not known:
         return None
-    size, unit = _unit(metric, max(cost_of(trial, metric) or 0.0 for trial in known))
+    size, unit = unit_of(metric, max(cost_of(trial, metric) or 0.0 for trial in known))
     dots = {
         trial.trial_id: Dot(
             trial, (cost_of(trial, metric) or 0.0) / size, height(run.task, run.val_figure(trial) or 0.0)
@@ -88,7 +96,7 @@ def front_chart(run: Run, metric: str) -> FrontChart | None:
         front=[dots[trial.trial_id] for trial in run.front_of([metric])],
         finals=finals,
         budget=min(limits, default=None),
-        floor=min([_floor([dot.y for dot in dots.values()]), *finals.values()]),
+        floor=min([floor_of([dot.y for dot in dots.values()]), *finals.values()]),
         task=run.task,
     )
 
@@ -103,7 +111,12 @@ def _words(task: Task, place: float, digits: int = 1) -> str:
     return f"{place:.{digits}f} %" if task == CLASSIFICATION else task.format(abs(place))
 
 
-def _unit(metric: str, largest: float) -> tuple[float, str]:
+def unit_of(metric: str, largest: float) -> tuple[float, str]:
+    """How many of a metric's own units one unit of the axis is, and its name.
+
+    Args:
+        largest: The largest figure that is drawn.
+    """
     if metric == "latency_ms":
         return 1.0, "ms"
     if metric.endswith("_bytes"):
@@ -111,13 +124,14 @@ def _unit(metric: str, largest: float) -> tuple[float, str]:
     return (1e6, "millions") if largest >= 2e6 else (1e3, "thousands")
 
 
-def _floor(accuracies: Sequence[float]) -> float:
-    """Far outliers must not squeeze everything else into the upper edge."""
-    low, quarter, high = np.quantile(accuracies, (0.0, 0.25, 1.0))
+def floor_of(accuracies: Sequence[float] | np.ndarray) -> float:
+    """Where a chart ends below: far outliers must not squeeze everything else into the upper edge."""
+    known = np.asarray(accuracies, dtype=float)
+    low, quarter, high = np.quantile(known, (0.0, 0.25, 1.0))
     sensible = quarter - 1.5 * (high - quarter)
     if high - low <= 1.5 * (high - sensible):
         return float(low)
-    return min(accuracy for accuracy in accuracies if accuracy >= sensible)
+    return float(known[known >= sensible].min())
 
 
 def draw_front(chart: FrontChart, frame: Frame) -> str:

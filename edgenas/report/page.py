@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from edgenas.report.curves import training
+from edgenas.report.explained import explained
 from edgenas.report.front import front
 from edgenas.report.gap import validation_against_test
 from edgenas.report.glossary import glossary
@@ -63,6 +64,7 @@ def render(run: Run) -> str:
         *([section("schemes", "Compression schemes", tried)] if (tried := schemes(run)) else []),
         section("networks", "The networks", networks(run)),
         section("reasons", "Why these", reasons(run)),
+        section("explained", "What mattered", explained(run)),
         section("training", "Final training", training(run)),
         section("test", "Validation against test", validation_against_test(run)),
         *long_section(run),

@@ -18,7 +18,18 @@ from tests.report.conftest import report_of
 from tests.report.html_tree import Element, read_html
 from tests.report.made_up import DESCRIPTION, choose_winners, fill
 
-SECTIONS = ["front", "winners", "networks", "reasons", "training", "test", "problems", "repeat", "words"]
+SECTIONS = [
+    "front",
+    "winners",
+    "networks",
+    "reasons",
+    "explained",
+    "training",
+    "test",
+    "problems",
+    "repeat",
+    "words",
+]
 HOSTILE = "<script>alert(1)</script>\"'&amp;</title></style>"
 
 

@@ -1,0 +1,1 @@
+"""A run while it goes on: in the terminal and as a web page that only reads."""
