@@ -17,7 +17,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/edgenas search --data digits --ram-kib 32 --flash-kib 32 --trials 20 --winners 5 --seeds 1
+	$(BIN)/edgenas search --data digits --ram-kib 32 --flash-kib 32 --trials 20 --winners 8 --seeds 1
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
