@@ -27,7 +27,8 @@ from edgenas.environment import machine, versions
 JOBS: dict[str, dict[str, Any]] = {
     "demo": {
         "command": [
-            "--data", "digits", "--ram-kib", "32", "--flash-kib", "32", "--trials", "20", "--seeds", "1",
+            "--data", "digits", "--ram-kib", "32", "--flash-kib", "32", "--trials", "20",
+            "--winners", "8", "--seeds", "1",
         ],
         "goals": {"minutes": 4, "winners": 3, "artifacts_each": 4, "best_int8_test_accuracy": 0.975},
     },

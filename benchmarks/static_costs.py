@@ -30,6 +30,7 @@ from edgenas.arch.spaces.cell import paper_network
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.static import StaticSource
 from edgenas.environment import machine, versions
+from edgenas.testing.settled import settle
 
 SEED = 88_000
 TIMED_SPECS = 2_000
@@ -167,24 +168,6 @@ def convert(graph: OpGraph) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
-
-
-def settle(model: Any, rng: np.random.Generator) -> None:
-    """Random biases, and batch normalizations with statistics of images, as a training leaves them.
-
-    With random statistics the activations of a deep network grow until all biases are zero, and equal ones
-    are stored once.
-    """
-    for layer in model.layers:
-        if type(layer).__name__ == "BatchNormalization":
-            layer.momentum = 0.0
-            gamma, beta, *statistics = layer.get_weights()
-            noise = [rng.normal(0, 0.2, weight.shape) for weight in (gamma, beta)]
-            layer.set_weights([gamma + noise[0], beta + noise[1], *statistics])
-        elif getattr(layer, "use_bias", False):
-            *kernels, bias = layer.get_weights()
-            layer.set_weights([*kernels, bias + rng.normal(0, 0.1, bias.shape)])
-    model(rng.random((8, *model.input_shape[1:]), np.float32), training=True)
 
 
 def summary(rows: list[dict[str, Any]], timing: dict[str, Any]) -> dict[str, Any]:

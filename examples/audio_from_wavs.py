@@ -13,28 +13,13 @@ import wave
 from pathlib import Path
 
 import numpy as np
-from steps import SHORT, best_winner, fresh, run, say
+from steps import ONE, SHORT, best_winner, fresh, run, say
 
 RUN = Path("runs") / "audio-from-wavs"
 CLASSES = ("bursts", "falling", "rising", "silence", "steady")
 RATE_HZ, SAMPLES = 8000, 4000
 FULL = ("--trials", 10, "--winners", 2, "--seeds", 1)
-FEW = (
-    "--trials",
-    1,
-    "--workers",
-    1,
-    "--winners",
-    1,
-    "--seeds",
-    1,
-    "--epochs",
-    8,
-    "--final-epochs",
-    20,
-    "--latency-ms",
-    60,
-)
+FEW = (*ONE, "--epochs", 8, "--final-epochs", 20, "--latency-ms", 60)
 
 
 def sound(name, rng):

@@ -8,15 +8,14 @@ The device is ST's NUCLEO-L4R5ZI: a Cortex-M4 at 120 MHz. Nothing is downloaded.
 
 from pathlib import Path
 
-from steps import SHORT, best_winner, fresh, run, run_c_test_vectors, say
+from steps import ONE, SHORT, best_winner, fresh, run, run_c_test_vectors, say
 
 from edgenas.data.named import DEBIAN_FASHION_MNIST
 
 RUN = Path("runs") / "image-on-microcontroller"
 FASHION = ("fashion-mnist", "--latency-ms", 300, "--ram-kib", 32, "--flash-kib", 64, "--minutes", 10)
 DIGITS = ("digits", "--latency-ms", 50, "--ram-kib", 16, "--flash-kib", 32, "--trials", 12, "--seeds", 1)
-FEW = ("digits", "--ram-kib", 16, "--flash-kib", 24, "--trials", 1, "--workers", 1, "--winners", 1,
-       "--seeds", 1, "--epochs", 8, "--final-epochs", 12)  # fmt: skip
+FEW = ("digits", "--ram-kib", 16, "--flash-kib", 24, *ONE, "--epochs", 8, "--final-epochs", 12)
 
 
 def main():

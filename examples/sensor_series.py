@@ -16,29 +16,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from steps import SHORT, best_winner, fresh, run, say
+from steps import ONE, SHORT, best_winner, fresh, run, say
 
 RUN = Path("runs") / "sensor-series"
 CLASSES = ("still", "walk", "stairs", "run")
 RATE_HZ, STEPS = 50, 128
 GRAVITY = np.array([0, 0, 1])
 FULL = ("--trials", 10, "--winners", 2, "--seeds", 2)
-FEW = (
-    "--trials",
-    1,
-    "--workers",
-    1,
-    "--winners",
-    1,
-    "--seeds",
-    1,
-    "--epochs",
-    6,
-    "--final-epochs",
-    12,
-    "--ram-kib",
-    8,
-)
+FEW = (*ONE, "--epochs", 6, "--final-epochs", 12, "--ram-kib", 8)
 
 # class: steps a second, strength in g, share of the heel's shock, sideways share
 GAITS = {"walk": (1.8, 0.30, 0.5, 0.35), "stairs": (1.5, 0.27, 0.25, 0.5), "run": (2.6, 0.8, 0.9, 0.3)}

@@ -12,6 +12,9 @@ from edgenas.cli.main import main as edgenas
 SHORT = bool(os.environ.get("EDGENAS_SHORT"))
 """Whether to search for seconds instead of minutes: to see that all works, not for a good network."""
 
+ONE = ("--trials", 1, "--workers", 1, "--winners", 1, "--seeds", 1)
+"""The smallest search there is."""
+
 
 def say(*lines):
     """Print plain words between the outputs of commands, with an empty line before."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgenas.arch import GraphBuilder, MicroSpace, OpGraph
 from edgenas.export import micro
+from edgenas.testing.settled import settle
 
 SHAPES = ((8, 8, 1), (28, 28, 1), (32, 32, 3))
 
@@ -119,20 +120,6 @@ def convert(
         if int8_ends:
             converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
-
-
-def settle(model: Any, rng: np.random.Generator) -> None:
-    """Random biases, and batch normalizations whose statistics are those of random images."""
-    for layer in model.layers:
-        if type(layer).__name__ == "BatchNormalization":
-            layer.momentum = 0.0
-            gamma, beta, *statistics = layer.get_weights()
-            noise = [rng.normal(0, 0.2, weight.shape) for weight in (gamma, beta)]
-            layer.set_weights([gamma + noise[0], beta + noise[1], *statistics])
-        elif getattr(layer, "use_bias", False):
-            *kernels, bias = layer.get_weights()
-            layer.set_weights([*kernels, bias + rng.normal(0, 0.1, bias.shape)])
-    model(rng.random((8, *model.input_shape[1:]), np.float32), training=True)
 
 
 def measured_arena(model: bytes) -> tuple[int, int]:

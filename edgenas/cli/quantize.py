@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgenas.cli.words import names
+
 HELP = "compress, export and verify a Keras model of your own under one or more schemes"
 
 
@@ -16,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", type=Path, metavar="MODEL", help=".keras or HDF5 file, or a SavedModel folder")
     add("--data", required=True, help="data set it was trained on, as for 'edgenas search'")
     add(
-        "--scheme", type=_names, default=("full-int8",), metavar="S[,S...]",
+        "--scheme", type=names, default=("full-int8",), metavar="S[,S...]",
         help="schemes to try, e.g. int8,qat,int16x8 (default: full-int8; docs/quantization.md has all)",
     )  # fmt: skip
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the bundle")
@@ -26,10 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--images", type=int, help="images that a training scheme sees (default: 120000)")
     add("--sensitivity", action="store_true", help="say what each layer costs in int8")
     add("--seed", type=int, default=0, help="seeds split and trainings (default: 0)")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _range(text: str) -> tuple[float, float]:

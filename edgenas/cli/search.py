@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edgenas.cli.words import names
+
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
 SEARCHERS = "bayesian, front, local-search, nsga2, optuna, random, regularized-evolution, reinforce"
@@ -19,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("config", nargs="?", type=Path, metavar="CONFIG.toml", help="settings; options on the line win")
     add_data_arguments(parser)
     add("--task", help="classification, regression or anomaly (default: what the data say)")
-    add("--anomalous", type=_names, metavar="A,B", help="classes that are anomalous, for --task anomaly")
+    add("--anomalous", type=names, metavar="A,B", help="classes that are anomalous, for --task anomaly")
     add("--loss", help="mse (default) or huber, for --task regression")
     add("--space", help="search space (default: micro)")
     add("--device", help="device the networks are for (default: host; see 'edgenas devices list')")
     add("--latency-ms", type=float, help="budget: milliseconds for one image")
     add("--ram-kib", type=float, help="budget: peak RAM (TFLite-Micro arena) in KiB")
     add("--flash-kib", type=float, help="budget: size of the .tflite file in KiB")
-    add("--objectives", type=_names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
+    add("--objectives", type=names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
     add("--searcher", help=f"search method: {SEARCHERS} (default: front)")
     add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
     add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shift", type=float, help="largest shift of images in it, share of a side (default: 0.083; 0: none)"
     )
     add(
-        "--schemes", type=_names, metavar="A,B",
+        "--schemes", type=names, metavar="A,B",
         help="compression schemes that winners are tried under, e.g. int8,qat,int16x8 (default: full-int8)",
     )  # fmt: skip
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
@@ -95,14 +97,10 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     add("--drop-duplicates", action="store_true", default=None, help="drop examples that stand in two splits")
     add("--class-weights", metavar="HOW", help="balanced: all classes weigh the same in the loss")
     add(
-        "--augment", type=_names, metavar="A,B",
+        "--augment", type=names, metavar="A,B",
         help="what changes examples in the final training: auto (default), none, or some of shift, flip, "
         "cutout, mixup; time-shift, masks, noise; jitter, scaling, time-warp",
     )  # fmt: skip
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edgenas.cli.words import names
+
 HELP = "train one network for long, with a recipe of your own; export and test it"
 
 DISTILL = 0.5
@@ -28,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ema", type=float, help="momentum of the average of weights (default: 0.999; 0: none)")
     add("--patience", type=int, help="epochs without progress before the end (0: to the end, last weights)")
     add("--shift", type=float, help="largest shift of images, share of a side (default: 0.083; 0: none)")
-    add("--augment", type=_names, metavar="A,B", help="what changes examples, as of 'edgenas search'")
+    add("--augment", type=names, metavar="A,B", help="what changes examples, as of 'edgenas search'")
     add("--class-weights", metavar="HOW", help="balanced: all classes weigh the same in the loss")
-    add("--distill", type=_names, metavar="A,B", help="teachers: 'best', trial ids or .keras files")
+    add("--distill", type=names, metavar="A,B", help="teachers: 'best', trial ids or .keras files")
     add("--distill-weight", type=float, help=f"weight of the teachers in the loss (default: {DISTILL})")
     add("--temperature", type=float, help="by how much their answers are softened (default: 2)")
     add("--mixed-precision", action="store_true", default=None, help="calculate in float16, on a GPU only")
@@ -43,10 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for a copy of the files; of a spec, the run folder",
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -108,11 +106,11 @@ def _request(args: argparse.Namespace, dataset: Any, seed: int) -> Any:
     from edgenas.train.recipe import check_for_classes, long_recipe, optimizer_for
     from edgenas.winners.long import LongTraining
 
-    names = (
+    given = (
         "optimizer", "learning_rate", "batch_size", "weight_decay", "label_smoothing", "ema", "patience",
         "shift", "temperature", "mixed_precision",
     )  # fmt: skip
-    settings = {name: getattr(args, name) for name in names}
+    settings = {name: getattr(args, name) for name in given}
     weight = args.distill_weight if args.distill_weight is not None else DISTILL if args.distill else None
     if args.class_weights not in (None, "balanced"):
         raise _config_error(f"--class-weights {args.class_weights} was given; expected balanced")

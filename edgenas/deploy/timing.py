@@ -67,6 +67,7 @@ def _rough(program: Program) -> float:
 
 def _predicted(cost: Cost | None, name: str, runtime: str) -> float | None:
     """What was predicted for this very file on this machine."""
-    if cost is None or (cost.device, cost.runtime) != ("host", runtime) or cost.precision not in name:
+    precision = name.split(".")[1]
+    if cost is None or (cost.device, cost.runtime, cost.precision) != ("host", runtime, precision):
         return None
     return cost.latency_ms
