@@ -15,11 +15,12 @@ from edgenas.cost.static import StaticSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import lasting_name
 from edgenas.errors import ConfigError, TableMissError
-from edgenas.pipeline import Clock, Reporter, RunListener, begun_with, load_data
+from edgenas.pipeline import Clock, Reporter, begun_with, load_data
 from edgenas.problem_of import check_training_size, describe
 from edgenas.profile.device import load_device
 from edgenas.profile.sources import cost_source
 from edgenas.report import write_report
+from edgenas.search.listener import StageListener
 from edgenas.search.problem import Problem
 from edgenas.store import Store, storage_errors
 from edgenas.train.pool import default_workers
@@ -35,7 +36,7 @@ def train_trial(
     folder: Path,
     trial_id: str,
     request_for: RequestFor,
-    listener: RunListener,
+    listener: StageListener,
     *,
     workers: int | None = None,
     out: Path | None = None,

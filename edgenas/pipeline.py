@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgenas.captured import captured
 from edgenas.config import RunConfig, config_from
@@ -30,6 +30,7 @@ from edgenas.problem_of import (
 )  # fmt: skip
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
+from edgenas.search.listener import StageListener
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
@@ -41,23 +42,7 @@ SEARCH_SHARE = 0.4
 """Share of the time limit after which no further candidate is started."""
 
 
-class RunListener(Protocol):
-    """Told what a run does while it goes on."""
-
-    def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
-        """A stage begins, of so many steps and seconds, where known."""
-
-    def trial_began(self, record: TrialRecord) -> None:
-        """A candidate is about to be trained or exported."""
-
-    def epoch_ended(self, entry: Mapping[str, Any]) -> None:
-        """An epoch of the current training ended."""
-
-    def trial_ended(self, record: TrialRecord, refused: int) -> None:
-        """A training or export ended; ``refused`` proposals were over budget so far."""
-
-
-def start(config: RunConfig, listener: RunListener) -> Path:
+def start(config: RunConfig, listener: StageListener) -> Path:
     """Run the main job from the beginning.
 
     Returns:
@@ -91,7 +76,7 @@ def start(config: RunConfig, listener: RunListener) -> Path:
     return folder
 
 
-def resume(folder: Path, listener: RunListener, changes: Mapping[str, Any] | None = None) -> Path:
+def resume(folder: Path, listener: StageListener, changes: Mapping[str, Any] | None = None) -> Path:
     """Continue a run after a stop of any kind.
 
     Args:
@@ -169,7 +154,7 @@ def run_stages(
     dataset: Dataset,
     problem: Problem,
     clock: Clock,
-    listener: RunListener,
+    listener: StageListener,
     executor: Executor,
 ) -> None:
     """Search, short list, final training, artifacts, report; what is done already is skipped."""
@@ -257,7 +242,7 @@ class Clock:
 class Reporter:
     """Passes events on and keeps the elapsed time, so that a resumed run knows it."""
 
-    def __init__(self, store: Store, clock: Clock, listener: RunListener) -> None:
+    def __init__(self, store: Store, clock: Clock, listener: StageListener) -> None:
         self._store, self._clock, self._listener = store, clock, listener
 
     def stage_began(self, name: str, total: int | None, seconds: float | None) -> None:
