@@ -171,13 +171,18 @@ def test_a_training_process_that_died_between_two_jobs_is_started_again(process:
 
 
 def test_an_interrupt_ends_the_training_and_spoils_no_later_answer(process: TrainingProcess) -> None:
+    family: list[psutil.Process] = []
+
     def interrupt(entry: dict[str, Any]) -> None:
+        assert process._process is not None
+        worker = psutil.Process(process._process.pid)
+        family[:] = [worker, *worker.children(recursive=True)]
         raise KeyboardInterrupt
 
     endless = Recipe(epochs=100_000, images_per_epoch=1_000)
-    family = psutil.Process().children(recursive=True)
     with pytest.raises(KeyboardInterrupt):
         process.run(quick_job(recipe=endless), interrupt)
+    assert len(family) == 2  # the process, and the child that trains
     assert psutil.wait_procs(family, timeout=20)[1] == []
     assert process.run(quick_job()).epochs == 1
 
