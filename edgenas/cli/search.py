@@ -10,7 +10,10 @@ from edgenas.cli.words import names
 
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
-SEARCHERS = "bayesian, front, local-search, nsga2, optuna, random, regularized-evolution, reinforce"
+SEARCHERS = (
+    "bayesian, front, gradient, gradient-binary, local-search, nsga2, optuna, random, regularized-evolution, "
+    "reinforce"
+)
 EXECUTORS = "local, processes, ray"
 _DOCUMENT_ONLY = {"verb", "json", "config", "tensorboard", "mlflow"}
 
