@@ -18,6 +18,9 @@ from edgenas.task import check_task
 from edgenas.task.regression import LOSSES
 
 DEFAULT_TRIALS = 30
+GRADIENT_TRIALS = 12
+"""Trials of a gradient search, whose first ones are what it has derived."""
+
 MAX_WINNERS = 20
 HALVING = ("epochs", "images", "resolution")
 _LISTS = ("objectives", "anomalous", "augment", "schemes")
@@ -190,7 +193,7 @@ class RunConfig:
     @property
     def trial_limit(self) -> int | None:
         """Candidates to train, or None where only time ends the search."""
-        return self.trials or (None if self.minutes else DEFAULT_TRIALS)
+        return self.trials or (None if self.minutes else default_trials(self.searcher))
 
     def changed(self, **changes: Any) -> RunConfig:
         """A copy with some settings changed; None leaves a setting as it is."""
@@ -211,6 +214,11 @@ class RunConfig:
             if value is not None and name != "out"  # so that the file can be run again
         ]
         return "\n".join(["# edgenas search config.toml", *lines, ""])
+
+
+def default_trials(searcher: str) -> int:
+    """Candidates that a search method trains where neither trials nor time are given."""
+    return GRADIENT_TRIALS if searcher.startswith("gradient") else DEFAULT_TRIALS
 
 
 def config_from(document: Mapping[str, Any]) -> RunConfig:

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
     add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
     add("--warm-start", metavar="RUN", help="run folder to learn from, also of other data or another device")
-    add("--trials", type=int, help="candidates to train (default: 30 without --minutes)")
+    add("--trials", type=int, help="candidates to train (default without --minutes: 30, by gradient 12)")
     add("--minutes", type=float, help="time for everything: search, final trainings and files")
     add("--epochs", type=int, help="epochs per candidate")
     add("--images", type=int, help="training images per epoch of a candidate")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.config import DEFAULT_TRIALS
+from edgenas.config import default_trials
 from edgenas.live.following import Follower
 from edgenas.search.objective import COST_METRICS
 
@@ -75,7 +75,9 @@ def trial_limit(config: Mapping[str, Any]) -> int | None:
     """Trials that the search is to train, or None where only time ends it."""
     if not config:
         return None
-    return config.get("trials") or (None if config.get("minutes") else DEFAULT_TRIALS)
+    return config.get("trials") or (
+        None if config.get("minutes") else default_trials(str(config.get("searcher")))
+    )
 
 
 def trial_entry(follower: Follower, row: int) -> dict[str, Any]:

@@ -48,6 +48,7 @@ AID = 1.0
 
 _RACERS, _LOOKED = 4, 512
 _ORDER, _GATES, _RACE = 0, 1, 2  # purposes of random numbers
+_NO_GOAL = Goal("macs", 1.0)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class GradientJob(Job):
     """
 
     relaxed: tuple[Relaxed, ...] = ()
-    goal: Goal = Goal("macs", 1.0)
+    goal: Goal = _NO_GOAL
     mode: str = "gumbel"
     inherited: Path | None = None
     aid: float = AID
@@ -141,10 +142,7 @@ class _Search:
     def run(self) -> tuple[TrainResult, list[np.ndarray]]:
         checkpoint = Checkpoint(self.job.checkpoint_path, self.job.key) if self.job.checkpoint_path else None
         standing = checkpoint.load() if checkpoint else None
-        if standing is None:
-            steps = self.race()
-        else:
-            steps = self.restored(standing)
+        steps = self.race() if standing is None else self.restored(standing)
         while len(self.history) < EPOCHS:
             self.epoch(steps, len(self.history))
             if checkpoint:
@@ -177,29 +175,26 @@ class _Search:
     def walk_of(self, split: Arrays, recipe: Recipe) -> Walk:
         return Walk(*split, recipe, self.job.steps_per_epoch, task=self.job.task)
 
-    def steps_of(self, flat: np.ndarray | None, *, traced: bool) -> Steps:
+    def steps_of(self, flat: np.ndarray | None = None) -> Steps:
         net = SuperNetwork(self.relaxed.skeleton, self.job.spec.classes, self.job.recipe.seed)
         if flat is None:
-            inherited = named_weights(self.job.inherited) if self.job.inherited else {}
-            flat = net.parameters.grafted(inherited)
-        return Steps(net, self.job.recipe, self.total, self.job.task, flat, traced=traced)
+            flat = net.parameters.grafted(named_weights(self.job.inherited) if self.job.inherited else {})
+        return Steps(net, self.job.recipe, self.total, self.job.task, flat)
 
     def race(self) -> Steps:
         """Warm up all skeletons for a while and go on with the best."""
-        best: tuple[float, int, list[np.ndarray]] | None = None
-        length = min(max(1, round(RACE * self.total)), self.job.steps_per_epoch)
-        for number in range(len(self.job.relaxed) if len(self.job.relaxed) > 1 else 0):
+        self.choose(0)
+        if len(self.job.relaxed) == 1:
+            return self.steps_of()
+        racers: list[tuple[float, int, Steps]] = []
+        for number in range(len(self.job.relaxed)):
             self.choose(number)
-            steps = self.steps_of(None, traced=False)
-            for step in range(length):
-                self.learn(steps, 0, step, self.job.aid)
-            loss = self.judged(steps)
-            if best is None or loss < best[0]:
-                best = (loss, number, steps.arrays)
-        self.choose(best[1] if best else 0)
-        steps = self.steps_of(best[2][0] if best else None, traced=True)
-        if best:
-            steps.restore(best[2])
+            steps = self.steps_of()
+            for step in range(min(self.job.steps_per_epoch, round(RACE * self.total))):
+                self.learn(steps, 0, step, self.job.aid, temperature_at(0.0))
+            racers.append((self.judged(steps), number, steps))
+        _, number, steps = min(racers, key=lambda racer: racer[:2])
+        self.choose(number)
         return steps
 
     def judged(self, steps: Steps) -> float:
@@ -326,7 +321,7 @@ class _Search:
         )
         self.trained, self.training_seconds, before = facts["clock"]
         self.started -= before
-        steps = self.steps_of(arrays["weights"][0], traced=True)
+        steps = self.steps_of(arrays["weights"][0])
         steps.restore(arrays["weights"])
         return steps
 

@@ -6,13 +6,13 @@ between two options the mask is their mixture, weighed by the gates. A block tha
 mixed with its input. With one-hot gates this is exactly the network of that selection, with batch
 statistics in its batch normalizations.
 
-Channels and kernels that no used option has are cut off before anything is computed; the sizes are
-tensors, so one trace serves all of them.
+Channels and kernels that no used option has are cut off before anything is computed; what is cut are
+tensors, so one trace serves all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 from zlib import crc32
 
@@ -73,7 +73,7 @@ class Parameters:
         })  # fmt: skip
 
     def grafted(self, others: dict[str, np.ndarray]) -> np.ndarray:
-        """First values with what another super-network has in the same place: its first channels, its middle kernel."""
+        """First values, and another super-network's where it has any: its first channels, its middle kernel."""
         arrays = self.named(self.first())
         for name, target in arrays.items():
             source = others.get(name)
@@ -136,9 +136,9 @@ class SuperNetwork:
             for block in range(self._blocks(stage)):
                 shapes |= self._block_shapes(stage, block)
         filters = max(self._filters(self.stages[-1]))
-        for block in skeleton.behind[:-1]:
-            shapes |= _convolution("last", (1, 1, filters, int(block.args["filters"])))
-            filters = int(block.args["filters"])
+        for part in skeleton.behind[:-1]:
+            shapes |= _convolution("last", (1, 1, filters, int(part.args["filters"])))
+            filters = int(part.args["filters"])
         return {**shapes, "head/kernel": (filters, self.outputs), "head/summand": (self.outputs,)}
 
     def _block_shapes(self, stage: int, block: int) -> dict[str, Shape]:
@@ -156,18 +156,51 @@ class SuperNetwork:
             shapes |= {f"{name}/excite": (middle, hidden), f"{name}/excite/summand": (hidden,)}
         return shapes | _convolution(f"{name}/project", (1, 1, hidden, max(self._filters(stage))))
 
-    def sizes(self, gates: Gates) -> np.ndarray:
-        """What a step must compute: for each stage kernel, filters and hidden channels of each block; int32."""
-        found: list[int] = []
+    @cached_property
+    def plan(self) -> dict[str, int]:
+        """Names of all small int vectors that say what is cut where, with their lengths, in one order."""
+        lengths = {}
         for stage in self.stages:
-            filters = self._used(gates, stage, "filters")
-            expansion = self._used(gates, stage, "expansion")
-            reads = self._used(gates, stage - 1, "filters") if stage else self._filters(-1)[0]
-            found += [self._used(gates, stage, "kernel"), filters]
+            lengths[f"s{stage}/filters"] = 1
             for block in range(self._blocks(stage)):
-                channels = self._hidden(filters if block else reads, expansion)
-                found.append(channels if block < self._used(gates, stage, "depth") else 1)
-        return np.array(found, np.int32)
+                name = f"s{stage}b{block}"
+                for part, length in (
+                    ("expand", 4),
+                    ("widen", 8),
+                    ("begin", 4),
+                    ("window", 4),
+                    ("hidden", 1),
+                    ("project", 4),
+                ):
+                    lengths[f"{name}/{part}"] = length
+            lengths |= {f"s{stage}/cut": 4, f"s{stage}/pad": 8}
+        return {**lengths, "last": 4, "head": 2}
+
+    def cuts(self, gates: Gates) -> np.ndarray:
+        """What a step must compute, as the vectors of `plan` one behind the other; int32."""
+        found: dict[str, list[int]] = {}
+        read = self._filters(-1)[0]
+        for stage in self.stages:
+            filters, kernel = self._used(gates, stage, "filters"), self._used(gates, stage, "kernel")
+            expansion, depth = self._used(gates, stage, "expansion"), self._used(gates, stage, "depth")
+            edge = (max(self.skeleton.numbers(stage, "kernel")) - kernel) // 2
+            found[f"s{stage}/filters"] = [filters]
+            found[f"s{stage}/cut"] = [-1, -1, -1, min(read, filters)]
+            found[f"s{stage}/pad"] = [0] * 7 + [max(0, filters - read)]
+            for block in range(self._blocks(stage)):
+                name, reads = f"s{stage}b{block}", filters if block else read
+                hidden = self._hidden(reads, expansion) if block < depth else reads
+                found[f"{name}/expand"] = [1, 1, reads, hidden]
+                found[f"{name}/widen"] = [0] * 7 + [hidden - reads]
+                found[f"{name}/begin"] = [edge, edge, 0, 0]
+                found[f"{name}/window"] = [kernel, kernel, hidden, 1]
+                found[f"{name}/hidden"] = [hidden]
+                found[f"{name}/project"] = [1, 1, hidden, filters]
+            read = filters
+        last = [int(block.args["filters"]) for block in self.skeleton.behind[:-1]]
+        found["head"] = [(last or [read])[-1], self.outputs]
+        found["last"] = [1, 1, read, (last or [read])[-1]]
+        return np.array([number for name in self.plan for number in found[name]], np.int32)
 
     def _used(self, gates: Gates, stage: int, kind: str) -> int:
         """The largest option of a decision that is used."""
@@ -177,34 +210,28 @@ class SuperNetwork:
 
     # --- computing ---
 
-    def outputs_of(self, images: Tensor, flat: Tensor, gates: Tensor, sizes: Tensor, aid: Tensor) -> Tensor:
+    def outputs_of(self, images: Tensor, flat: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor) -> Tensor:
         """Logits of classes, or numbers.
 
         Args:
             images: float32 (n, height, width, channels).
             flat: All weights, see `Parameters`.
             gates: Weights of all options, float32 (size of the skeleton,).
-            sizes: See `sizes`.
+            cuts: See `cuts`.
             aid: How much of its input is added to what each block that may be left out gives
                 (DARTS-, Chu et al. 2021), 0 for none.
         """
         import tensorflow as tf
 
-        weights = {
-            name: tf.reshape(part, shape)
-            for part, (name, shape) in zip(
-                tf.split(flat, self.parameters.sizes), self.parameters.shapes.items(), strict=True
-            )
-        }
-        run = _Run(self, weights, gates, sizes, aid)
+        run = _Run(self, flat, gates, cuts, aid)
         tensor = run.convolved("stem", images, int(self.skeleton.stem.args["stride"]))
         tensor = run.activated(tensor, str(self.skeleton.stem.args.get("activation", "relu6")))
         for stage in self.stages:
             tensor = run.stage(tensor, stage)
         for block in self.skeleton.behind[:-1]:
-            tensor = run.activated(run.convolved("last", tensor, 1), str(block.args["activation"]))
+            tensor = run.activated(run.convolved("last", tensor, 1, "last"), str(block.args["activation"]))
         pooled = tf.reduce_mean(tensor, axis=(1, 2))
-        return pooled @ weights["head/kernel"][: tf.shape(pooled)[-1]] + weights["head/summand"]
+        return pooled @ run.cut("head/kernel", "head") + run.weights["head/summand"]
 
 
 def _convolution(name: str, shape: Shape) -> dict[str, Shape]:
@@ -215,43 +242,112 @@ def _convolution(name: str, shape: Shape) -> dict[str, Shape]:
 class _Run:
     """One pass through a super-network."""
 
-    def __init__(
-        self, net: SuperNetwork, weights: dict[str, Tensor], gates: Tensor, sizes: Tensor, aid: Tensor
-    ) -> None:
-        self.net, self.skeleton, self.weights = net, net.skeleton, weights
-        self.gates, self.sizes, self.aid = gates, sizes, aid
-        self.next_size = 0
+    def __init__(self, net: SuperNetwork, flat: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor) -> None:
+        import tensorflow as tf
 
-    def take_size(self) -> Tensor:
-        """The next of the sizes."""
-        self.next_size += 1
-        return self.sizes[self.next_size - 1]
+        self.net, self.skeleton, self.aid = net, net.skeleton, aid
+        shapes = net.parameters.shapes
+        parts = tf.split(flat, net.parameters.sizes)
+        self.weights = {
+            name: part if len(shape) == 1 else tf.reshape(part, shape)
+            for part, (name, shape) in zip(parts, shapes.items(), strict=True)
+        }
+        self.gates = tf.split(gates, [part.stop - part.start for part in net.skeleton.slices])
+        self.cuts = dict(zip(net.plan, tf.split(cuts, list(net.plan.values())), strict=True))
+        self.one = tf.ones([1])
+        self.memory: dict[tuple[Any, ...], Tensor] = {}
+
+    # --- gates ---
 
     def gate(self, stage: int, kind: str) -> Tensor:
         """Weights of a decision's options; (1,) of one that is not open."""
-        import tensorflow as tf
-
         at = self.skeleton.places.get((stage, kind))
-        return tf.ones([1]) if at is None else self.gates[self.skeleton.slices[at]]
+        return self.one if at is None else self.gates[at]
 
-    def convolved(self, name: str, tensor: Tensor, stride: int, filters: Tensor = None) -> Tensor:
-        """A full convolution of the first channels, with batch normalization."""
+    def share(self, stage: int, kind: str, option: Any) -> Tensor:
+        """Weight of one option, a scalar."""
         import tensorflow as tf
 
-        kernel = self.weights[name]
-        kernel = kernel[:, :, : tf.shape(tensor)[-1], : kernel.shape[-1] if filters is None else filters]
-        return self.normalized(name, tf.nn.conv2d(tensor, kernel, stride, "SAME"))
+        key = (stage, kind, "shares")
+        if key not in self.memory:
+            self.memory[key] = tf.unstack(self.gate(stage, kind))
+        return self.memory[key][self.skeleton.options(stage, kind).index(option)]
 
-    def normalized(self, name: str, tensor: Tensor) -> Tensor:
+    def mask(self, stage: int) -> Tensor:
+        """Share of the options that have an output channel, those cut off left out."""
+        import tensorflow as tf
+
+        key = (stage, "mask")
+        if key not in self.memory:
+            counts = np.array(self.net._filters(stage))
+            has = np.arange(counts.max()) < counts[:, None]
+            whole = weighed(self.gate(stage, "filters"), has.astype(np.float32))
+            self.memory[key] = tf.slice(whole, [0], self.cuts[f"s{stage}/filters"])
+        return self.memory[key]
+
+    def pair_mask(self, stage: int, block: int, divisor: int = 1) -> Tensor:
+        """Share of the pairs of channels read and expansion that have a hidden channel.
+
+        Args:
+            stage: Which stage.
+            block: The first reads what the stage before puts out, all others are alike.
+            divisor: By how much hidden channels are divided, in the middle of a squeeze-and-excite.
+        """
+        import tensorflow as tf
+
+        key = (stage, min(block, 1), divisor)
+        if key not in self.memory:
+            reads, expansions = self.net._reads(stage, block), self.skeleton.numbers(stage, "expansion")
+            counts = np.array(
+                [[self.net._hidden(one, expansion) for expansion in expansions] for one in reads]
+            )
+            if divisor > 1:
+                counts = np.vectorize(divisible)(counts / divisor)
+            has = np.arange(counts.max()) < counts.reshape(-1, 1)
+            read, expansion = (
+                self.gate(stage if block else stage - 1, "filters"),
+                self.gate(stage, "expansion"),
+            )
+            pairs = tf.reshape(read[:, None] * expansion, [-1])
+            self.memory[key] = weighed(pairs, has.astype(np.float32))
+        return self.memory[key]
+
+    def alike(self, stage: int) -> Tensor:
+        """How likely a stage's first block puts out as many channels as it reads."""
+        import tensorflow as tf
+
+        same = np.array(self.net._filters(stage - 1))[:, None] == np.array(self.net._filters(stage))
+        read = weighed(self.gate(stage - 1, "filters"), same.astype(np.float32))
+        return tf.reduce_sum(read * self.gate(stage, "filters"))
+
+    # --- layers ---
+
+    def cut(self, name: str, how: str, begin: str | None = None) -> Tensor:
+        """The part of an array that is used."""
+        import tensorflow as tf
+
+        size = self.cuts[how]
+        start = self.cuts[begin] if begin else [0] * size.shape[0]
+        return tf.slice(self.weights[name], start, size)
+
+    def convolved(
+        self, name: str, tensor: Tensor, stride: int, how: str | None = None, channels: str | None = None
+    ) -> Tensor:
+        """A full convolution with batch normalization."""
+        import tensorflow as tf
+
+        kernel = self.cut(name, how) if how else self.weights[name]
+        return self.normalized(name, tf.nn.conv2d(tensor, kernel, stride, "SAME"), channels)
+
+    def normalized(self, name: str, tensor: Tensor, channels: str | None = None) -> Tensor:
         """Batch normalization with the statistics of this batch."""
         import tensorflow as tf
 
-        channels = tf.shape(tensor)[-1]
-        factor, summand = (self.weights[f"{name}/{part}"][:channels] for part in ("factor", "summand"))
-        result, _, _ = tf.compat.v1.nn.fused_batch_norm(
-            tensor, factor, summand, epsilon=EPSILON, is_training=True
-        )
-        return result
+        names = (f"{name}/factor", f"{name}/summand")
+        factor, summand = (self.cut(one, channels) if channels else self.weights[one] for one in names)
+        return tf.raw_ops.FusedBatchNormV3(
+            x=tensor, scale=factor, offset=summand, mean=[], variance=[], epsilon=EPSILON, is_training=True
+        ).y
 
     def activated(self, tensor: Tensor, name: str) -> Tensor:
         """ReLU6 or hard swish."""
@@ -261,149 +357,119 @@ class _Run:
 
     def mixed_activation(self, tensor: Tensor, stage: int) -> Tensor:
         """The mixture of a stage's activations."""
-        options, gate = self.skeleton.options(stage, "activation"), self.gate(stage, "activation")
-        parts = [gate[at] * self.activated(tensor, str(name)) for at, name in enumerate(options)]
-        return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
+        options = self.skeleton.options(stage, "activation")
+        if len(options) == 1:
+            return self.activated(tensor, str(options[0]))
+        parts = [
+            self.share(stage, "activation", name) * self.activated(tensor, str(name)) for name in options
+        ]
+        return sum(parts[1:], parts[0])
+
+    # --- stages ---
 
     def stage(self, tensor: Tensor, stage: int) -> Tensor:
         """All blocks of a stage."""
         import tensorflow as tf
 
-        kernel, filters = self.take_size(), self.take_size()
-        depths, depth = self.skeleton.numbers(stage, "depth"), self.gate(stage, "depth")
-        for block in range(self.net._blocks(stage)):
-            hidden = self.take_size()
-            result = self.block(tensor, stage, block, kernel, filters, hidden)
+        depths = np.array(self.skeleton.numbers(stage, "depth"))
+        has = np.arange(depths.max()) < depths[:, None]
+        shares = tf.unstack(weighed(self.gate(stage, "depth"), has.astype(np.float32)))
+        for block, share in enumerate(shares):
+            result = self.block(tensor, stage, block)
             if block < min(depths):
                 tensor = result
             else:
-                share = tf.reduce_sum(depth[np.array(depths).searchsorted(block + 1) :])
                 tensor = share * result + (1.0 - share + self.aid) * tensor
         return tensor
 
-    def block(
-        self, tensor: Tensor, stage: int, block: int, kernel: Tensor, filters: Tensor, hidden: Tensor
-    ) -> Tensor:
+    def block(self, tensor: Tensor, stage: int, block: int) -> Tensor:
         """Expansion, depthwise convolution, projection, and what is added to it."""
         import tensorflow as tf
 
         name, stride = f"s{stage}b{block}", 1 if block else self.skeleton.strides[stage]
-        wide = self.expanded(tensor, name, stage, hidden)
-        window = self.window(name, stage, kernel)[:, :, :hidden]
-        deep = tf.nn.depthwise_conv2d(wide, window, [1, stride, stride, 1], "SAME")
-        deep = self.mixed_activation(self.normalized(f"{name}/depthwise", deep), stage)
-        mask = self.hidden_mask(stage, block)[:hidden]
-        deep = self.squeezed(deep * mask, mask, name, stage, block)
-        out = self.convolved(f"{name}/project", deep, 1, filters)
-        return self.joined(tensor, out, stage, block, stride, filters) * self.mask(stage)[:filters]
+        wide = self.expanded(tensor, name, stage)
+        deep = tf.nn.depthwise_conv2d(wide, self.window(name, stage), [1, stride, stride, 1], "SAME")
+        deep = self.mixed_activation(self.normalized(f"{name}/depthwise", deep, f"{name}/hidden"), stage)
+        deep *= tf.slice(self.pair_mask(stage, block), [0], self.cuts[f"{name}/hidden"])
+        deep = self.squeezed(deep, name, stage, block)
+        out = self.convolved(f"{name}/project", deep, 1, f"{name}/project", f"s{stage}/filters")
+        return self.joined(tensor, out, stage, block, stride) * self.mask(stage)
 
-    def expanded(self, tensor: Tensor, name: str, stage: int, hidden: Tensor) -> Tensor:
+    def expanded(self, tensor: Tensor, name: str, stage: int) -> Tensor:
         """The mixture of a wider tensor and, where an expansion may be 1, the tensor itself."""
-        expansions, gate = self.skeleton.numbers(stage, "expansion"), self.gate(stage, "expansion")
+        import tensorflow as tf
+
+        expansions = self.skeleton.numbers(stage, "expansion")
         if max(expansions) == 1:
-            return tensor[..., :hidden]
-        plain = gate[expansions.index(1)] if 1 in expansions else 0.0
-        wide = self.mixed_activation(self.convolved(f"{name}/expand", tensor, 1, hidden), stage)
-        return wide if 1 not in expansions else (1.0 - plain) * wide + plain * fitted(tensor, hidden)
+            return tensor
+        wide = self.convolved(f"{name}/expand", tensor, 1, f"{name}/expand", f"{name}/hidden")
+        wide = self.mixed_activation(wide, stage)
+        if 1 not in expansions:
+            return wide
+        plain = self.share(stage, "expansion", 1)
+        padded = tf.pad(tensor, tf.reshape(self.cuts[f"{name}/widen"], [4, 2]))
+        return (1.0 - plain) * wide + plain * padded
 
-    def window(self, name: str, stage: int, size: Tensor) -> Tensor:
+    def window(self, name: str, stage: int) -> Tensor:
         """The mixture of depthwise kernels, cut to the largest that is used."""
-        kernels, gate = self.skeleton.numbers(stage, "kernel"), self.gate(stage, "kernel")
-        largest = max(kernels)
-        masks = np.zeros((len(kernels), largest, largest, 1, 1), np.float32)
-        for at, kernel in enumerate(kernels):
-            edge = (largest - kernel) // 2
-            masks[at, edge : largest - edge, edge : largest - edge] = 1.0
         import tensorflow as tf
 
-        mixed = self.weights[f"{name}/depthwise"] * tf.tensordot(gate, tf.constant(masks), 1)
-        edge = (largest - size) // 2
-        return mixed[edge : largest - edge, edge : largest - edge]
+        kernels = self.skeleton.numbers(stage, "kernel")
+        middle = self.cut(f"{name}/depthwise", f"{name}/window", f"{name}/begin")
+        if len(kernels) == 1:
+            return middle
+        key = (stage, "kernels")
+        if key not in self.memory:
+            masks = np.zeros((len(kernels), max(kernels), max(kernels), 1, 1), np.float32)
+            for at, kernel in enumerate(kernels):
+                edge = (max(kernels) - kernel) // 2
+                masks[at, edge : max(kernels) - edge, edge : max(kernels) - edge] = 1.0
+            self.memory[key] = weighed(self.gate(stage, "kernel"), masks)
+        cut = self.cuts[f"{name}/window"] * [1, 1, 0, 0] + [0, 0, 1, 1]
+        return middle * tf.slice(self.memory[key], self.cuts[f"{name}/begin"], cut)
 
-    def hidden_mask(self, stage: int, block: int) -> Tensor:
-        """Share of the options that have a hidden channel, (all hidden channels,)."""
-        import tensorflow as tf
-
-        reads, expansions = self.net._reads(stage, block), self.skeleton.numbers(stage, "expansion")
-        counts = [[self.net._hidden(channels, expansion) for expansion in expansions] for channels in reads]
-        channels = np.arange(np.max(counts))
-        has = (channels < np.array(counts)[..., None]).astype(np.float32)
-        before = stage if block else stage - 1
-        return tf.einsum(
-            "f,e,feh->h", self.gate(before, "filters"), self.gate(stage, "expansion"), tf.constant(has)
-        )
-
-    def mask(self, stage: int) -> Tensor:
-        """Share of the options that have an output channel."""
-        import tensorflow as tf
-
-        counts = np.array(self.net._filters(stage))
-        has = (np.arange(counts.max()) < counts[:, None]).astype(np.float32)
-        return tf.tensordot(self.gate(stage, "filters"), tf.constant(has), 1)
-
-    def squeezed(self, tensor: Tensor, mask: Tensor, name: str, stage: int, block: int) -> Tensor:
+    def squeezed(self, tensor: Tensor, name: str, stage: int, block: int) -> Tensor:
         """The mixture with and without squeeze-and-excite."""
         import tensorflow as tf
 
-        options = self.skeleton.options(stage, "squeeze")
-        if True not in options:
+        if True not in self.skeleton.options(stage, "squeeze"):
             return tensor
         channels = tf.shape(tensor)[-1]
         mean = tf.reduce_mean(tensor, axis=(1, 2))
-        middle = tf.nn.relu(
-            mean @ self.weights[f"{name}/squeeze"][:channels] + self.weights[f"{name}/squeeze/summand"]
-        )
-        middle *= self.middle_mask(stage, block)
+        start = self.weights[f"{name}/squeeze/summand"]
+        middle = tf.nn.relu(mean @ self.weights[f"{name}/squeeze"][:channels] + start)
+        middle *= self.pair_mask(stage, block, SQUEEZE)
         excite, start = self.weights[f"{name}/excite"], self.weights[f"{name}/excite/summand"]
         factor = tf.nn.relu6(middle @ excite[:, :channels] + start[:channels])
-        share = self.gate(stage, "squeeze")[options.index(True)]
+        share = self.share(stage, "squeeze", True)
         return tensor * (1.0 - share + share * factor[:, None, None, :])
 
-    def middle_mask(self, stage: int, block: int) -> Tensor:
-        """Share of the options that have a channel in the middle of a squeeze-and-excite."""
+    def joined(self, tensor: Tensor, out: Tensor, stage: int, block: int, stride: int) -> Tensor:
+        """The output with the input added, as far as a skip is chosen and possible, activated where due."""
         import tensorflow as tf
 
-        reads, expansions = self.net._reads(stage, block), self.skeleton.numbers(stage, "expansion")
-        counts = [
-            [divisible(self.net._hidden(channels, expansion) / SQUEEZE) for expansion in expansions]
-            for channels in reads
-        ]
-        has = (np.arange(np.max(counts)) < np.array(counts)[..., None]).astype(np.float32)
-        before = stage if block else stage - 1
-        return tf.einsum(
-            "f,e,feh->h", self.gate(before, "filters"), self.gate(stage, "expansion"), tf.constant(has)
-        )
-
-    def joined(
-        self, tensor: Tensor, out: Tensor, stage: int, block: int, stride: int, filters: Tensor
-    ) -> Tensor:
-        """The output with the input added, as far as a skip is chosen and possible, and activated where due."""
-        import tensorflow as tf
-
-        skips, gate = self.skeleton.options(stage, "skip"), self.gate(stage, "skip")
-        skip = gate[skips.index(True)] if True in skips else 0.0
-        if block == 0:
-            skip = skip * self.alike(stage) if stride == 1 else 0.0
-        expansions, expansion = self.skeleton.numbers(stage, "expansion"), self.gate(stage, "expansion")
-        added = out if isinstance(skip, float) else out + skip * fitted(tensor, filters)
-        if self.skeleton.is_mobile or 1 not in expansions:
+        can = True in self.skeleton.options(stage, "skip") and (block > 0 or stride == 1)
+        added, unskipped = out, 1.0
+        if can:
+            skip = self.share(stage, "skip", True) if "skip" in self.kinds(stage) else 1.0
+            if block == 0:
+                skip *= self.alike(stage)
+                tensor = tf.slice(tensor, [0, 0, 0, 0], self.cuts[f"s{stage}/cut"])
+                tensor = tf.pad(tensor, tf.reshape(self.cuts[f"s{stage}/pad"], [4, 2]))
+            added, unskipped = out + skip * tensor, 1.0 - skip
+        if self.skeleton.is_mobile or 1 not in self.skeleton.numbers(stage, "expansion"):
             return added
-        rectified = expansion[expansions.index(1)] * (1.0 - skip)  # ds without a skip ends in ReLU6
+        rectified = self.share(stage, "expansion", 1) * unskipped  # ds without a skip ends in ReLU6
         return added + rectified * (tf.nn.relu6(out) - out)
 
-    def alike(self, stage: int) -> Tensor:
-        """How likely a stage's first block puts out as many channels as it reads."""
-        import tensorflow as tf
-
-        reads, own = self.net._filters(stage - 1), self.net._filters(stage)
-        same = (np.array(reads)[:, None] == np.array(own)).astype(np.float32)
-        before = tf.ones([1]) if stage == 0 else self.gate(stage - 1, "filters")
-        return tf.einsum("f,g,fg->", before, self.gate(stage, "filters"), tf.constant(same))
+    def kinds(self, stage: int) -> set[str]:
+        """What is open in a stage."""
+        return {decision.kind for decision in self.skeleton.decisions if decision.stage == stage}
 
 
-def fitted(tensor: Tensor, channels: Tensor) -> Tensor:
-    """A tensor with so many channels: its first ones, zeros behind them."""
+def weighed(weights: Tensor, tables: np.ndarray) -> Tensor:
+    """The sum of some constant tables, each with its weight."""
     import tensorflow as tf
 
-    cut = tensor[..., :channels]
-    return tf.pad(cut, [[0, 0], [0, 0], [0, 0], [0, channels - tf.shape(cut)[-1]]])
+    rows = tf.constant(tables.reshape(len(tables), -1))
+    return tf.reshape(weights[None] @ rows, tables.shape[1:])

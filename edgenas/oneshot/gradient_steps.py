@@ -25,11 +25,10 @@ class Steps:
         total: Steps of the whole training.
         task: What the network is for.
         flat: First weights.
-        traced: Whether steps are traced, which takes a second or two and then is faster.
     """
 
     def __init__(
-        self, net: SuperNetwork, recipe: Recipe, total: int, task: Task, flat: np.ndarray, *, traced: bool
+        self, net: SuperNetwork, recipe: Recipe, total: int, task: Task, flat: np.ndarray
     ) -> None:
         import tensorflow as tf
 
@@ -38,8 +37,9 @@ class Steps:
             tf.Variable(array) for array in (flat, np.zeros_like(flat), np.zeros_like(flat))
         )
         self._decayed = tf.constant(net.parameters.decayed * recipe.weight_decay)
-        wrap = tf.function if traced else lambda function: function
-        self._learn, self._look = wrap(self._weights_step), wrap(self._gates_step)
+        # Eager steps took three to ten times as long; each trace takes some two seconds.
+        self._learn = tf.function(self._weights_step, autograph=False)
+        self._look = tf.function(self._gates_step, autograph=False)
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -66,7 +66,7 @@ class Steps:
 
     def outputs(self, images: np.ndarray, gates: Gates) -> np.ndarray:
         """What the network of some gates gives, with the statistics of these images; not traced."""
-        found = self.net.outputs_of(images, self.flat, gates.flat, self.net.sizes(gates), 0.0)
+        found = self.net.outputs_of(images, self.flat, gates.flat, self.net.cuts(gates), 0.0)
         return np.asarray(found)
 
     def loss(self, images: np.ndarray, targets: np.ndarray, gates: Gates) -> float:
@@ -91,7 +91,7 @@ class Steps:
         images, targets = (tf.constant(part) for part in batch[:2])
         weights = tf.constant(batch[2] if len(batch) > 2 else np.ones(len(batch[0]), np.float32))
         return (
-            images, targets, weights, tf.constant(gates.flat), tf.constant(self.net.sizes(gates)),
+            images, targets, weights, tf.constant(gates.flat), tf.constant(self.net.cuts(gates)),
             tf.constant(aid, tf.float32),
         )  # fmt: skip
 
@@ -108,13 +108,13 @@ class Steps:
         return tf.reduce_mean(losses if weights is None else losses * weights)
 
     def _weights_step(
-        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, sizes: Tensor, aid: Tensor,
+        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor,
         rate: Tensor, count: Tensor,
     ) -> Tensor:  # fmt: skip
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._loss(self.net.outputs_of(images, self.flat, gates, sizes, aid), targets, weights)
+            loss = self._loss(self.net.outputs_of(images, self.flat, gates, cuts, aid), targets, weights)
         slope = tape.gradient(loss, self.flat)
         if self.recipe.optimizer == "adamw":
             low, high, small = ADAM
@@ -129,11 +129,11 @@ class Steps:
         return loss
 
     def _gates_step(
-        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, sizes: Tensor, aid: Tensor
+        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(gates)
-            loss = self._loss(self.net.outputs_of(images, self.flat, gates, sizes, aid), targets, weights)
+            loss = self._loss(self.net.outputs_of(images, self.flat, gates, cuts, aid), targets, weights)
         return loss, tape.gradient(loss, gates)

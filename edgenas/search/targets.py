@@ -23,6 +23,9 @@ SKELETONS = 3
 NEAR = 0.6
 """A network counts as near the target from this share of it on."""
 
+SIZES = ("depth", "filters", "kernel", "expansion")
+"""Decisions whose largest options may be left out."""
+
 MOST_TIMES = 6.0
 """The largest network of a skeleton has at most this many times the MACs of one that meets the target."""
 
@@ -122,9 +125,10 @@ def _trimmed(problem: Problem, skeleton: Skeleton, spec: ArchSpec) -> Skeleton:
 
     while macs() > most:
         droppable = [
-            at for at, left in enumerate(options)
-            if len(left) > 2 and left[-1] != own[at] and skeleton.decisions[at].kind in ("filters", "kernel", "expansion", "depth")
-        ]  # fmt: skip
+            at
+            for at, left in enumerate(options)
+            if len(left) > 2 and left[-1] != own[at] and skeleton.decisions[at].kind in SIZES
+        ]
         if not droppable:
             break
         options[min(droppable, key=macs)].pop()

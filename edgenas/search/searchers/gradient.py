@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.arch.chooser import ReplayChooser
 from edgenas.arch.spec import ArchSpec
-from edgenas.errors import BudgetError, ConfigError
+from edgenas.errors import BudgetError
 from edgenas.oneshot.gradient import GradientJob, Relaxed
 from edgenas.oneshot.gradient_derive import derived
 from edgenas.oneshot.gradient_goal import Goal
 from edgenas.oneshot.gradient_result import Outcome, read_outcome
 from edgenas.oneshot.gradient_space import Selection, refuse_rigid
 from edgenas.search.objective import metric_value
-from edgenas.search.problem import Problem
 from edgenas.search.searcher import SEARCHERS
 from edgenas.search.searchers.reinforce import Logits, Policy, ReinforceSearcher
-from edgenas.search.targets import exact_costs, goals_of, skeletons_for, within
+from edgenas.search.targets import goals_of, skeletons_for, within
 from edgenas.search.workshop import Workshop
 from edgenas.whole import write_whole
 
