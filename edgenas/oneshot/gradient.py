@@ -329,9 +329,10 @@ class _Search:
         last, task = self.history[-1], self.job.task
         judged = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
         others = {name: value for name, value in judged.items() if name not in ("loss", "error", "accuracy")}
+        speed = self.trained / self.training_seconds if self.training_seconds else 0.0
+        seconds = time.perf_counter() - self.started
         return TrainResult(
-            last.get("val_accuracy"), last["val_loss"], None, EPOCHS, False, time.perf_counter() - self.started,
-            self.trained / self.training_seconds if self.training_seconds else 0.0, self.history,
+            last.get("val_accuracy"), last["val_loss"], None, EPOCHS, False, seconds, speed, self.history,
             last.get("val_error"), others, task.metric,
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ sum over stages of entries in one small table each (FBNet's lookup table, Wu et 
 are not whole blocks). The tables are read off whole networks, as the device's own cost source has them:
 from a reference, the smallest network, one stage after the other is changed, and what this adds is noted.
 For costs that add up operation by operation (latency tables, predictors, MACs) a one-hot distribution
-thereby has the exact cost. Peak RAM is that of the largest stage instead of the sum.
+thereby has the exact cost. Of peak RAM the structures add up; of activations the largest stage counts.
 
 Under independent decisions the expectation of such a table is a product of it with all their
 probabilities, which is differentiable.
@@ -14,7 +14,7 @@ probabilities, which is differentiable.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -24,8 +24,9 @@ from edgenas.oneshot.gradient_space import Selection, Skeleton
 Costs = Callable[[Selection], Mapping[str, float]]
 """Gives the costs of a network of a skeleton, by metric."""
 
-LARGEST_COUNTS = frozenset({"peak_ram_bytes"})
-"""Metrics of which the largest stage counts instead of the sum of all."""
+RAM = "peak_ram_bytes"
+HEAD, STRUCTURES = "arena_head_bytes", "arena_structures"
+"""The two parts of peak RAM: of activations the largest stage counts, structures add up."""
 
 SHARPNESS = 20.0
 """How closely the smooth maximum over stages follows the largest."""
@@ -43,25 +44,23 @@ class Expected:
         base: Of the smallest network.
         axes: Decisions that each stage's table has an axis for: the filters of the stage before (where
             they are open), then its own.
-        tables: For each stage what it adds to ``base``, or for `LARGEST_COUNTS` the whole cost of the
-            network in which only this stage is changed.
-        scale: What the sum is multiplied by, to agree with the cost source where that does not add up.
+        tables: For each stage what it adds to ``base``.
+        peaks: For each stage what the network takes in which only this stage is changed, the largest of
+            which is added; empty for costs that have no such part.
     """
 
     metric: str
     base: float
     axes: tuple[tuple[int, ...], ...]
     tables: tuple[np.ndarray, ...]
-    scale: float = field(default=1.0)
+    peaks: tuple[np.ndarray, ...] = ()
 
     def of(self, selection: Selection) -> float:
         """The cost of one network."""
-        parts = [
-            float(table[tuple(selection[at] for at in axes)])
-            for axes, table in zip(self.axes, self.tables, strict=True)
-        ]
-        whole = max(parts) if self.metric in LARGEST_COUNTS else self.base + sum(parts)
-        return self.scale * whole
+        places = [tuple(selection[at] for at in axes) for axes in self.axes]
+        added = sum(float(table[place]) for table, place in zip(self.tables, places, strict=True))
+        peaks = [float(table[place]) for table, place in zip(self.peaks, places, strict=False)]
+        return self.base + added + max(peaks, default=0.0)
 
     def expectation(self, probabilities: Probabilities) -> tuple[float, list[np.ndarray]]:
         """The expected cost, and its derivative after each probability.
@@ -69,25 +68,32 @@ class Expected:
         Args:
             probabilities: Of the options of each decision.
         """
-        means, slopes = [], []
-        for axes, table in zip(self.axes, self.tables, strict=True):
-            mean, slope = _expectation(table, [probabilities[at] for at in axes])
-            means.append(mean)
-            slopes.append(dict(zip(axes, slope, strict=True)))
-        if self.metric in LARGEST_COUNTS:
-            weights = _soft(np.array(means))
-            whole = float(weights @ np.array(means))
-        else:
-            weights, whole = np.ones(len(means)), self.base + sum(means)
         gradient = [np.zeros(len(part)) for part in probabilities]
-        for weight, slope_of in zip(weights, slopes, strict=True):
-            for at, slope in slope_of.items():
-                gradient[at] += self.scale * weight * slope
-        return self.scale * whole, gradient
+        sums = self._add_slopes(self.tables, probabilities, gradient, np.ones(len(self.tables)))
+        whole = self.base + float(sums.sum())
+        if self.peaks:
+            blank = [np.zeros(len(part)) for part in probabilities]
+            means = self._add_slopes(self.peaks, probabilities, blank, np.zeros(len(self.peaks)))
+            weights = _soft(means)
+            self._add_slopes(self.peaks, probabilities, gradient, weights)
+            whole += float(weights @ means)
+        return whole, gradient
 
-    def agreeing_with(self, selection: Selection, exact: float) -> Expected:
-        """Scaled so that one network has its exact cost."""
-        return replace(self, scale=self.scale * exact / self.of(selection))
+    def _add_slopes(
+        self,
+        tables: Sequence[np.ndarray],
+        probabilities: Probabilities,
+        gradient: list[np.ndarray],
+        weights: np.ndarray,
+    ) -> np.ndarray:
+        """Expectations of some tables; their weighted derivatives are added to a gradient."""
+        means = []
+        for axes, table, weight in zip(self.axes, tables, weights, strict=True):
+            mean, slopes = _expectation(table, [probabilities[at] for at in axes])
+            means.append(mean)
+            for at, slope in zip(axes, slopes, strict=True):
+                gradient[at] += weight * slope
+        return np.array(means)
 
 
 def _soft(means: np.ndarray) -> np.ndarray:
@@ -113,18 +119,25 @@ def expected_costs(skeleton: Skeleton, costs: Costs, metrics: Sequence[str]) -> 
 
     Args:
         skeleton: Its networks.
-        costs: Of one of them; called some hundred times a stage.
+        costs: Of one of them; called some hundred times a stage. Where peak RAM counts, it gives `HEAD` and
+            `STRUCTURES` too.
         metrics: Names of the costs.
     """
     base = costs(skeleton.smallest)
     stages = range(len(skeleton.strides))
     axes = tuple(_axes(skeleton, stage) for stage in stages)
-    tables: dict[str, list[np.ndarray]] = {metric: [] for metric in metrics}
-    for stage in stages:
-        found = _stage_tables(skeleton, stage, axes[stage], costs, metrics)
-        for metric in metrics:
-            tables[metric].append(found[metric])
-    return [Expected(metric, float(base[metric]), axes, tuple(tables[metric])) for metric in metrics]
+    parts = [part for metric in metrics for part in ((STRUCTURES, HEAD) if metric == RAM else (metric,))]
+    found = [_stage_tables(skeleton, stage, axes[stage], costs, parts) for stage in stages]
+
+    def tables(part: str) -> tuple[np.ndarray, ...]:
+        return tuple(of_stage[part] for of_stage in found)
+
+    return [
+        Expected(metric, float(base[STRUCTURES]), axes, tables(STRUCTURES), tables(HEAD))
+        if metric == RAM
+        else Expected(metric, float(base[metric]), axes, tables(metric))
+        for metric in metrics
+    ]
 
 
 def _axes(skeleton: Skeleton, stage: int) -> tuple[int, ...]:
@@ -167,7 +180,7 @@ def _stage_tables(
         for metric in metrics:
             one = float(cost(_joined(skeleton, stage, axes, first))[metric])
             more = float(cost(tuple(second))[metric])
-            if metric in LARGEST_COUNTS:
+            if metric == HEAD:
                 tables[metric][place] = max(one, more) if place[depth_axis] else one
             else:
                 start = before or cost((0,) * len(place))

@@ -1,4 +1,4 @@
-"""What a gradient search works towards: a cost that is met, budgets that are kept, a distribution that learns.
+"""What a gradient search works towards: a cost to meet, budgets to keep, a distribution that learns.
 
 The cost asked for is an equality on its expectation, budgets are inequalities; both have multipliers that
 are raised as long as they are violated (augmented Lagrangian, Hestenes 1969, Powell 1969), so that nobody

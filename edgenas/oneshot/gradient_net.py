@@ -73,7 +73,7 @@ class Parameters:
         })  # fmt: skip
 
     def grafted(self, others: dict[str, np.ndarray]) -> np.ndarray:
-        """First values, and another super-network's where it has any: its first channels, its middle kernel."""
+        """First values, and another super-network's where it has any: first channels, middle kernels."""
         arrays = self.named(self.first())
         for name, target in arrays.items():
             source = others.get(name)
@@ -376,10 +376,8 @@ class _Run:
         shares = tf.unstack(weighed(self.gate(stage, "depth"), has.astype(np.float32)))
         for block, share in enumerate(shares):
             result = self.block(tensor, stage, block)
-            if block < min(depths):
-                tensor = result
-            else:
-                tensor = share * result + (1.0 - share + self.aid) * tensor
+            is_sure = block < min(depths)
+            tensor = result if is_sure else share * result + (1.0 - share + self.aid) * tensor
         return tensor
 
     def block(self, tensor: Tensor, stage: int, block: int) -> Tensor:

@@ -175,8 +175,8 @@ def refuse_rigid(space: SearchSpace) -> None:
     for block in space.sample(np.random.default_rng(0)).blocks:
         if block.kind not in BLOCKS:
             raise ConfigError(
-                f"space '{space.name}' cannot be searched by gradient: its block '{block.kind}' has no relaxed "
-                f"form; expected {', '.join(sorted(BLOCKS))}; choose another --searcher, such as front"
+                f"space '{space.name}' cannot be searched by gradient: its block '{block.kind}' has no "
+                f"relaxed form; expected {', '.join(sorted(BLOCKS))}; choose another --searcher"
             )
 
 

@@ -27,9 +27,7 @@ class Steps:
         flat: First weights.
     """
 
-    def __init__(
-        self, net: SuperNetwork, recipe: Recipe, total: int, task: Task, flat: np.ndarray
-    ) -> None:
+    def __init__(self, net: SuperNetwork, recipe: Recipe, total: int, task: Task, flat: np.ndarray) -> None:
         import tensorflow as tf
 
         self.net, self.recipe, self.total, self.task = net, recipe, total, task

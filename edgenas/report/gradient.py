@@ -1,4 +1,4 @@
-"""What a gradient search learned: targets against what was reached, and the probabilities of each decision."""
+"""What a gradient search learned: targets against what was reached, probabilities of each decision."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gradient(run: Run) -> str:
     said = (
         f"One super-network was trained for each of {count(len(targets), 'target')} with "
         f"{METHODS.get(document['mode'], text(document['mode']))}, weights and distribution on separate "
-        "splits of the training data. The network derived from each was then trained alone, as any other trial."
+        "splits of the training data. The network derived from each was then trained alone, like any trial."
     )
     strips = [
         details(
@@ -53,8 +53,8 @@ def _targets(targets: list[Mapping[str, Any]]) -> str:
             duration(entry["seconds"]),
         ])  # fmt: skip
     headers = [
-        "Target", "Reached", "Share<br>of target", "Expectation<br>at the end", "Multiplier", "Entropy<br>left",
-        "Time",
+        "Target", "Reached", "Share<br>of target", "Expectation<br>at the end", "Multiplier",
+        "Entropy<br>left", "Time",
     ]  # fmt: skip
     caption = f"Predicted {metric} asked for and reached by the derived networks"
     return table(caption, headers, rows, numeric=range(1, 7), cards=True)

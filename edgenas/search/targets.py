@@ -8,17 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
+from edgenas.cost.static import StaticSource
+from edgenas.cost.types import Cost
 from edgenas.oneshot.gradient import Relaxed
-from edgenas.oneshot.gradient_cost import expected_costs
+from edgenas.oneshot.gradient_cost import HEAD, STRUCTURES, Costs, expected_costs
 from edgenas.oneshot.gradient_goal import Goal
 from edgenas.oneshot.gradient_space import Selection, Skeleton, skeleton_of
+from edgenas.profile.vela import VelaSource
 from edgenas.search.objective import Constraint, metric_value
 from edgenas.search.problem import Problem
 
 QUANTILES = (0.25, 0.5, 0.75)
 """Of the costs of random networks within the budgets: what is worked to where nobody names a target."""
 
-DRAWS = 60
+DRAWS, COMPILED_DRAWS = 60, 8
 SKELETONS = 3
 NEAR = 0.6
 """A network counts as near the target from this share of it on."""
@@ -39,7 +42,7 @@ def goals_of(problem: Problem, seed: int) -> list[Goal]:
     limits = {constraint.metric: constraint.limit for constraint in problem.constraints}
     metric = "latency_ms" if "latency_ms" in limits else problem.objectives[1]
     rng = np.random.default_rng([seed, 11])
-    fitting = [problem.descend(problem.space.sample(rng), rng) for _ in range(DRAWS)]
+    fitting = [problem.descend(problem.space.sample(rng), rng) for _ in range(_draws(problem))]
     costs = [metric_value(found.cost, metric) for found in fitting if not problem.violated(found.cost)]
     if metric in limits:
         targets = [limits[metric]]
@@ -63,7 +66,7 @@ def skeletons_for(problem: Problem, goal: Goal, seed: int, count: int = SKELETON
     bounded = within(problem, goal)
     rng = np.random.default_rng([seed, 12])
     found: dict[tuple[object, ...], tuple[ArchSpec, float]] = {}
-    for _ in range(DRAWS):
+    for _ in range(_draws(problem)):
         candidate = bounded.descend(problem.space.sample(rng), rng)
         if bounded.violated(candidate.cost):
             continue
@@ -88,15 +91,46 @@ def exact_costs(
 ) -> Mapping[str, float]:
     """The costs of a network that count, as the device's source has them."""
     cost = problem.cost_of(skeleton.spec(problem.space, selection))
-    return {metric: metric_value(cost, metric) for metric in goal.metrics}
+    return {**{metric: metric_value(cost, metric) for metric in goal.metrics}, **ram_parts(cost)}
+
+
+def ram_parts(cost: Cost) -> dict[str, float]:
+    """The two parts of peak RAM; all of it is activations where a source does not tell them apart."""
+    head = cost.arena_head_bytes or cost.peak_ram_bytes
+    return {HEAD: head, STRUCTURES: cost.peak_ram_bytes - head}
 
 
 def _relaxed(problem: Problem, goal: Goal, spec: ArchSpec) -> Relaxed:
     skeleton = _trimmed(problem, _fitting(problem, skeleton_of(problem.space, spec)), spec)
-    costs = expected_costs(
-        skeleton, lambda selection: exact_costs(problem, skeleton, goal, selection), goal.metrics
-    )
+    if isinstance(problem.cost_source, VelaSource):
+        costs = expected_costs(skeleton, _by_macs(problem, skeleton, goal, spec), goal.metrics)
+    else:
+        costs = expected_costs(
+            skeleton, lambda selection: exact_costs(problem, skeleton, goal, selection), goal.metrics
+        )
     return Relaxed(skeleton, {cost.metric: cost for cost in costs})
+
+
+def _by_macs(problem: Problem, skeleton: Skeleton, goal: Goal, spec: ArchSpec) -> Costs:
+    """Costs for the tables where each network must be compiled: MACs stand for the latency.
+
+    They are scaled to what one network near the target takes. Derived networks are compiled all the same.
+    """
+    known = problem.cost_of(spec)
+    static = StaticSource(problem.cost_source.device, problem.cost_source.runtime)
+
+    def costs(selection: Selection) -> dict[str, float]:
+        cost = static.estimate(problem.space.graph(skeleton.spec(problem.space, selection)))
+        latency = (known.latency_ms or 0.0) * cost.macs / known.macs
+        found = replace(cost, latency_ms=latency)
+        return {**{metric: metric_value(found, metric) for metric in goal.metrics}, **ram_parts(cost)}
+
+    return costs
+
+
+def _draws(problem: Problem) -> int:
+    """Random networks to look at; few where each must be compiled."""
+    return COMPILED_DRAWS if isinstance(problem.cost_source, VelaSource) else DRAWS
 
 
 def _fitting(problem: Problem, skeleton: Skeleton) -> Skeleton:

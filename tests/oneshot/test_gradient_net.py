@@ -74,7 +74,10 @@ def middle(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def test_gumbel_gates_lead_back_to_their_logits() -> None:
-    logits, target = [np.array([0.3, -0.2, 0.5]), np.array([0.0, 1.0])], [np.array([1.0, -2, 3]), np.array([2.0, 1])]
+    logits, target = (
+        [np.array([0.3, -0.2, 0.5]), np.array([0.0, 1.0])],
+        [np.array([1.0, -2, 3]), np.array([2.0, 1])],
+    )
 
     def value(parts: list[np.ndarray]) -> float:
         gates = drawn("gumbel", parts, 2.0, np.random.default_rng(4), pairs=True)
@@ -113,4 +116,6 @@ def test_weights_are_taken_over_where_two_super_networks_meet() -> None:
     edge = (other.shape[0] - kernel.shape[0]) // 2
     assert edge > 0
     assert np.array_equal(kernel, other[edge:-edge, edge:-edge, : kernel.shape[2]])
-    assert np.array_equal(taken["s0b0/project"], theirs["s0b0/project"][tuple(map(slice, taken["s0b0/project"].shape))])
+    assert np.array_equal(
+        taken["s0b0/project"], theirs["s0b0/project"][tuple(map(slice, taken["s0b0/project"].shape))]
+    )
