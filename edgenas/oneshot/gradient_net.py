@@ -51,7 +51,7 @@ class Parameters:
             return np.full(shape, GATE_START if "excite" in name else 0.0)
         rng = np.random.default_rng([self.seed, crc32(name.encode())])
         fan_in = np.prod(shape[:2]) if name.endswith("depthwise") else np.prod(shape[:-1])
-        return np.clip(rng.normal(size=shape), -2, 2) * np.sqrt(2 / fan_in)
+        return np.asarray(np.clip(rng.normal(size=shape), -2, 2) * np.sqrt(2 / fan_in))
 
     def flat(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
         """One vector of all arrays."""

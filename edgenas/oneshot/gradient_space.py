@@ -90,7 +90,7 @@ class Skeleton:
     @property
     def size(self) -> int:
         """Options of all decisions together."""
-        return self.slices[-1].stop
+        return sum(len(decision.options) for decision in self.decisions)
 
     @cached_property
     def places(self) -> Mapping[tuple[int, str], int]:

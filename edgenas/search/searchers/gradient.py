@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.arch.spec import ArchSpec
+from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError
 from edgenas.oneshot.gradient import GradientJob, Relaxed
 from edgenas.oneshot.gradient_derive import derived
@@ -32,6 +32,9 @@ FOLDER = "gradient"
 
 OUTER_LOGIT = 3.0
 """Logit of what was decided outside, in the policies that further proposals are drawn from."""
+
+LEAST_SHARE = 1e-3
+"""Probability that every option has at least when the policies begin."""
 
 EXPONENT = -0.07  # MnasNet's
 
@@ -111,7 +114,8 @@ class GradientSearcher(ReinforceSearcher):
         """Propose the derived networks first, then draw; a resumed run has results already."""
         specs = [ArchSpec.from_json(document["spec"]) for document in documents if document["spec"]]
         self.first = (*specs, *self.first)
-        self._policies = [Policy(EXPONENT, policy_logits(document)) for document in documents]
+        names = self.problem.space.names
+        self._policies = [Policy(EXPONENT, policy_logits(document, names)) for document in documents]
         observations, self.observations = self.observations, []
         for observation in observations:
             self.tell(observation)
@@ -124,14 +128,20 @@ class BinaryGradientSearcher(GradientSearcher):
     mode = "binary"
 
 
-def policy_logits(document: Mapping[str, Any]) -> Logits:
-    """The logits of a policy that draws what a search has learned."""
+def policy_logits(document: Mapping[str, Any], names: Mapping[str, tuple[Value, ...]]) -> Logits:
+    """The logits of a policy that draws what a search has learned.
+
+    Args:
+        document: What the search came to.
+        names: All options of each choice; those that the search had left out get the smallest share.
+    """
     logits: Logits = {name: {value: OUTER_LOGIT} for name, value in document["outer"].items()}
     for decision in document["decisions"]:
-        shares = np.log(np.array(decision["shares"]) + 1e-3)
-        logits[decision["name"]] = dict(
-            zip(decision["options"], (shares - shares.mean()).tolist(), strict=True)
-        )
+        learned = dict(zip(decision["options"], decision["shares"], strict=True))
+        logits[decision["name"]] = {
+            option: float(np.log(learned.get(option, 0.0) + LEAST_SHARE))
+            for option in names[decision["name"]]
+        }
     return logits
 
 
