@@ -20,7 +20,7 @@ import numpy as np
 from edgenas.errors import TrialError
 from edgenas.oneshot.gradient_cost import Expected
 from edgenas.oneshot.gradient_gates import chosen, drawn, temperature_at
-from edgenas.oneshot.gradient_goal import AIM, TRAVEL, Distribution, Goal, balanced, cost_slopes
+from edgenas.oneshot.gradient_goal import AIM, TRAVEL, Distribution, Goal, balanced, cost_slopes, slower
 from edgenas.oneshot.gradient_net import SuperNetwork
 from edgenas.oneshot.gradient_result import Outcome, named_weights
 from edgenas.oneshot.gradient_space import Selection, Skeleton
@@ -43,8 +43,8 @@ RACE = 0.1
 WEIGHTS_SHARE = 0.8
 """Share of the training examples that the weights learn from; the distribution has the others (FBNet)."""
 
-AID = 1.0
-"""First weight of the auxiliary skip, which falls to 0 (DARTS-, Chu et al. 2021)."""
+DROP = 0.3
+"""First share of channels that are dropped on the way around a block, which falls to 0 (P-DARTS)."""
 
 _RACERS, _LOOKED = 4, 512
 _ORDER, _GATES, _RACE = 0, 1, 2  # purposes of random numbers
@@ -76,14 +76,15 @@ class GradientJob(Job):
         goal: What derived networks must cost.
         mode: ``gumbel`` or ``binary``, see `edgenas.oneshot.gradient_gates`.
         inherited: Result of an earlier search to take weights from, or None.
-        aid: First weight of the auxiliary skip; 0 leaves the guard against collapse out.
+        drop: First share of channels dropped on the way around a block that may be left out; 0 leaves this
+            guard against collapse out.
     """
 
     relaxed: tuple[Relaxed, ...] = ()
     goal: Goal = _NO_GOAL
     mode: str = "gumbel"
     inherited: Path | None = None
-    aid: float = AID
+    drop: float = DROP
 
     @property
     def key(self) -> str:
@@ -91,7 +92,7 @@ class GradientJob(Job):
         skeletons = [[sorted(one.skeleton.outer.items()), [d.options for d in one.skeleton.decisions]]
                      for one in self.relaxed]  # fmt: skip
         goal = [self.goal.metric, self.goal.target, self.goal.limits]
-        parts = [super().key, skeletons, goal, self.mode, self.aid, self.inherited and self.inherited.name]
+        parts = [super().key, skeletons, goal, self.mode, self.drop, self.inherited and self.inherited.name]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -191,7 +192,7 @@ class _Search:
             self.choose(number)
             steps = self.steps_of()
             for step in range(min(self.job.steps_per_epoch, round(RACE * self.total))):
-                self.learn(steps, 0, step, self.job.aid, temperature_at(0.0))
+                self.learn(steps, 0, step, self.job.drop, temperature_at(0.0))
             racers.append((self.judged(steps), number, steps))
         _, number, steps = min(racers, key=lambda racer: racer[:2])
         self.choose(number)
@@ -222,12 +223,12 @@ class _Search:
             done >= WARM,
             temperature_at((done - WARM) / (1 - WARM) if done > WARM else 0.0),
         )
-        aid = self.job.aid * (1.0 - done)
+        drop = self.job.drop * (1.0 - done)
         losses, reached = [], math.nan
         for step in range(self.job.steps_per_epoch):
-            losses.append(self.learn(steps, epoch, step, aid, temperature))
+            losses.append(self.learn(steps, epoch, step, drop, temperature))
             if is_warm:
-                reached = self.turn(steps, epoch, step, aid, temperature)
+                reached = self.turn(steps, epoch, step, drop, temperature)
         if not is_warm:
             expected = self.relaxed.costs[self.job.goal.metric].expectation(self.distribution.probabilities)[
                 0
@@ -240,32 +241,34 @@ class _Search:
         })  # fmt: skip
 
     def learn(
-        self, steps: Steps, epoch: int, step: int, aid: float, temperature: float | None = None
+        self, steps: Steps, epoch: int, step: int, drop: float, temperature: float | None = None
     ) -> float:
         """One step of the weights."""
         rng = np.random.default_rng([self.job.recipe.seed, _GATES, epoch, step])
         warmth = temperature_at(0.0) if temperature is None else temperature
         gates = drawn(self.job.mode, self.distribution.logits, warmth, rng, pairs=False)
         began = time.perf_counter()
-        loss = steps.learn(self.walk.batch(epoch, step), gates, aid, epoch * self.job.steps_per_epoch + step)
+        loss = steps.learn(self.walk.batch(epoch, step), gates, drop, epoch * self.job.steps_per_epoch + step)
         self.training_seconds += time.perf_counter() - began
         self.trained += self.job.recipe.batch_size
         if not math.isfinite(loss):
             raise TrialError(self.broken("weights", epoch, step, loss))
         return loss
 
-    def turn(self, steps: Steps, epoch: int, step: int, aid: float, temperature: float) -> float:
+    def turn(self, steps: Steps, epoch: int, step: int, drop: float, temperature: float) -> float:
         """One step of the distribution; the expected cost as a share of the target."""
         rng = np.random.default_rng([self.job.recipe.seed, _GATES, epoch, step, 1])
         distribution = self.distribution
         gates = drawn(self.job.mode, distribution.logits, temperature, rng, pairs=True)
-        loss, slopes = steps.look(self.other_walk.batch(epoch, step), gates, aid)
+        loss, slopes = steps.look(
+            self.other_walk.batch(epoch, step), gates, drop, epoch * self.job.steps_per_epoch + step
+        )
         if not math.isfinite(loss) or not all(np.isfinite(slope).all() for slope in slopes):
             raise TrialError(self.broken("distribution", epoch, step, loss))
         left = self.total - round(WARM * self.total)
         pull, reached = cost_slopes(self.job.goal, self.relaxed.costs, distribution, left)
         both = [one + other for one, other in zip(gates.back(slopes), pull, strict=True)]
-        distribution.step(both, TRAVEL / left)
+        distribution.step(both, TRAVEL / left * slower(distribution.steps / left))
         return reached
 
     def broken(self, which: str, epoch: int, step: int, loss: float) -> str:

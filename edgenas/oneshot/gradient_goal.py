@@ -19,7 +19,7 @@ from edgenas.oneshot.gradient_space import Selection, Skeleton
 AIM = 0.975
 """Share of the target that the expectation is brought to: a derived network may have 0.95 to 1."""
 
-STIFFNESS = 2.0
+STIFFNESS = 8.0
 """Weight of a violation itself, beside its multiplier."""
 
 DUAL_TRAVEL = 40.0
@@ -108,6 +108,11 @@ class Distribution:
             mean = self.means[at] / (1 - low**self.steps)
             square = self.squares[at] / (1 - high**self.steps)
             self.logits[at] = self.logits[at] - rate * mean / (np.sqrt(square) + _EPSILON)
+
+
+def slower(done: float) -> float:
+    """What steps are multiplied by when a share of them is done: smaller at the end, so that they settle."""
+    return 1.6 - 1.5 * done
 
 
 def balanced(skeleton: Skeleton, cost: Expected, target: float) -> list[np.ndarray]:

@@ -210,7 +210,15 @@ class SuperNetwork:
 
     # --- computing ---
 
-    def outputs_of(self, images: Tensor, flat: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor) -> Tensor:
+    def outputs_of(
+        self,
+        images: Tensor,
+        flat: Tensor,
+        gates: Tensor,
+        cuts: Tensor,
+        drop: Tensor = 0.0,
+        seed: Tensor = (0, 0),
+    ) -> Tensor:
         """Logits of classes, or numbers.
 
         Args:
@@ -218,12 +226,13 @@ class SuperNetwork:
             flat: All weights, see `Parameters`.
             gates: Weights of all options, float32 (size of the skeleton,).
             cuts: See `cuts`.
-            aid: How much of its input is added to what each block that may be left out gives
-                (DARTS-, Chu et al. 2021), 0 for none.
+            drop: Share of the channels of an example that is dropped on the way around a block that may be
+                left out (P-DARTS, Chen et al. 2019); 0 for the network itself.
+            seed: Of what is dropped, two whole numbers.
         """
         import tensorflow as tf
 
-        run = _Run(self, flat, gates, cuts, aid)
+        run = _Run(self, flat, gates, cuts, (drop, seed))
         tensor = run.convolved("stem", images, int(self.skeleton.stem.args["stride"]))
         tensor = run.activated(tensor, str(self.skeleton.stem.args.get("activation", "relu6")))
         for stage in self.stages:
@@ -242,10 +251,13 @@ def _convolution(name: str, shape: Shape) -> dict[str, Shape]:
 class _Run:
     """One pass through a super-network."""
 
-    def __init__(self, net: SuperNetwork, flat: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor) -> None:
+    def __init__(
+        self, net: SuperNetwork, flat: Tensor, gates: Tensor, cuts: Tensor, dropping: tuple[Tensor, Tensor]
+    ) -> None:
         import tensorflow as tf
 
-        self.net, self.skeleton, self.aid = net, net.skeleton, aid
+        self.net, self.skeleton = net, net.skeleton
+        self.drop, self.seed = dropping
         shapes = net.parameters.shapes
         parts = tf.split(flat, net.parameters.sizes)
         self.weights = {
@@ -377,8 +389,18 @@ class _Run:
         for block, share in enumerate(shares):
             result = self.block(tensor, stage, block)
             is_sure = block < min(depths)
-            tensor = result if is_sure else share * result + (1.0 - share + self.aid) * tensor
+            tensor = result if is_sure else share * result + (1.0 - share) * self.passed(tensor, stage, block)
         return tensor
+
+    def passed(self, tensor: Tensor, stage: int, block: int) -> Tensor:
+        """The way around a block: some channels of each example are dropped, the others grow."""
+        import tensorflow as tf
+
+        if isinstance(self.drop, float) and self.drop == 0.0:
+            return tensor
+        shape = tf.shape(tensor) * [1, 0, 0, 1] + [0, 1, 1, 0]
+        drawn = tf.random.stateless_uniform(shape, seed=self.seed + tf.constant([stage, block]))
+        return tensor * tf.cast(drawn >= self.drop, tf.float32) / (1.0 - self.drop)
 
     def block(self, tensor: Tensor, stage: int, block: int) -> Tensor:
         """Expansion, depthwise convolution, projection, and what is added to it."""

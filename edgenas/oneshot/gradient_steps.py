@@ -49,22 +49,24 @@ class Steps:
         for variable, array in zip((self.flat, self.means, self.squares), arrays, strict=True):
             variable.assign(array)
 
-    def learn(self, batch: tuple[np.ndarray, ...], gates: Gates, aid: float, step: int) -> float:
+    def learn(self, batch: tuple[np.ndarray, ...], gates: Gates, drop: float, step: int) -> float:
         """One step of the weights; the loss before it."""
         import tensorflow as tf
 
         rate, count = tf.constant(self.rate(step), tf.float32), tf.constant(step + 1.0, tf.float32)
-        return float(self._learn(*self._tensors(batch, gates, aid), rate, count))
+        return float(self._learn(*self._tensors(batch, gates, drop, step), rate, count))
 
-    def look(self, batch: tuple[np.ndarray, ...], gates: Gates, aid: float) -> tuple[float, list[np.ndarray]]:
+    def look(
+        self, batch: tuple[np.ndarray, ...], gates: Gates, drop: float, step: int
+    ) -> tuple[float, list[np.ndarray]]:
         """The loss, and its derivatives after the gates of each decision."""
-        loss, slopes = self._look(*self._tensors(batch, gates, aid))
+        loss, slopes = self._look(*self._tensors(batch, gates, drop, step))
         vector = slopes.numpy().astype(float)
         return float(loss), [vector[part] for part in self.net.skeleton.slices]
 
     def outputs(self, images: np.ndarray, gates: Gates) -> np.ndarray:
         """What the network of some gates gives, with the statistics of these images; not traced."""
-        found = self.net.outputs_of(images, self.flat, gates.flat, self.net.cuts(gates), 0.0)
+        found = self.net.outputs_of(images, self.flat, gates.flat, self.net.cuts(gates))
         return np.asarray(found)
 
     def loss(self, images: np.ndarray, targets: np.ndarray, gates: Gates) -> float:
@@ -83,14 +85,16 @@ class Steps:
         done = (step - warm) / max(1, self.total - warm)
         return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
-    def _tensors(self, batch: tuple[np.ndarray, ...], gates: Gates, aid: float) -> tuple[Tensor, ...]:
+    def _tensors(
+        self, batch: tuple[np.ndarray, ...], gates: Gates, drop: float, step: int
+    ) -> tuple[Tensor, ...]:
         import tensorflow as tf
 
         images, targets = (tf.constant(part) for part in batch[:2])
         weights = tf.constant(batch[2] if len(batch) > 2 else np.ones(len(batch[0]), np.float32))
         return (
             images, targets, weights, tf.constant(gates.flat), tf.constant(self.net.cuts(gates)),
-            tf.constant(aid, tf.float32),
+            tf.constant(drop, tf.float32), tf.constant([self.recipe.seed % 2**31, step], tf.int32),
         )  # fmt: skip
 
     def _loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -106,13 +110,16 @@ class Steps:
         return tf.reduce_mean(losses if weights is None else losses * weights)
 
     def _weights_step(
-        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor,
+        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, cuts: Tensor, drop: Tensor,
+        seed: Tensor,
         rate: Tensor, count: Tensor,
     ) -> Tensor:  # fmt: skip
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._loss(self.net.outputs_of(images, self.flat, gates, cuts, aid), targets, weights)
+            loss = self._loss(
+                self.net.outputs_of(images, self.flat, gates, cuts, drop, seed), targets, weights
+            )
         slope = tape.gradient(loss, self.flat)
         if self.recipe.optimizer == "adamw":
             low, high, small = ADAM
@@ -127,11 +134,14 @@ class Steps:
         return loss
 
     def _gates_step(
-        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, cuts: Tensor, aid: Tensor
+        self, images: Tensor, targets: Tensor, weights: Tensor, gates: Tensor, cuts: Tensor, drop: Tensor,
+        seed: Tensor
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(gates)
-            loss = self._loss(self.net.outputs_of(images, self.flat, gates, cuts, aid), targets, weights)
+            loss = self._loss(
+                self.net.outputs_of(images, self.flat, gates, cuts, drop, seed), targets, weights
+            )
         return loss, tape.gradient(loss, gates)

@@ -35,7 +35,7 @@ def test_one_hot_gates_are_the_network_itself(space: str, shape: tuple[int, ...]
     gates = chosen([np.zeros(len(decision.options)) for decision in skeleton.decisions], selection)
     everything = Gates(gates.values, [np.ones_like(used) for used in gates.used], gates.shares)
     for used in (gates, everything):  # what is cut off, and what is only masked
-        logits = np.asarray(net.outputs_of(images, flat, used.flat, net.cuts(used), 0.0))
+        logits = np.asarray(net.outputs_of(images, flat, used.flat, net.cuts(used)))
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         assert shares / shares.sum(axis=1, keepdims=True) == pytest.approx(expected, abs=1e-5)
 
