@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.data.prepared import Prepared
 from edgenas.errors import TrialError
 from edgenas.oneshot.gradient_cost import Expected
-from edgenas.oneshot.gradient_gates import chosen, drawn, temperature_at
+from edgenas.oneshot.gradient_gates import Gates, chosen, drawn, temperature_at
 from edgenas.oneshot.gradient_goal import AIM, TRAVEL, Distribution, Goal, balanced, cost_slopes, slower
 from edgenas.oneshot.gradient_net import SuperNetwork
 from edgenas.oneshot.gradient_result import Outcome, named_weights
@@ -27,7 +28,7 @@ from edgenas.oneshot.gradient_space import Selection, Skeleton
 from edgenas.oneshot.gradient_steps import Steps
 from edgenas.train.batches import Walk
 from edgenas.train.checkpoint import Checkpoint, Standing
-from edgenas.train.job import Arrays, DataFor, Job
+from edgenas.train.job import Arrays, DataFor, Job, shared
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import Progress, TrainResult
 
@@ -124,7 +125,7 @@ def splits(split: Arrays, seed: int) -> tuple[Arrays, Arrays]:
     border = round(WEIGHTS_SHARE * len(order))
     x, y = split
     return tuple(  # type: ignore[return-value]
-        (x.take(part) if hasattr(x, "normalization") else x[part], y[part])
+        (x.take(part) if isinstance(x, Prepared) else x[part], y[part])
         for part in (order[:border], order[border:])
     )
 
@@ -160,7 +161,7 @@ class _Search:
         self.relaxed = self.job.relaxed[number]
         skeleton = self.relaxed.skeleton
         train, self.validation = self.data_for(skeleton.image)
-        mine, theirs = splits(train, self.job.recipe.seed)
+        mine, theirs = splits(shared(train, self.job.recipe.share), self.job.recipe.seed)
         recipe = replace(
             self.job.recipe,
             epochs=EPOCHS,
@@ -252,7 +253,7 @@ class _Search:
         self.training_seconds += time.perf_counter() - began
         self.trained += self.job.recipe.batch_size
         if not math.isfinite(loss):
-            raise TrialError(self.broken("weights", epoch, step, loss))
+            raise TrialError(self.broken("weights", epoch, step, loss, gates))
         return loss
 
     def turn(self, steps: Steps, epoch: int, step: int, drop: float, temperature: float) -> float:
@@ -264,19 +265,24 @@ class _Search:
             self.other_walk.batch(epoch, step), gates, drop, epoch * self.job.steps_per_epoch + step
         )
         if not math.isfinite(loss) or not all(np.isfinite(slope).all() for slope in slopes):
-            raise TrialError(self.broken("distribution", epoch, step, loss))
+            raise TrialError(self.broken("distribution", epoch, step, loss, gates))
         left = self.total - round(WARM * self.total)
         pull, reached = cost_slopes(self.job.goal, self.relaxed.costs, distribution, left)
         both = [one + other for one, other in zip(gates.back(slopes), pull, strict=True)]
         distribution.step(both, TRAVEL / left * slower(distribution.steps / left))
         return reached
 
-    def broken(self, which: str, epoch: int, step: int, loss: float) -> str:
-        widest = max(self.relaxed.skeleton.numbers(stage, "filters")[-1]
-                     for stage in range(len(self.relaxed.skeleton.strides)))  # fmt: skip
+    def broken(self, which: str, epoch: int, step: int, loss: float, gates: Gates) -> str:
+        skeleton = self.relaxed.skeleton
+        used = [
+            max(np.array(decision.options)[gates.used[at]])
+            for at, decision in enumerate(skeleton.decisions)
+            if decision.kind == "filters"
+        ]
+        widest = "-".join(map(str, used or skeleton.filters))
         return (
-            f"loss of the super-network became {loss} in step {step + 1} of epoch {epoch + 1} ({which}; "
-            f"mode {self.job.mode}, widest stage {widest} channels); a lower learning rate may help"
+            f"loss of the super-network became {loss} in step {step + 1} of epoch {epoch + 1} ({which}; mode "
+            f"{self.job.mode}, widest path {widest} filters); a lower learning rate may help"
         )
 
     def validated(self, steps: Steps) -> dict[str, float]:

@@ -23,7 +23,7 @@ from edgenas.oneshot.gradient_space import Selection, refuse_rigid
 from edgenas.search.objective import metric_value
 from edgenas.search.searcher import SEARCHERS
 from edgenas.search.searchers.reinforce import Logits, Policy, ReinforceSearcher
-from edgenas.search.targets import goals_of, skeletons_for, within
+from edgenas.search.targets import SKELETONS, goals_of, skeletons_for, within
 from edgenas.search.workshop import Workshop
 from edgenas.whole import write_whole
 
@@ -45,9 +45,14 @@ class GradientSearcher(ReinforceSearcher):
 
     The distributions that gradients learned are where the policies of `ReinforceSearcher` begin; each
     further result moves them. Unprepared, they begin uniform.
+
+    Attributes:
+        mode: See `edgenas.oneshot.gradient_gates`.
+        skeletons: How many skeletons race for each target.
     """
 
     mode = "gumbel"
+    skeletons = SKELETONS
 
     def prepare(self, workshop: Workshop) -> None:
         """Search for each target and derive a network.
@@ -73,7 +78,7 @@ class GradientSearcher(ReinforceSearcher):
 
     def _search(self, workshop: Workshop, goal: Goal, path: Path, inherited: Path | None) -> None:
         """One search, and what it came to as a document beside its file."""
-        relaxed = skeletons_for(self.problem, goal, self.seed)
+        relaxed = skeletons_for(self.problem, goal, self.seed, self.skeletons)
         if not relaxed:
             raise BudgetError(f"no network within the budgets was found for a target of {goal.target:g}")
         spec = relaxed[0].skeleton.spec(self.problem.space, relaxed[0].skeleton.smallest)
