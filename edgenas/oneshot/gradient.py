@@ -76,7 +76,8 @@ class GradientJob(Job):
         relaxed: Skeletons to choose from.
         goal: What derived networks must cost.
         mode: ``gumbel`` or ``binary``, see `edgenas.oneshot.gradient_gates`.
-        inherited: Result of an earlier search to take weights from, or None.
+        inherited: Result of an earlier search to take weights from, or None; not used on another machine,
+            where the file is missing.
         drop: First share of channels dropped on the way around a block that may be left out; 0 leaves this
             guard against collapse out.
     """
@@ -180,7 +181,9 @@ class _Search:
     def steps_of(self, flat: np.ndarray | None = None) -> Steps:
         net = SuperNetwork(self.relaxed.skeleton, self.job.spec.classes, self.job.recipe.seed)
         if flat is None:
-            flat = net.parameters.grafted(named_weights(self.job.inherited) if self.job.inherited else {})
+            earlier = self.job.inherited
+            known = named_weights(earlier) if earlier is not None and earlier.exists() else {}
+            flat = net.parameters.grafted(known)
         return Steps(net, self.job.recipe, self.total, self.job.task, flat)
 
     def race(self) -> Steps:
