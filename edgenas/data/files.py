@@ -49,6 +49,8 @@ def read_npz(path: Path, reading: Reading) -> Source:
             raise DataError(f"data '{path}' is a single array; expected an .npz file with {EXPECTED}")
         with archive:
             arrays = {key: archive[key] for key in archive.files}
+        if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"'{other[0]}' is no array")
     except UNREADABLE as error:
         raise DataError(
             f"data '{path}' cannot be read ({_one_line(error)}); expected a whole .npz file of plain arrays, "
