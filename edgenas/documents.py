@@ -10,7 +10,6 @@ import contextlib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from edgenas.errors import ConfigError, EdgenasError
@@ -21,6 +20,9 @@ LARGEST_WHOLE = 2**63
 
 _WRONG_FORM = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What Python raises over a document of another form than the code expects."""
+
+_KINDS: dict[type, dict[str, Any]] = {}
+"""What fields hold, by class; hints are slow to resolve."""
 
 
 @contextlib.contextmanager
@@ -99,7 +101,8 @@ def _is(value: object, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
-@cache
-def _kinds(cls: Any) -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    return {field.name: hints[field.name] for field in fields(cls)}
+def _kinds(cls: type) -> dict[str, Any]:
+    if cls not in _KINDS:
+        hints = get_type_hints(cls)
+        _KINDS[cls] = {field.name: hints[field.name] for field in fields(cls)}
+    return _KINDS[cls]
