@@ -37,7 +37,7 @@ def follow(guide: str, folder: Path) -> str:
         if block.language == "sh":
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", block.text],
-                capture_output=True, text=True, cwd=folder, check=False, timeout=900, env=environment,
+                capture_output=True, text=True, cwd=folder, check=False, timeout=3600, env=environment,
             )  # fmt: skip
             assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
             printed += done.stdout

@@ -44,7 +44,7 @@ def test_first_search_runs_as_it_stands(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", CELLS, str(ROOT / "examples" / "first_search.ipynb")],
-        capture_output=True, text=True, cwd=tmp_path, check=False, timeout=600, env=environment,
+        capture_output=True, text=True, cwd=tmp_path, check=False, timeout=3600, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 trained" in done.stdout and "with a drawing" in done.stdout

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from PIL import Image
+from scipy.io import wavfile
 
 from edgenas.arch.spaces.micro import MicroSpace
 from edgenas.build.read_onnx import graph_from_onnx
@@ -27,10 +29,14 @@ from edgenas.cost.opkey import op_key
 from edgenas.cost.predictor import PredictorSource
 from edgenas.cost.static import StaticSource
 from edgenas.cost.table import TableSource
+from edgenas.data import folders, wav
+from edgenas.data.class_folders import Corrupt
 from edgenas.data.csv_file import read_csv
 from edgenas.data.files import read_npz
 from edgenas.data.reading import Reading
+from edgenas.data.wav import read_header, read_wav
 from edgenas.deploy.integrity import faults, listed
+from edgenas.errors import DataError
 from edgenas.export.manifest import read_manifest
 from edgenas.profile.calibrate import measurements
 from edgenas.profile.device import load_device
@@ -197,6 +203,50 @@ def damaged_archive(draw: st.DrawFn, wholes: list[bytes]) -> bytes:
     return found.getvalue()
 
 
+def _clips() -> list[bytes]:
+    found = []
+    for samples in (np.arange(400, dtype=np.int16), np.zeros((90, 2), np.uint8), np.zeros(90, np.float32)):
+        file = io.BytesIO()
+        wavfile.write(file, 8000, samples)
+        found.append(file.getvalue())
+    return found
+
+
+def read_clip(path: Path) -> None:
+    """A WAV file as a folder of sounds reads it."""
+    try:
+        read_header(path)
+        read_wav(path)
+    except wav.UNREADABLE as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _photos() -> list[bytes]:
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 9, 3), np.uint8)
+    found = []
+    for form, image in (
+        ("PNG", Image.fromarray(pixels)), ("JPEG", Image.fromarray(pixels)), ("BMP", Image.fromarray(pixels)),
+    ):  # fmt: skip
+        file = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(file, form, **({"exif": exif} if form in ("PNG", "JPEG") else {}))
+        found.append(file.getvalue())
+    return found
+
+
+def read_photo(path: Path) -> None:
+    """An image as a folder of images reads it."""
+    unreadable = Corrupt(folders.IMAGES, skip=True)
+    if folders._header(path, unreadable) is None:
+        raise DataError(f"{path} cannot be read")
+    decoder = folders._decoder((8, 8), gray=False)
+    try:
+        decoder.decode(path)
+    except decoder.unreadable as error:
+        raise DataError(f"{path}: {error}") from None
+
+
 @cache
 def _tflite() -> list[bytes]:
     space = MicroSpace((28, 28, 1), 10)
@@ -240,6 +290,8 @@ READERS = {
     "arrays": Reader(
         "arrays.npz", _archives, lambda: damaged_archive(_archives()), lambda path: read_npz(path, Reading())
     ),
+    "clip": Reader("clip.wav", *_of_bytes(_clips), read_clip),
+    "photo": Reader("photo.png", *_of_bytes(_photos), read_photo),
     "tflite": Reader("model.tflite", *_of_bytes(_tflite), read_tflite),
     "onnx": Reader("model.onnx", *_of_bytes(_onnx), read_onnx),
 }
