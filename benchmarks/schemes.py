@@ -41,8 +41,9 @@ from edgenas.export.manifest import Manifest
 from edgenas.export.schemes import SchemePlan
 from edgenas.profile.device import load_device
 from edgenas.profile.scheme_latency import scheme_latency
-from edgenas.train.job import Job, load_weights, run_job
+from edgenas.train.job import Job, run_job
 from edgenas.train.recipe import Recipe
+from edgenas.train.weights import load_weights
 from edgenas.whole import write_whole
 
 SEED = 41_000
@@ -98,7 +99,9 @@ def main() -> None:
 
 def sampled(data: Dataset, count: int) -> list[ArchSpec]:
     """The first specs of a seeded sequence whose int8 file is small and that are not slow to train."""
-    space, found, number, static = MicroSpace(data.input_shape, data.classes), [], 0, StaticSource()
+    space, static = MicroSpace(data.input_shape, data.classes), StaticSource()
+    found: list[ArchSpec] = []
+    number = 0
     while len(found) < count:
         spec = space.sample(np.random.default_rng((SEED, number)))
         number += 1
