@@ -13,7 +13,6 @@ from edgenas.export.making import Made
 from edgenas.export.running import load_onnx, load_tflite
 from edgenas.quantize import SCHEMES, ChannelPruning, Scheme, scheme_names
 from edgenas.quantize.full_int8 import full_int8, full_int8_qdq
-from edgenas.quantize.pruning import block_mask, magnitude_mask
 from edgenas.quantize.sensitivity import Selective, sensitivities
 from edgenas.quantize.training import folded_network
 from edgenas.testing.schemes import SchemeContract, digits, material, result_of, small_graph, trained_network
@@ -62,13 +61,6 @@ def test_pruned_weights_are_zero_in_the_int8_file_too() -> None:
     blocks = weights_of("pruning-2x4")["wide"][0]
     assert (np.count_nonzero(np.moveaxis(blocks, 2, 3).reshape(-1, 4), axis=1) <= 2).all()
     assert made("pruning").facts["sparsity"] == pytest.approx(0.5, abs=0.01)
-
-
-def test_masks_take_the_smallest() -> None:
-    kernel = np.array([[4.0, -3.0], [0.5, 2.0], [-1.0, 9.0], [3.0, 0.1]], np.float32)
-    assert block_mask(kernel).tolist() == [[1, 1], [0, 0], [0, 1], [1, 0]]
-    assert magnitude_mask(kernel, 0.25).sum() == 6 and magnitude_mask(kernel, 0.25)[3, 1] == 0
-    assert block_mask(np.ones((3, 2), np.float32)) is None
 
 
 def test_clustered_layers_have_sixteen_weights() -> None:
