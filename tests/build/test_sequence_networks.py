@@ -176,7 +176,7 @@ def test_a_causal_network_sees_nothing_of_later_steps() -> None:
 
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 def test_users_recurrent_layers_are_written_out_the_same_each_time(kind: str) -> None:
-    """The converter leaves one in ten files of an LSTM and up to six of ten of a GRU with a split in float."""
+    """Of splits the converter left some in float, in one file of ten of an LSTM, six of ten of a GRU."""
     import keras
 
     keras.utils.set_random_seed(0)
