@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 
+from edgenas.arch.graph import GraphBuilder
 from edgenas.build.read_tflite import float_operations, is_int8
 from edgenas.build.twin import named_twin
 from edgenas.errors import ConfigError, UnknownNameError, UnsupportedError
@@ -61,6 +65,27 @@ def test_pruned_weights_are_zero_in_the_int8_file_too() -> None:
     blocks = weights_of("pruning-2x4")["wide"][0]
     assert (np.count_nonzero(np.moveaxis(blocks, 2, 3).reshape(-1, 4), axis=1) <= 2).all()
     assert made("pruning").facts["sparsity"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_training_of_one_step_still_ends_with_every_zero() -> None:
+    """The share of zeros grows with the steps that there are, and nothing is left in the environment."""
+    images, labels = digits()[0]
+    given = replace(material(1), train=(images[:40], labels[:40]))
+    done = SCHEMES.get("pruning")().prepare(trained_network(), given)
+    assert done.facts["sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert "TF_USE_LEGACY_KERAS" not in os.environ
+
+
+def test_tfmot_qat_refuses_what_the_library_leaves_in_float() -> None:
+    """A ReLU right after a convolution, fused or as a layer of its own; `qat` trains both."""
+    fused = GraphBuilder((8, 8, 1))
+    fused.window("conv2d", "bare", 0, filters=4, kernel=3, activation="relu6")
+    apart = GraphBuilder((8, 8, 1))
+    hidden = apart.window("conv2d", "bare", 0, filters=4, kernel=3)
+    apart.simple("activation", "relu", hidden, activation="relu")
+    for graph in (fused.finish(), apart.finish()):
+        assert "'bare' (conv2d) is followed by a ReLU" in SCHEMES.get("tfmot-qat")().why_not(graph)
+        assert SCHEMES.get("qat")().why_not(graph) is None
 
 
 def test_clustered_layers_have_sixteen_weights() -> None:
