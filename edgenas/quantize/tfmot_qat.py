@@ -42,7 +42,8 @@ class LibraryQuantizationAware(Scheme):
         material.splits(self.name)
         check_calibration(material.calibration, graph.input_shape)
         plain = named_twin(graph, named_weights(network.model))
-        ranges = found_ranges(plain, ranged_layers(graph), material.calibration)
+        pooled = [op.name for op in graph.ops if op.kind == "avg_pool2d"]  # the library gives it a range too
+        ranges = found_ranges(plain, [*ranged_layers(graph), *pooled], material.calibration)
         for layer in plain.layers:
             if type(layer).__name__ == "BatchNormalization":
                 layer.trainable = False
@@ -69,11 +70,6 @@ def _obstacle(graph: OpGraph) -> str | None:
             return (
                 f"layer '{op.name}' ({op.kind}) is followed by a ReLU with no batch normalization between, "
                 "and tensorflow-model-optimization then leaves its weights in float; 'qat' trains it"
-            )
-        if op.kind == "avg_pool2d":
-            return (
-                f"layer '{op.name}' ({op.kind}) gets a range of its own from tensorflow-model-optimization, "
-                "and in an int8 file it has that of its input; 'qat' trains it"
             )
     return None
 
