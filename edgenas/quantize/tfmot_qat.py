@@ -48,6 +48,7 @@ class LibraryQuantizationAware(Scheme):
             if type(layer).__name__ == "BatchNormalization":
                 layer.trainable = False
         model = tfmot().quantization.keras.quantize_model(plain)
+        model(material.calibration[:1], training=True)  # gives kernels the ranges of their weights
         _begin_with(model, ranges)
         return Network(model, graph, fine_tune(model, material, self.name))
 
@@ -75,7 +76,7 @@ def _obstacle(graph: OpGraph) -> str | None:
 
 
 def _begin_with(model: Any, ranges: dict[str, Range]) -> None:
-    """Set the ranges of activations; those of kernels follow their weights."""
+    """Set the ranges of activations."""
     for layer in model.layers:
         name = INPUT if layer.name == "quantize_layer" else layer.name.removeprefix("quant_")
         for weight in layer.weights if name in ranges else ():
