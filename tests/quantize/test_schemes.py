@@ -14,6 +14,7 @@ from edgenas.build.read_tflite import float_operations, is_int8
 from edgenas.build.twin import named_twin
 from edgenas.errors import ConfigError, UnknownNameError, UnsupportedError
 from edgenas.export.making import Made
+from edgenas.export.parity import accuracy
 from edgenas.export.running import load_onnx, load_tflite
 from edgenas.quantize import SCHEMES, ChannelPruning, Scheme, scheme_names
 from edgenas.quantize.full_int8 import full_int8, full_int8_qdq
@@ -86,6 +87,13 @@ def test_tfmot_qat_refuses_what_the_library_leaves_in_float() -> None:
     for graph in (fused.finish(), apart.finish()):
         assert "'bare' (conv2d) is followed by a ReLU" in SCHEMES.get("tfmot-qat")().why_not(graph)
         assert SCHEMES.get("qat")().why_not(graph) is None
+
+
+def test_tfmot_qat_begins_where_post_training_quantization_ends() -> None:
+    """The library itself begins all ranges at -6 to 6, where this network is no better than chance."""
+    images, labels = digits()[1]
+    int8 = accuracy(load_tflite(made("full-int8").tflite).run(images), labels)
+    assert made("tfmot-qat").facts["val_accuracy_before"] > int8 - 0.02
 
 
 def test_clustered_layers_have_sixteen_weights() -> None:
