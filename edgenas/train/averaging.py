@@ -22,6 +22,17 @@ def synced(model: Any) -> Any:
     return model
 
 
+def steps_taken(callback: Any, batch: int, seen: int) -> int:
+    """Steps since a keras callback last heard of one; several may be taken at once.
+
+    Args:
+        callback: Knows how many steps an epoch has.
+        batch: Number of the last step, as Keras gives it: it may lie beyond the epoch's end.
+        seen: Steps of this epoch that the callback has heard of.
+    """
+    return int(min(batch + 1, callback.params["steps"])) - seen
+
+
 def averager(momentum: float) -> Any:
     """A keras callback that averages weights, and puts the average in place while the model is validated.
 
@@ -33,7 +44,7 @@ def averager(momentum: float) -> Any:
     class Averager(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.steps, self.waiting = 0, 0
+            self.steps, self.waiting, self.seen = 0, 0, 0
             self.average: list[np.ndarray] = []
             self._raw: list[np.ndarray] | None = None
 
@@ -41,10 +52,15 @@ def averager(momentum: float) -> Any:
             if not self.average:
                 self.average = synced(self.model).get_weights()
 
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.seen = 0
+
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.steps += 1
-            self.waiting += 1
-            if self.waiting == EVERY:
+            taken = steps_taken(self, batch, self.seen)
+            self.seen += taken
+            self.steps += taken
+            self.waiting += taken
+            if self.waiting >= EVERY:
                 self.update()
 
         def update(self) -> None:
