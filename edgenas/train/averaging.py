@@ -22,15 +22,23 @@ def synced(model: Any) -> Any:
     return model
 
 
-def steps_taken(callback: Any, batch: int, seen: int) -> int:
-    """Steps since a keras callback last heard of one; several may be taken at once.
+class StepCount:
+    """Counts the steps that a keras callback hears of; several may be taken at once."""
 
-    Args:
-        callback: Knows how many steps an epoch has.
-        batch: Number of the last step, as Keras gives it: it may lie beyond the epoch's end.
-        seen: Steps of this epoch that the callback has heard of.
-    """
-    return int(min(batch + 1, callback.params["steps"])) - seen
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def taken(self, batch: int, steps: int) -> int:
+        """Steps since the last call.
+
+        Args:
+            batch: Number of the last step in its epoch, as Keras gives it: it may lie beyond the epoch's end.
+            steps: Of an epoch.
+        """
+        done = min(batch + 1, steps)
+        taken = done - self._seen
+        self._seen = 0 if done == steps else done
+        return taken
 
 
 def averager(momentum: float) -> Any:
@@ -44,7 +52,7 @@ def averager(momentum: float) -> Any:
     class Averager(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.steps, self.waiting, self.seen = 0, 0, 0
+            self.steps, self.waiting, self.count = 0, 0, StepCount()
             self.average: list[np.ndarray] = []
             self._raw: list[np.ndarray] | None = None
 
@@ -52,14 +60,9 @@ def averager(momentum: float) -> Any:
             if not self.average:
                 self.average = synced(self.model).get_weights()
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.seen = 0
-
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            taken = steps_taken(self, batch, self.seen)
-            self.seen += taken
-            self.steps += taken
-            self.waiting += taken
+            taken = self.count.taken(batch, self.params["steps"])
+            self.steps, self.waiting = self.steps + taken, self.waiting + taken
             if self.waiting >= EVERY:
                 self.update()
 

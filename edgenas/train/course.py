@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.task import epoch_error
-from edgenas.train.averaging import averager, steps_taken, synced
+from edgenas.train.averaging import StepCount, averager, synced
 from edgenas.train.checkpoint import Checkpoint, Standing
 from edgenas.train.recipe import Recipe
 
@@ -174,18 +174,14 @@ def _clock(batch_size: int) -> Any:
     class Clock(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.images, self.seconds, self.started, self.seen = 0, 0.0, 0.0, 0
+            self.images, self.seconds, self.started, self.count = 0, 0.0, 0.0, StepCount()
             self.first = True
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.seen = 0
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.started = time.perf_counter()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            taken = steps_taken(self, batch, self.seen)
-            self.seen += taken
+            taken = self.count.taken(batch, self.params["steps"])
             if not self.first:
                 self.seconds += time.perf_counter() - self.started
                 self.images += taken * batch_size

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,21 +106,19 @@ def train(
     course = Course(model, recipe, on_epoch, checkpoint)
     size = even_batch(len(val_split[0]))
     judges = () if task == CLASSIFICATION else (judge_callback(task, val_split, size),)
-    if ours and not judges:
-        model.steps_per_execution = steps_at_once(steps * recipe.epochs, callbacks)
+    at_once = steps_at_once(steps * recipe.epochs, callbacks) if ours and not judges else 1
     if not course.ended:
-        model.fit(
-            keras_batches(walk, steps, lambda: course.epoch),
-            validation_data=None if judges else as_they_lie(*val_split, size),
-            validation_batch_size=size,
-            epochs=recipe.epochs,
-            initial_epoch=course.epoch,
-            shuffle=False,  # the data set shuffles itself
-            callbacks=course.watchers((*judges, *callbacks)),
-            verbose=0,
-        )
-    if ours:
-        model.steps_per_execution, model.test_function = 1, None  # predictions would be traced many times over
+        with taking(model, at_once):
+            model.fit(
+                keras_batches(walk, steps, lambda: course.epoch),
+                validation_data=None if judges else as_they_lie(*val_split, size),
+                validation_batch_size=size,
+                epochs=recipe.epochs,
+                initial_epoch=course.epoch,
+                shuffle=False,  # the data set shuffles itself
+                callbacks=course.watchers((*judges, *callbacks)),
+                verbose=0,
+            )
     course.finish()
     _refuse_nan(course.history)
     return _result(model, val_split, recipe, course, task)
@@ -202,6 +201,19 @@ def steps_at_once(steps: int, callbacks: Sequence[Any]) -> int:
         for hook in hooks
     )
     return 1 if watched else AT_ONCE
+
+
+@contextmanager
+def taking(model: Any, at_once: int) -> Iterator[None]:
+    """Let a model take so many steps at once, in its training only: predictions would be traced as often."""
+    if at_once == 1:
+        yield
+        return
+    model.steps_per_execution = at_once
+    try:
+        yield
+    finally:
+        model.steps_per_execution, model.test_function = 1, None
 
 
 def even_batch(number: int, largest: int = 1000) -> int:

@@ -66,7 +66,10 @@ class TinySpace(ImageSpace):
 
     def _head(self, form: str) -> list[Block]:
         if form == "flat":
-            return [Block("flat", {}), Block("series_head", {"classes": self.classes, "activation": self.head})]
+            return [
+                Block("flat", {}),
+                Block("series_head", {"classes": self.classes, "activation": self.head}),
+            ]
         linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
         return [Block("head", {"classes": self.classes, **linear})]
 
