@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,10 @@ from edgenas.search.pareto import hypervolume, unit_square
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
 from edgenas.search.transfer import Earlier
+
+if TYPE_CHECKING:
+    from edgenas.search.workshop import Workshop
+    from edgenas.train.job import Job
 
 BEYOND_WORST = 1.1
 """Reference point of the hypervolume, in units of a rung's range."""
@@ -75,6 +80,14 @@ class SuccessiveHalving(Searcher):
     def learn_from(self, earlier: Earlier) -> None:
         """Let the inner searcher learn."""
         self.inner.learn_from(earlier)
+
+    def prepare(self, workshop: Workshop) -> None:
+        """Let the inner searcher prepare."""
+        self.inner.prepare(workshop)
+
+    def evaluation(self, job: Job) -> Job:
+        """The inner searcher's way to evaluate."""
+        return self.inner.evaluation(job)
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """What the inner searcher proposes."""

@@ -22,6 +22,8 @@ from edgenas.search.problem import Candidate, Problem
 
 if TYPE_CHECKING:
     from edgenas.search.transfer import Earlier
+    from edgenas.search.workshop import Workshop
+    from edgenas.train.job import Job
 
 PROPOSALS = 50
 """How often a searcher's own proposal may be refused before a random one is repaired instead."""
@@ -109,6 +111,26 @@ class Searcher(ABC):
     def learn_from(self, earlier: Earlier) -> None:
         """Begin with what an earlier run would have as its front here; before anything is asked."""
         self.first = earlier.seeds
+
+    def prepare(self, workshop: Workshop) -> None:  # noqa: B027  most searchers rest on nothing
+        """Train what the search rests on, before the first candidate is asked for; most need nothing.
+
+        Called again on a resume: what is finished must be left alone, and what was cut off go on.
+
+        Args:
+            workshop: Trains, and has a place to keep what was trained.
+
+        Raises:
+            EdgenasError: It cannot be trained.
+        """
+
+    def evaluation(self, job: Job) -> Job:
+        """The job that evaluates a candidate; most take its training as it is.
+
+        Args:
+            job: The candidate's own training.
+        """
+        return job
 
     def promote(
         self,

@@ -34,6 +34,7 @@ from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
+from edgenas.search.workshop import Workshop
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION, epoch_error, error_words
 from edgenas.train.job import Job, fresh_model
@@ -205,6 +206,7 @@ class EdgeTuner(keras_tuner.Tuner):
                 self.oracle.catch_up()
             fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
+            self.oracle.searcher.prepare(self._workshop(dataset, recipe))
             log = self.store.folder / "training.log"
             places = self.executor.places(dataset, log, self.workers)
             self._pool = stack.enter_context(TrainingPool(places))
@@ -212,6 +214,10 @@ class EdgeTuner(keras_tuner.Tuner):
             self._pool.each(lambda place: self._search_with(place, recipe, tuple(callbacks)))
             if self.earlier:
                 self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.outcomes()))
+
+    def _workshop(self, dataset: Dataset, recipe: Recipe) -> Workshop:
+        left = self.oracle.seconds_left
+        return Workshop(self.store, dataset, recipe, self.listener, self.executor, left)
 
     def _search_with(self, place: Place, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
         """keras-tuner's own loop, in the thread of one place."""
@@ -254,7 +260,8 @@ class EdgeTuner(keras_tuner.Tuner):
         )  # fmt: skip
         self.listener.trial_began(record)
         try:
-            result = self._pool.train(self._here.place, job, self.listener.epoch_ended)
+            evaluation = self.oracle.searcher.evaluation(job)
+            result = self._pool.train(self._here.place, evaluation, self.listener.epoch_ended)
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())
             raise

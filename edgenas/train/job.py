@@ -18,6 +18,7 @@ from edgenas.data.prepared import Prepared
 from edgenas.errors import StoreError, TrialError
 from edgenas.task import CLASSIFICATION, Task
 from edgenas.train.checkpoint import Checkpoint
+from edgenas.train.heritage import Heritage
 from edgenas.train.limits import NO_LIMITS, Limits
 from edgenas.train.own_parts import NO_PARTS, OwnParts
 from edgenas.train.precision import use_precision
@@ -49,6 +50,7 @@ class Job:
         teachers: Networks to learn from, where the recipe distills.
         task: What the network is for.
         parts: The user's own blocks and layers; `edgenas.train.process` fills them in.
+        heritage: Weights of another training to begin with, or None for random ones.
     """
 
     spec: ArchSpec
@@ -62,6 +64,7 @@ class Job:
     teachers: tuple[Teacher, ...] = ()
     task: Task = CLASSIFICATION
     parts: OwnParts = NO_PARTS
+    heritage: Heritage | None = None
 
     @property
     def key(self) -> str:
@@ -70,8 +73,35 @@ class Job:
         parts = [self.spec.arch_id, self.recipe.to_json(), taught]
         if self.task != CLASSIFICATION:
             parts.append(self.task.to_json())
+        if self.heritage is not None:
+            parts.append(self.heritage.key)
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def perform(self, data_for: DataFor, on_epoch: Progress) -> tuple[TrainResult, list[np.ndarray]]:
+        """Train the network.
+
+        A subclass does something else with the same data in the same process, for example trains a network
+        that contains all candidates (`edgenas.oneshot`). What it raises fails the trial.
+
+        Args:
+            data_for: Training and validation examples of a shape.
+            on_epoch: To be told of every epoch.
+
+        Returns:
+            How it went, and the arrays that are written to ``weights_path``.
+        """
+        train_split, val_split = data_for(self.spec.input_shape)
+        model = fresh_model(self.spec, self.hypermodel)
+        if self.heritage is not None:
+            self.heritage.hand_to(model, self.spec)
+        callbacks = (*self.callbacks, *([stop_above(self.cutoffs)] if self.cutoffs else ()))
+        result = train(
+            model, shared(train_split, self.recipe.share), val_split, self.recipe, on_epoch, callbacks,
+            checkpoint=Checkpoint(self.checkpoint_path, self.key) if self.checkpoint_path else None,
+            answers=_answers(self, data_for), task=self.task,
+        )  # fmt: skip
+        return result, model.get_weights()
 
 
 def fresh_model(spec: ArchSpec, hypermodel: Any = None) -> Any:
@@ -89,7 +119,7 @@ def fresh_model(spec: ArchSpec, hypermodel: Any = None) -> Any:
 
 
 def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
-    """Build, train and save the weights; runs in the training process.
+    """Do what a job asks for and save what it leaves; runs in the training process.
 
     Raises:
         TrialError: The loss became NaN, or the network or its training raised an error.
@@ -99,16 +129,9 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
 
     job.parts.register()
     keras.utils.set_random_seed(job.recipe.seed % 2**32)
-    train_split, val_split = data_for(job.spec.input_shape)
     try:
         use_precision(job.recipe)
-        model = fresh_model(job.spec, job.hypermodel)
-        callbacks = (*job.callbacks, *([stop_above(job.cutoffs)] if job.cutoffs else ()))
-        result = train(
-            model, shared(train_split, job.recipe.share), val_split, job.recipe, on_epoch, callbacks,
-            checkpoint=Checkpoint(job.checkpoint_path, job.key) if job.checkpoint_path else None,
-            answers=_answers(job, data_for), task=job.task,
-        )  # fmt: skip
+        result, weights = job.perform(data_for, on_epoch)
     except (TrialError, StoreError):
         raise
     except Exception as error:  # whatever a user's model raises fails this trial only
@@ -116,7 +139,7 @@ def run_job(job: Job, data_for: DataFor, on_epoch: Progress) -> TrainResult:
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         ) from error
     if job.weights_path is not None:
-        save_weights(job.weights_path, model.get_weights())
+        save_weights(job.weights_path, weights)
     return result
 
 
