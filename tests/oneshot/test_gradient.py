@@ -163,7 +163,7 @@ def test_unprepared_it_begins_uniform(on_host: Problem) -> None:
     assert {drawn.count(kernel) > 8 for kernel in (3, 5, 7)} == {True}
 
 
-def test_the_command_line_searches_resumes_and_reports(
+def test_the_command_line_searches_and_reports(
     edgenas: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
     """Two trials and one winner by gradient, files and report included."""
