@@ -21,7 +21,7 @@ from edgenas.data.prepared import Prepared
 from edgenas.errors import TrialError
 from edgenas.oneshot.gradient_cost import Expected
 from edgenas.oneshot.gradient_gates import Gates, chosen, drawn, temperature_at
-from edgenas.oneshot.gradient_goal import AIM, TRAVEL, Distribution, Goal, balanced, cost_slopes, slower
+from edgenas.oneshot.gradient_goal import AIM, Distribution, Goal, balanced, cost_slopes, rate_at
 from edgenas.oneshot.gradient_net import SuperNetwork
 from edgenas.oneshot.gradient_result import Outcome, named_weights
 from edgenas.oneshot.gradient_space import Selection, Skeleton
@@ -272,7 +272,7 @@ class _Search:
         left = self.total - round(WARM * self.total)
         pull, reached = cost_slopes(self.job.goal, self.relaxed.costs, distribution, left)
         both = [one + other for one, other in zip(gates.back(slopes), pull, strict=True)]
-        distribution.step(both, TRAVEL / left * slower(distribution.steps / left))
+        distribution.step(both, rate_at(distribution.steps, left))
         return reached
 
     def broken(self, which: str, epoch: int, step: int, loss: float, gates: Gates) -> str:

@@ -28,6 +28,10 @@ DUAL_TRAVEL = 40.0
 TRAVEL = 10.0
 """How far a logit can go in a whole search: Adam's step is about its learning rate."""
 
+LONGEST_STEP, LONGEST_DUAL_STEP = 0.2, 0.6
+"""Most that a logit, and a multiplier for a violation of 100 %, move in a step: of a search of few steps
+the distribution stays near where it began instead of jumping."""
+
 _BETAS, _EPSILON = (0.5, 0.999), 1e-8  # Adam of DARTS (Liu et al. 2019)
 
 
@@ -110,9 +114,14 @@ class Distribution:
             self.logits[at] = self.logits[at] - rate * mean / (np.sqrt(square) + _EPSILON)
 
 
-def slower(done: float) -> float:
-    """What steps are multiplied by when a share of them is done: smaller at the end, so that they settle."""
-    return 1.6 - 1.5 * done
+def rate_at(step: int, steps: int) -> float:
+    """Learning rate of the logits: smaller at the end, so that they settle.
+
+    Args:
+        step: Steps done.
+        steps: Of the whole search.
+    """
+    return min(LONGEST_STEP, TRAVEL / steps) * (1.6 - 1.5 * step / steps)
 
 
 def balanced(skeleton: Skeleton, cost: Expected, target: float) -> list[np.ndarray]:
@@ -157,7 +166,7 @@ def cost_slopes(
     for at, (metric, bound) in enumerate(bounds):
         expected, slopes = costs[metric].expectation(probabilities)
         violation = expected / bound - 1.0
-        raised = distribution.multipliers[at] + DUAL_TRAVEL / steps * violation
+        raised = distribution.multipliers[at] + min(LONGEST_DUAL_STEP, DUAL_TRAVEL / steps) * violation
         weight = raised + STIFFNESS * violation
         if at:  # a budget only pulls where it is exceeded
             raised, weight = max(0.0, raised), max(0.0, weight)

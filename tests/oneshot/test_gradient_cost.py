@@ -10,7 +10,7 @@ from edgenas.errors import ConfigError
 from edgenas.oneshot.gradient_cost import expected_costs
 from edgenas.oneshot.gradient_derive import CLOSE, derived
 from edgenas.oneshot.gradient_gates import softmax
-from edgenas.oneshot.gradient_goal import AIM, TRAVEL, Distribution, Goal, balanced, cost_slopes, slower
+from edgenas.oneshot.gradient_goal import AIM, Distribution, Goal, balanced, cost_slopes, rate_at
 from edgenas.oneshot.gradient_space import Selection, Skeleton, refuse_rigid, skeleton_of
 from edgenas.search.problem import Problem
 from edgenas.search.targets import exact_costs, goals_of, ram_parts, skeletons_for, within
@@ -101,7 +101,7 @@ def test_the_expectation_is_brought_to_the_target_against_a_loss(on_host: Proble
         for _ in range(200):
             slopes, reached = cost_slopes(goal, {"latency_ms": table}, distribution, 200)
             pulled = [slope + pull * np.linspace(-1, 1, len(slope)) for slope in slopes]
-            distribution.step(pulled, TRAVEL / 200 * slower(distribution.steps / 200))
+            distribution.step(pulled, rate_at(distribution.steps, 200))
         assert reached == pytest.approx(AIM, abs=0.05)
         assert distribution.entropy < 0.9
 
