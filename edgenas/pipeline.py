@@ -30,6 +30,8 @@ from edgenas.problem_of import (
 )  # fmt: skip
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
+from edgenas.search.guided import check_proxy
+from edgenas.search.inheriting import check_inherit, check_parents
 from edgenas.search.listener import StageListener
 from edgenas.search.problem import Problem, check_budgets
 from edgenas.search.searchers import SEARCHERS
@@ -53,7 +55,7 @@ def start(config: RunConfig, listener: StageListener) -> Path:
         EdgenasError: A stage failed.
     """
     clock = Clock()
-    SEARCHERS.get(config.searcher)
+    check_method(config)
     config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
     dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
     check_training_size(dataset)
@@ -74,6 +76,21 @@ def start(config: RunConfig, listener: StageListener) -> Path:
         with way_back(folder):
             run_stages(store, config, dataset, problem, clock, listener, executor)
     return folder
+
+
+def check_method(config: RunConfig) -> None:
+    """Refuse a search method, or what is to guide it, before anything is read.
+
+    Raises:
+        UnknownNameError: No such searcher or proxy.
+        ConfigError: The searcher does not go with the rest.
+    """
+    SEARCHERS.get(config.searcher)
+    if config.proxy is not None:
+        check_proxy(config.proxy)
+    if config.inherit is not None:
+        check_inherit(config.inherit, config.halving, config.stop_curves)
+        check_parents(config.searcher)
 
 
 def resume(folder: Path, listener: StageListener, changes: Mapping[str, Any] | None = None) -> Path:
@@ -219,6 +236,8 @@ def search_stage(
         workers=config.workers or 1,
         halving=config.halving,
         stop_curves=bool(config.stop_curves),
+        proxy=config.proxy,
+        inherit=config.inherit,
         executor=executor,
         task=problem.task,
     )

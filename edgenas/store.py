@@ -32,6 +32,7 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
 from edgenas.database import DATABASE, Tally
 from edgenas.errors import StoreError
+from edgenas.kinship import Kinship
 from edgenas.lock import FolderLock
 from edgenas.records import TrialRecord, WinnerRecord
 from edgenas.stored_spec import StoredSpec
@@ -39,13 +40,13 @@ from edgenas.trainings import Trainings
 
 _SET_REFUSALS = "INSERT OR REPLACE INTO refusals VALUES (?, ?)"
 _SELECT_TRIALS = """
-SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started, fidelity
+SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started, fidelity, parent
 FROM trials
 """
 
 _SELECT_BRIEF = """
 SELECT trial_id, position, spec, json_remove(cost, '$.per_op'), status, reason,
-CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity,
+CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity, parent,
 arch_id, json_extract(spec, '$.space')
 FROM trials
 """
@@ -169,11 +170,13 @@ class Store:
         cost: Cost,
         refused: Mapping[str, int] | None = None,
         fidelity: float = 1.0,
+        parent: str | None = None,
     ) -> TrialRecord:
         """Note that a candidate is about to be trained.
 
         Args:
             fidelity: Share of a full training that it gets.
+            parent: The trial whose weights it begins with, or None for random ones.
             refused: How many candidates each budget has refused up to this one; kept together with
                 the trial, so that a kill in between cannot make them disagree.
         """
@@ -181,12 +184,12 @@ class Store:
             position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
             row = (position, trial_id, spec.arch_id, json.dumps(spec.to_json()), json.dumps(cost.to_json()))
             connection.execute(
-                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started, fidelity)"
-                " VALUES (?, ?, ?, ?, ?, 'running', ?, ?)",
-                (*row, time.time(), fidelity),
+                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started, fidelity, parent)"
+                " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)",
+                (*row, time.time(), fidelity, parent),
             )
             connection.executemany(_SET_REFUSALS, list((refused or {}).items()))
-        return TrialRecord(trial_id, position, spec, cost, "running", fidelity=fidelity)
+        return TrialRecord(trial_id, position, spec, cost, "running", fidelity=fidelity, parent=parent)
 
     def finish_trial(self, trial_id: str, recipe: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         """Note how a training went."""
@@ -318,6 +321,11 @@ class Store:
         """The long trainings, each seed for itself."""
         return Trainings(self._connection, self._write)
 
+    @property
+    def kinship(self) -> Kinship:
+        """What changes in trials that began with the weights of others."""
+        return Kinship(self._write)
+
     def weights_path(self, trial_id: str, *, final: bool = False) -> Path:
         """Where the weights of a trial lie, of its search training or of its final one."""
         return self.folder / "weights" / (f"{trial_id}.final.npz" if final else f"{trial_id}.npz")
@@ -359,24 +367,26 @@ def _winner_row(winner: WinnerRecord) -> tuple[str | None, ...]:
 def _trial_record(
     trial_id: str, position: int, spec: str, cost: str, status: str,
     reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
+    parent: str | None,
 ) -> TrialRecord:  # fmt: skip
     """A record from a row of `_SELECT_TRIALS`."""
     return TrialRecord(
         trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)), status,
         reason, json.loads(recipe) if recipe else None, json.loads(result) if result else None, seconds,
-        fidelity,
+        fidelity, parent,
     )  # fmt: skip
 
 
 def _outcome(
     trial_id: str, position: int, spec: str, cost: str, status: str,
     reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
-    arch_id: str, space: str,
+    parent: str | None, arch_id: str, space: str,
 ) -> TrialRecord:  # fmt: skip
     """A record from a row of `_SELECT_BRIEF`."""
     return TrialRecord(
         trial_id, position, StoredSpec(spec, arch_id, space), Cost(**json.loads(cost)), status, reason,
         json.loads(recipe) if recipe else None, json.loads(result) if result else None, seconds, fidelity,
+        parent,
     )  # fmt: skip
 
 
