@@ -1,17 +1,17 @@
-"""What does inheritance save? Regularized evolution with and without, at the same number of epochs.
+"""What does inheritance save? Regularized evolution with it at half the epochs, and without.
 
     python benchmarks/inheritance.py --work DIR [--data fashion-mnist --seeds 3 --trials 40 --epochs 6
         --images 4000 --share 0.5 --json OUT]
 
 Both arms search space `micro` for validation error and MACs with the same recipe and one worker. Without
-inheritance every candidate gets all epochs; with it, children get ``--share`` of them, some of them both ways
-(docs/inheritance.md). The arm that inherits has as many trials as use up as many epochs as ``--budget`` says, a
-share of those of the other arm. Its front is then trained anew from random weights in full, with seeds of
-its own, so that both arms are scored on fresh trainings alone.
+inheritance every candidate gets all epochs; with it, children get ``--share`` of them, some of them both
+ways (docs/inheritance.md). The arm that inherits has as many trials as use up the share ``--budget`` of the
+epochs of the other arm. Its front is then trained anew from random weights in full, with seeds of its own,
+so that both arms are scored on fresh trainings alone.
 
-Score: hypervolume in the unit square of error (best to worst of all fresh results of a seed) and log10 of MACs.
-A run that is in ``--work`` already is gone on with, so the benchmark can be stopped and resumed. Seconds are
-processor seconds of an arm with its children, what was done in an earlier attempt left out and said so.
+Score: hypervolume in the unit square of error (best to worst of a seed's fresh results) and log10 of MACs.
+A run that is in ``--work`` already is gone on with, so the benchmark can be stopped and resumed. Seconds
+are processor seconds of an arm with its children; what was done in an earlier attempt is left out.
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="OUT")
+    parser.add_argument("--begin", type=int, default=0, help="network to begin with, for several processes")
     parser.add_argument("--no-more", action="store_true", help="report what is scored already")
     return parser.parse_args()
 
@@ -132,7 +133,8 @@ def score_all(networks: list[Trained], args: argparse.Namespace) -> dict[str, An
     path = args.work / f"scores-{args.data.split(':')[0]}-{args.batch}-{args.seed}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     scores = {entry["name"]: entry["scores"] for entry in map(json.loads, lines)}
-    waiting = [] if args.no_more else [network for network in networks if network.name not in scores]
+    turned = [] if args.no_more else networks[args.begin :] + networks[: args.begin]
+    waiting = [network for network in turned if network.name not in scores]
     if not waiting:
         return scores
     dataset = load_dataset(args.data, seed=args.seed)

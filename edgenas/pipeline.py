@@ -30,10 +30,9 @@ from edgenas.problem_of import (
 )  # fmt: skip
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
-from edgenas.search.guided import check_proxy
-from edgenas.search.inheriting import check_inherit, check_parents
 from edgenas.search.listener import StageListener
 from edgenas.search.problem import Problem, check_budgets
+from edgenas.search.proposer import Guidance
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
@@ -86,11 +85,7 @@ def check_method(config: RunConfig) -> None:
         ConfigError: The searcher does not go with the rest.
     """
     SEARCHERS.get(config.searcher)
-    if config.proxy is not None:
-        check_proxy(config.proxy)
-    if config.inherit is not None:
-        check_inherit(config.inherit, config.halving, config.stop_curves)
-        check_parents(config.searcher)
+    Guidance(config.proxy, config.inherit).check(config.searcher, config.halving, config.stop_curves)
 
 
 def resume(folder: Path, listener: StageListener, changes: Mapping[str, Any] | None = None) -> Path:

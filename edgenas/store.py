@@ -46,8 +46,8 @@ FROM trials
 
 _SELECT_BRIEF = """
 SELECT trial_id, position, spec, json_remove(cost, '$.per_op'), status, reason,
-CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity, parent,
-arch_id, json_extract(spec, '$.space')
+CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity,
+parent, arch_id, json_extract(spec, '$.space')
 FROM trials
 """
 
@@ -184,7 +184,8 @@ class Store:
             position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
             row = (position, trial_id, spec.arch_id, json.dumps(spec.to_json()), json.dumps(cost.to_json()))
             connection.execute(
-                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started, fidelity, parent)"
+                "INSERT INTO trials"
+                " (position, trial_id, arch_id, spec, cost, status, started, fidelity, parent)"
                 " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)",
                 (*row, time.time(), fidelity, parent),
             )

@@ -1,10 +1,10 @@
 """ProxyGuided: a training-free proxy chooses a search's first candidates, and screens later ones.
 
-Before the search a pool of random networks within the budgets is scored, and the best of it by proxy and costs
-(non-dominated sorting, Deb et al. 2002) are proposed first. Every network that is trained is scored too, so
-the proxy's rank correlation with real results is known beside that of MACs. After `JUDGED` results the proxy is
-switched off for good as soon as it ranks no better than MACs; as long as it stays on, the inner searcher is
-asked for `DRAWN` candidates, and one that another beats in score and all costs is not trained.
+Before the search a pool of random networks within the budgets is scored, and the best of it by proxy and
+costs (non-dominated sorting, Deb et al. 2002) are proposed first. Every network that is trained is scored
+too, so the proxy's rank correlation with real results is known beside that of MACs. After `JUDGED` results
+the proxy is switched off for good as soon as it ranks no better than MACs; as long as it stays on, the inner
+searcher is asked for `DRAWN` candidates, and one that another beats in score and all costs is not trained.
 
 Scores are kept in the store and are a function of the seed, the verdict is one of the results in their
 order: a resumed search goes on as if it had not stopped.

@@ -144,7 +144,7 @@ class Inheriting(Searcher):
             error = observation.point[0] if observation.point else None
             self._both.setdefault(name, {})[inherited] = error
             self._calibrate()
-        if not inherited or observation.point is None and name not in self.paired:
+        if not inherited or (observation.point is None and name not in self.paired):
             self.inner.tell(observation)
         elif name not in self.paired:
             self._waiting.append(observation)

@@ -24,18 +24,14 @@ from edgenas.records import TrialRecord, comparable
 from edgenas.search.begun import begin, earlier_knowledge, refuse_chief
 from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
-from edgenas.search.halving import SuccessiveHalving
-from edgenas.search.guided import ProxyGuided
 from edgenas.search.handover import export_trial
 from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel, as_space
-from edgenas.search.inheriting import Inheriting, check_inherit, check_parents
-from edgenas.search.kin import Kin
 from edgenas.search.listener import PrintingListener, SearchListener
 from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
 from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
+from edgenas.search.proposer import Guidance
 from edgenas.search.results import front_of, trial_point
-from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -132,20 +128,9 @@ class EdgeTuner(keras_tuner.Tuner):
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
-        if self._own_hypermodel and (proxy or inherit):
-            raise ConfigError("a build function was given with proxy or inherit, which need a SearchSpace")
-        proposer = SEARCHERS.get(searcher)(self.problem, seed)
-        if proxy:
-            proposer = ProxyGuided(proposer, proxy)
-        self.kin: Kin | None = None
-        if inherit:
-            check_parents(searcher)
-            check_inherit(inherit, halving, stop_curves)
-            proposer = Inheriting(proposer, inherit)
-            self.kin = Kin(self.store, proposer)
-        self._options = {"proxy": proxy, "inherit": inherit}
-        if self.ladder:
-            proposer = SuccessiveHalving(proposer, self.ladder.rungs)
+        self._guidance = Guidance(proxy, inherit)
+        self._guidance.check(searcher, halving, stop_curves, self._own_hypermodel)
+        proposer, self.kin = self._guidance.proposer(searcher, self.problem, seed, self.store, self.ladder)
         self._knowledge = earlier_knowledge(self.store, earlier)
         self.earlier = Earlier(self._knowledge, self.problem) if self._knowledge else None
         if self.earlier:
@@ -225,7 +210,7 @@ class EdgeTuner(keras_tuner.Tuner):
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
             fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
-            fidelity |= {name: value for name, value in self._options.items() if value}
+            fidelity |= self._guidance.to_json()
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             self.oracle.searcher.prepare(self._workshop(dataset, recipe))
             log = self.store.folder / "training.log"

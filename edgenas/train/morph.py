@@ -3,8 +3,8 @@
 Blocks are matched by stage and place, operations by what they do in their block (`edgenas.train.pairing`).
 What can be taken is taken so that the network computes what its parent computed, where that is possible:
 
-- wider: channels are copied, and whoever reads them divides its weights among the copies (Net2WiderNet, Chen et
-  al. 2016), in unequal parts; batch normalizations are copied with their moments
+- wider: channels are copied, and whoever reads them divides its weights among the copies (Net2WiderNet,
+  Chen et al. 2016), in unequal parts; batch normalizations are copied with their moments
 - larger kernels: zeros around them (network morphism, Wei et al. 2016)
 - deeper: new blocks begin as identities (`edgenas.train.identity`); a new squeeze-and-excite begins at 1
 - smaller kernels keep their centre, and fewer channels the strongest ones, or the first ones where channels

@@ -16,7 +16,7 @@ from edgenas.registry import Registry
 from edgenas.task import CLASSIFICATION, Task
 
 BATCH = 32
-"""Training images that a score is made of; the papers use 64 and 128, which take twice and four times as long."""
+"""Training images that a score is made of; the papers use 64 and 128, which take longer accordingly."""
 
 
 @dataclass(frozen=True)

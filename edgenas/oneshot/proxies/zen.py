@@ -15,7 +15,7 @@ LEAST = 1e-30
 
 
 class ZenProxy(Proxy):
-    """log of the features' change for a small step of a Gaussian input, and the scales that were normalized away.
+    """log of the features' change for a small step of a Gaussian input, with the scales normalized away.
 
     Weights are Gaussian with variance 1. Features are what the global pooling reads. Batch normalization
     uses the batch's own statistics; the logarithm of each one's mean deviation is added, so that the score is
