@@ -87,7 +87,7 @@ class Searcher(ABC):
             SpaceExhaustedError: Nothing new within the budgets can be found.
         """
         for spec in self.first:
-            if spec.arch_id not in self._asked and self._fits(candidate := self.problem.candidate(spec)):
+            if spec.arch_id not in self._asked and self._is_new(candidate := self.problem.candidate(spec)):
                 break
         else:
             candidate = self.draw(np.random.default_rng([self.seed, len(self._asked)]))
@@ -102,16 +102,16 @@ class Searcher(ABC):
         """
         for _ in range(PROPOSALS):
             self._parent = None
-            if self._fits(candidate := self.problem.candidate(self.propose(rng))):
+            if self._is_new(candidate := self.problem.candidate(self.propose(rng))):
                 return replace(candidate, parent=self._parent)
         for _ in range(REPAIRS):
-            if self._fits(candidate := self.problem.descend(self.problem.space.sample(rng), rng)):
+            if self._is_new(candidate := self.problem.descend(self.problem.space.sample(rng), rng)):
                 return candidate
         raise SpaceExhaustedError(
             f"nothing new within the budgets was found after {len(self._asked)} candidates"
         )
 
-    def _fits(self, candidate: Candidate) -> bool:
+    def _is_new(self, candidate: Candidate) -> bool:
         violated = self.problem.violated(candidate.cost)
         self.refused.update(constraint.metric for constraint in violated)
         return not violated and candidate.spec.arch_id not in self._asked

@@ -17,6 +17,7 @@ from edgenas.records import by_fidelity, comparable
 from edgenas.report.guidance import guidance_document, inherited_table, inherited_words, proxy_words
 from edgenas.report.run import read_run
 from edgenas.search import calibration, inheriting
+from edgenas.search import guided as guided_module
 from edgenas.search.calibration import FEWEST, Calibration
 from edgenas.search.guided import FIRST, JUDGED, ProxyGuided
 from edgenas.search.inheriting import PAIR_EVERY, Inheriting
@@ -259,7 +260,7 @@ def test_what_does_not_go_together_is_refused(
 def tuner(folder: Path, trials: int) -> EdgeTuner:
     return EdgeTuner(
         ToySpace((8, 8, 1), 10), cost_source=ExactSource(), searcher="local-search", max_trials=trials,
-        directory=folder, project_name="run", listener=Silent(), proxy="params", inherit=HALF,
+        directory=folder, project_name="run", listener=Silent(), proxy="grad_norm", inherit=HALF,
     )  # fmt: skip
 
 
@@ -273,6 +274,8 @@ def inherited(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> tupl
     recipe = Recipe(2, 160, 32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local_search, "FOUNDERS", 2)
+        patch.setattr(guided_module, "POOL", 4)
+        patch.setattr(guided_module, "FIRST", 2)
         for module in (inheriting, calibration):
             patch.setattr(module, "FEWEST", 2)
         tuner(folder, 5).search(digits, recipe=recipe)
@@ -314,6 +317,6 @@ def test_the_report_says_who_inherited_and_what_the_proxy_was_worth(
     assert "networks trained both ways" in inherited_words(run)
     document = guidance_document(run)
     assert len(document["inheritance"]["trials"]) == 4
-    assert document["proxy"]["verdict"]["networks"] == 8
-    assert "proxy params" in proxy_words(run).lower() and "MACs" in proxy_words(run)
+    assert document["proxy"]["verdict"]["networks"] == 6  # of a pair the fresh one
+    assert "proxy grad_norm" in proxy_words(run).lower() and "MACs" in proxy_words(run)
     assert all(trial["parent"] in inherited_table(run) for trial in document["inheritance"]["trials"])
