@@ -33,7 +33,7 @@ from edgenas.train.channels import (
     window,
 )
 from edgenas.train.identity import Layers, expand_identity, make_identity, silence
-from edgenas.train.pairing import operation_keys
+from edgenas.train.pairing import matched_blocks, operation_keys
 
 GATED = ("mean", "squeeze", "excite", "scale")
 """Roles of a squeeze-and-excite."""
@@ -75,7 +75,7 @@ class Morph:
         known = operation_keys(self.parent, self.before)
         self.keys = operation_keys(self.child, self.now)
         self.old = {key: number for number, key in enumerate(known)}
-        self.blocks = {block for block, _ in known}
+        self.blocks = matched_blocks(self.parent, self.child)
         self.tied = tied_tensors(self.now)
         self.rng = np.random.default_rng([int(self.parent.arch_id, 16), int(self.child.arch_id, 16)])
 
@@ -188,7 +188,8 @@ class Morph:
         if op.kind == "add" and len(op.inputs) > 1:
             sides = [self.carried.get(tensor) for tensor in op.inputs]
             alike = all(side is not None and np.array_equal(side.source, read.source) for side in sides)
-            values = summed(*(side and side.values for side in sides[:2])) if alike else None
+            first, second = (side.values if side else None for side in sides[:2])
+            values = summed(first, second) if alike else None
             return Carried(
                 tensor,
                 read.source,

@@ -10,6 +10,9 @@ from edgenas.arch.spec import ArchSpec
 ROLES = {"pw": "project"}
 """Operations of different blocks that do the same: the last convolution of `ds` and `mbconv`."""
 
+ALIKE = {"ds", "mbconv"}
+"""Kinds of blocks whose operations can take each other's weights."""
+
 _BLOCK = re.compile(r"b(\d+)_")
 SEPARATORS = ("residual", "normalized")
 """Kinds of blocks that begin a stage where a spec's decisions do not say what its stages are."""
@@ -37,6 +40,17 @@ def block_keys(spec: ArchSpec) -> list[str]:
         names.append(f"{stage}.{place}")
         place += 1
     return [*names, "head"]
+
+
+def matched_blocks(parent: ArchSpec, child: ArchSpec) -> set[str]:
+    """Names of the blocks that both have, of the same kind or of two that are alike."""
+    before = {name: block.kind for name, block in zip(block_keys(parent), parent.blocks, strict=True)}
+    now = {name: block.kind for name, block in zip(block_keys(child), child.blocks, strict=True)}
+    return {
+        name
+        for name, kind in now.items()
+        if name in before and (before[name] == kind or {before[name], kind} <= ALIKE)
+    }
 
 
 def _depths(spec: ArchSpec) -> list[int]:

@@ -74,7 +74,7 @@ class ProxyJob(Job):
 
 def _sized(images: np.ndarray, shape: Shape) -> np.ndarray:
     """The batch in a network's input size; area averages commute with the normalization before them."""
-    return images if images.shape[1:] == tuple(shape) else resize(images, shape[:2])
+    return images if images.shape[1:] == tuple(shape) else resize(images, (shape[0], shape[1]))
 
 
 def read_scores(path: Path) -> np.ndarray:

@@ -30,10 +30,11 @@ class Nsga2Searcher(Searcher):
         population = self._population()
         if len(population) < FOUNDERS:
             return space.sample(rng)
-        parents = [population[self._tournament(len(population), rng)].candidate.spec for _ in range(2)]
-        child = space.crossover(*parents, rng)
+        drawn = [population[self._tournament(len(population), rng)] for _ in range(2)]
+        first, second = (result.candidate.spec for result in drawn)
+        child = space.crossover(first, second, rng)
         child = space.mutate(child, rng) if rng.random() < MUTATION_RATE else child
-        return self.child_of(max(parents, key=lambda parent: _shared(parent, child)), child)
+        return self.child_of(max((first, second), key=lambda parent: _shared(parent, child)), child)
 
     def _population(self) -> list[Observation]:
         """Survivors, best first."""
