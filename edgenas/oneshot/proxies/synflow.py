@@ -28,7 +28,6 @@ class SynflowProxy(Proxy):
     def score(self, probe: Probe) -> float:
         """The logarithm of the flow, which ranks as the flow does."""
         import keras
-        import tensorflow as tf
 
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float64")
@@ -36,14 +35,20 @@ class SynflowProxy(Proxy):
             model = probe.build(linear(probe.graph))
         finally:
             keras.config.set_dtype_policy(policy)
-        model.set_weights([np.abs(weights) for weights in model.get_weights()])
-        ones = tf.ones((1, *probe.spec.input_shape), tf.float64)
-        with tf.GradientTape() as tape:
-            total = tf.reduce_sum(model(ones, training=False))
-        kernels = [variable.value for variable in model.trainable_variables if variable.ndim > 1]
-        gradients = tape.gradient(total, kernels)
-        flow = sum(_product(kernel, gradient) for kernel, gradient in zip(kernels, gradients, strict=True))
-        return log(max(flow, LEAST))
+        return log(max(flow(model), LEAST))
+
+
+def flow(model: Any) -> float:
+    """The flow through a linear model, whose weights become absolute ones."""
+    import tensorflow as tf
+
+    model.set_weights([np.abs(weights) for weights in model.get_weights()])
+    ones = tf.ones((1, *model.input_shape[1:]), model.compute_dtype)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(model(ones, training=False))
+    kernels = [variable.value for variable in model.trainable_variables if variable.ndim > 1]
+    gradients = tape.gradient(total, kernels)
+    return sum(_product(kernel, gradient) for kernel, gradient in zip(kernels, gradients, strict=True))
 
 
 def _product(kernel: Any, gradient: Any) -> float:
