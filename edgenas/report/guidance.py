@@ -37,6 +37,8 @@ def inherited_words(run: Run) -> str:
         f"were shorter. "
     )
     calibration = calibration_of(run)
+    if calibration is None and any(trial.rank_fidelity == 1 for trial in found):  # of several runs, merged
+        return words + "Their scores were corrected by networks that each run trained both ways."
     if calibration is None:
         return words + (
             "Too few networks were trained both ways, so their scores stand beside no fresh ones and are on "
