@@ -73,6 +73,7 @@ class Inheriting(Searcher):
     """
 
     has_parents = True
+    inherits = True
 
     def __init__(self, inner: Searcher, share: float) -> None:
         super().__init__(inner.problem, inner.seed)

@@ -7,13 +7,14 @@ one truth of a run, and a trial is in it before its training starts.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine import trial as kt_trial
 
 from edgenas.errors import EdgenasError, StoreError
+from edgenas.garbage import uncollected
 from edgenas.records import TrialRecord, comparable
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.problem import Candidate
@@ -97,13 +98,17 @@ class ParetoOracle(keras_tuner.Oracle):
         self._unseen = 0 if workers == 1 else workers
         self._ended: dict[int, TrialRecord] = {}
         self._unfinished: list[TrialRecord] = []
-        self._trained: dict[str, TrialRecord] = {}
+        self._trained: dict[str, tuple[str, float]] = {}
         self.searcher.refused.update(self.store.refusals())
         self.catch_up()
 
     def catch_up(self) -> None:
         """Bring the searcher to where the store's trials left it, and queue one that was cut off."""
-        for record in self.store.outcomes()[len(self.trials) + len(self._unfinished) :]:
+        with uncollected():
+            self._replay(self.store.outcomes()[len(self.trials) + len(self._unfinished) :])
+
+    def _replay(self, records: Sequence[TrialRecord]) -> None:
+        for record in records:
             if record.spec.space != self.searcher.problem.space.name:
                 raise StoreError(
                     f"{self.store.folder} holds trials of space '{record.spec.space}', the search is for "
@@ -176,7 +181,7 @@ class ParetoOracle(keras_tuner.Oracle):
         parent = self._trained.get(candidate.parent) if candidate.parent and candidate.fidelity < 1 else None
         return self.store.begin_trial(
             trial_id, candidate.spec, cost, self.searcher.refused, candidate.fidelity,
-            parent.trial_id if parent else None,
+            parent[0] if parent else None,
         )  # fmt: skip
 
     def end_trial(self, trial: Any) -> None:
@@ -209,8 +214,8 @@ class ParetoOracle(keras_tuner.Oracle):
         val_error = record.told_error
         point = None if val_error is None else self.searcher.problem.point(candidate, val_error)
         known = self._trained.get(record.spec.arch_id)
-        if point is not None and (known is None or known.fidelity <= record.fidelity):
-            self._trained[record.spec.arch_id] = record
+        if self.searcher.inherits and point is not None and (known is None or known[1] <= record.fidelity):
+            self._trained[record.spec.arch_id] = (record.trial_id, record.fidelity)
         self.searcher.tell(Observation(candidate, point))
 
     def _check_consecutive_failures(self) -> None:

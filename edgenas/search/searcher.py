@@ -63,9 +63,11 @@ class Searcher(ABC):
         refused: How many proposals each budget has refused, by metric.
         first: What is proposed before anything else, for example networks of an earlier run.
         has_parents: Whether it makes candidates from others, and says from which (`child_of`).
+        inherits: Whether its children are to begin with their parents' weights.
     """
 
     has_parents: bool = False
+    inherits: bool = False
 
     def __init__(self, problem: Problem, seed: int = 0) -> None:
         self.problem = problem
