@@ -51,6 +51,9 @@ def main() -> None:
     if args.one:
         one_arm(args, args.one[0], int(args.one[1]))
         return
+    if args.so_far:
+        unfinished(args)
+        return
     seeds = {}
     for seed in range(args.seeds):
         for arm in ("fresh", "inherit"):
@@ -88,6 +91,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--budget", type=float, default=0.5, help="epochs of the other arm, as a share")
     parser.add_argument("--json", type=Path, metavar="OUT")
+    parser.add_argument("--so-far", action="store_true", help="train nothing, say what is there")
     parser.add_argument("--one", nargs=2, metavar=("ARM", "SEED"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -134,6 +138,41 @@ def one_arm(args: argparse.Namespace, arm: str, seed: int) -> None:
         "cpu_seconds_whole": not begun,
     }  # fmt: skip
     (args.work / f"{arm}-{seed}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def unfinished(args: argparse.Namespace) -> None:
+    """What runs that were stopped have shown so far; no hypervolumes, which need both arms whole."""
+    arms = {}
+    for folder in sorted(args.work.glob("run-*")):
+        with Store.read(folder) as store:
+            done = [trial for trial in store.trials() if trial.status == "completed"]
+            calibration = store.meta("inheritance")
+        points = [point(trial) for trial in done]
+        children = [one["inherited"] for one in points if one["inherited"]]
+        fresh = {trial.spec.arch_id: trial.val_error for trial in done if trial.fidelity == 1}
+        arms[folder.name] = {
+            "trainings": len(points),
+            "epochs": sum(one["epochs"] for one in points),
+            "children": len(children),
+            "share_of_weights_inherited": mean(one["share"] for one in children) if children else None,
+            "children_that_computed_the_same": sum(one["preserved"] for one in children),
+            "inherited_and_fresh_error_of_pairs": [
+                [trial.measured_error, fresh[trial.spec.arch_id]]
+                for trial in done
+                if trial.parent and trial.spec.arch_id in fresh
+            ],
+            "calibration": calibration,
+        }
+    document = {
+        "benchmark": "inheritance, not finished",
+        "date": date.today().isoformat(),
+        "data": args.data, "space": "micro", "searcher": SEARCHER, "objectives": OBJECTIVES,
+        "recipe": asdict(recipe(args, 10_000, 0)), "share": args.share, "arms": arms,
+        "machine": machine(), "versions": versions(),
+    }  # fmt: skip
+    print(json.dumps(arms, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def point(trial: TrialRecord) -> dict[str, Any]:
