@@ -164,8 +164,10 @@ class RunConfig:
 
     def _check_data(self) -> None:
         """Refuse settings of the data that are out of range."""
-        if self.memory_gib is not None and not self.memory_gib > 0:
-            raise ConfigError(f"--memory-gib {self.memory_gib:g} was given; expected more than zero")
+        if self.memory_gib is not None and not 0 < self.memory_gib < 1e9:
+            raise ConfigError(
+                f"--memory-gib {self.memory_gib} was given; expected more than zero, and less than 1e9"
+            )
         if self.class_weights not in (None, "balanced"):
             raise ConfigError(f"--class-weights {self.class_weights} was given; expected balanced")
         self.reading()  # checks the others
@@ -246,7 +248,7 @@ def read_config(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number of thousands of digits
         raise ConfigError(f"configuration {path} is not TOML: {error}") from None
 
 
