@@ -20,7 +20,7 @@ from edgenas.trainings import TrainingRecord
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
-    "elapsed_seconds", "machine", "search", "warm_start", "gained",
+    "elapsed_seconds", "machine", "search", "warm_start", "gained", "proxy", "inheritance",
 )  # fmt: skip
 
 
