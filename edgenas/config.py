@@ -59,6 +59,9 @@ class RunConfig:
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or ``resolution``;
             None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        proxy: Name of a training-free proxy that chooses the first candidates and screens later ones.
+        inherit: Share of the epochs that a candidate with its parent's weights gets, above 0 and below 1;
+            None trains every candidate from random weights.
         warm_start: Folder of an earlier run to learn from, or None.
         trials: Candidates to train; None for no limit if there is a time limit, else 30.
         minutes: Time for everything, search, final trainings and export; None for no limit.
@@ -111,6 +114,8 @@ class RunConfig:
     searcher: str = "front"
     halving: str | None = None
     stop_curves: bool | None = None
+    proxy: str | None = None
+    inherit: float | None = None
     warm_start: str | None = None
     trials: int | None = None
     minutes: float | None = None

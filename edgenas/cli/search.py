@@ -14,6 +14,8 @@ SEARCHERS = (
     "bayesian, front, gradient, gradient-binary, local-search, nsga2, optuna, random, regularized-evolution, "
     "reinforce"
 )
+PROXIES = "grad_norm, naswot, params, synflow, zen"
+INHERITED_SHARE = 0.5
 EXECUTORS = "local, processes, ray"
 _DOCUMENT_ONLY = {"verb", "json", "config", "tensorboard", "mlflow"}
 
@@ -35,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--searcher", help=f"search method: {SEARCHERS} (default: front)")
     add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
     add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
+    add("--proxy", metavar="NAME", help=f"score without training that guides the search: {PROXIES}")
+    add(
+        "--inherit", metavar="SHARE", type=float, nargs="?", const=INHERITED_SHARE,
+        help="children begin with their parents' weights and get this share of the epochs (0.5)",
+    )  # fmt: skip
     add("--warm-start", metavar="RUN", help="run folder to learn from, also of other data or another device")
     add("--trials", type=int, help="candidates to train (default without --minutes: 30, by gradient 12)")
     add("--minutes", type=float, help="time for everything: search, final trainings and files")

@@ -20,7 +20,7 @@ from edgenas.trainings import TrainingRecord
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
-    "elapsed_seconds", "machine", "search", "warm_start", "gained", "gradient",
+    "elapsed_seconds", "machine", "search", "warm_start", "gained", "proxy", "inheritance", "gradient",
 )  # fmt: skip
 
 
