@@ -18,7 +18,11 @@ from edgenas.task import check_task
 from edgenas.task.regression import LOSSES
 
 DEFAULT_TRIALS = 30
+SCORED_TRIALS = 200
+"""Candidates of a search whose candidates a supernet scores."""
+
 MAX_WINNERS = 20
+MAX_TRUST = 100
 HALVING = ("epochs", "images", "resolution")
 _LISTS = ("objectives", "anomalous", "augment", "schemes")
 
@@ -56,8 +60,15 @@ class RunConfig:
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or ``resolution``;
             None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        supernet: Folder of an earlier run whose supernet scores candidates, ``new`` to train one for any
+            searcher; None trains one for searcher ``one-shot`` only.
+        supernet_epochs: Passes of the supernet's training, or None for what the data size suggests.
+        supernet_rate: Peak learning rate of it for batches of 128, or None for the default.
+        supernet_shrinking: Whether its largest networks train first and smaller ones join.
+        trust: Candidates that are trained alone to see how far a supernet's scores can be trusted; None for 8.
         warm_start: Folder of an earlier run to learn from, or None.
-        trials: Candidates to train; None for no limit if there is a time limit, else 30.
+        trials: Candidates to train or score; None for no limit if there is a time limit, else 30 (200 where
+            a supernet scores them).
         minutes: Time for everything, search, final trainings and export; None for no limit.
         epochs: Epochs per candidate, or None for what the data size suggests.
         images: Training images per epoch of a candidate, or None likewise.
@@ -108,6 +119,11 @@ class RunConfig:
     searcher: str = "front"
     halving: str | None = None
     stop_curves: bool | None = None
+    supernet: str | None = None
+    supernet_epochs: int | None = None
+    supernet_rate: float | None = None
+    supernet_shrinking: bool | None = None
+    trust: int | None = None
     warm_start: str | None = None
     trials: int | None = None
     minutes: float | None = None
@@ -134,12 +150,19 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BudgetError(f"{_option(name)} {value:g} was given; expected more than zero")
-        for name in ("trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers"):
+        counts = ("trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers", "supernet_epochs")
+        for name in counts:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")
         if self.shift is not None and not 0 <= self.shift <= 0.5:
             raise ConfigError(f"--shift {self.shift:g} was given; expected 0 to 0.5")
+        if self.supernet_rate is not None and not 0 < self.supernet_rate < 10:
+            raise ConfigError(
+                f"--supernet-rate {self.supernet_rate:g} was given; expected above 0 and below 10"
+            )
+        if self.trust is not None and not 0 <= self.trust <= MAX_TRUST:
+            raise ConfigError(f"--trust {self.trust} was given; expected 0 to {MAX_TRUST}")
         if self.winners > MAX_WINNERS:
             raise ConfigError(f"--winners {self.winners} was given; expected at most {MAX_WINNERS}")
         if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
@@ -190,7 +213,13 @@ class RunConfig:
     @property
     def trial_limit(self) -> int | None:
         """Candidates to train, or None where only time ends the search."""
-        return self.trials or (None if self.minutes else DEFAULT_TRIALS)
+        usual = SCORED_TRIALS if self.on_supernet else DEFAULT_TRIALS
+        return self.trials or (None if self.minutes else usual)
+
+    @property
+    def on_supernet(self) -> bool:
+        """Whether a supernet scores candidates, and none is trained in the search."""
+        return self.searcher == "one-shot" or self.supernet is not None
 
     def changed(self, **changes: Any) -> RunConfig:
         """A copy with some settings changed; None leaves a setting as it is."""

@@ -26,7 +26,7 @@ from edgenas.task import CLASSIFICATION, Task, task_from
 BATCH = 500
 """Trials that are read at once."""
 
-META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds",
+META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds", "supernet",
              "search", "seed")  # fmt: skip
 
 _STATUSES = ("running", "completed", "failed", "stopped", "given")
@@ -244,7 +244,7 @@ class Follower:
             WinnerRecord(trial_id, why, None, result and json.loads(result), reason, {} if manifest else None)
             for trial_id, why, _, result, reason, manifest in self._connection.execute(winners)
         ]
-        counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings"
+        counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings WHERE name NOT LIKE '%.alone'"
         self.final = tuple(self._connection.execute(counts).fetchone())
 
     def _read_ended(self) -> int:

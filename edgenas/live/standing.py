@@ -32,7 +32,7 @@ def standing(follower: Follower) -> dict[str, Any]:
 
     Returns:
         ``run, version, complete, status, process, data, device, space, objectives, budgets, task, metric,
-        counts, refusals, elapsed_seconds, left, workers, running, last, front, winners, final_trainings,
+        counts, judged, refusals, elapsed_seconds, left, workers, running, last, front, winners, final_trainings,
         log``. None or empty where not known. Costs stand by the names of `COST_METRICS`; figures
         (``val``) are those of the task, as they are and in words.
     """
@@ -56,6 +56,7 @@ def standing(follower: Follower) -> dict[str, Any]:
         "metric": follower.task.metric,
         "label": follower.task.label,
         "counts": {**counts, "trained": len(follower.trained), "refused": sum(follower.refusals.values())},
+        "judged": judged_by(meta["supernet"]).verb,
         "refusals": follower.refusals,
         "trial_limit": trial_limit(config),
         "elapsed_seconds": meta["elapsed_seconds"],

@@ -20,7 +20,7 @@ def summarize(store: Store) -> dict[str, Any]:
 
     Returns:
         Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
-        dropped, rank_correlation, trainings, savings, refusals, failures, versions, seed, seconds, task,
+        dropped, rank_correlation, judged, trust, trainings, savings, refusals, failures, versions, seed, seconds, task,
         metric``; None or empty where not known yet. Names that end in ``accuracy`` end in the figure of
         another task (``rmse``, ``auc``) instead.
     """
@@ -48,6 +48,8 @@ def summarize(store: Store) -> dict[str, Any]:
             for winner in run.dropped
         ],
         "rank_correlation": rank_correlation(run),
+        "judged": run.judged.verb,
+        "trust": run.meta["trust"],
         "trainings": long_documents(run),
         "savings": savings(run),
         "refusals": dict(run.refusals),

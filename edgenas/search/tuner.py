@@ -33,6 +33,7 @@ from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
+from edgenas.search.supernet import SupernetPlan, with_supernet
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -73,6 +74,8 @@ class EdgeTuner(keras_tuner.Tuner):
             ``resolution`` (`edgenas.search.fidelity`); None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
         executor: Where trainings run, entered already; None trains on this machine.
+        supernet: Where a supernet comes from that scores candidates (`edgenas.search.supernet`), for any
+            searcher; None has one for searcher ``one-shot`` only.
         task: ``classification``, ``regression`` or ``anomaly`` (`edgenas.task`): what the outputs are for,
             and so what ``val_error`` is and what a model that is not compiled learns.
 
@@ -103,6 +106,7 @@ class EdgeTuner(keras_tuner.Tuner):
         halving: str | None = None,
         stop_curves: bool = False,
         executor: Executor | None = None,
+        supernet: SupernetPlan | None = None,
         task: str = CLASSIFICATION.name,
     ) -> None:
         refuse_chief()
@@ -123,7 +127,8 @@ class EdgeTuner(keras_tuner.Tuner):
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
-        proposer = SEARCHERS.get(searcher)(self.problem, seed)
+        cut_short = [name for name, given in (("halving", halving), ("stop_curves", stop_curves)) if given]
+        proposer = with_supernet(SEARCHERS.get(searcher), self.problem, seed, supernet, cut_short)
         if self.ladder:
             proposer = SuccessiveHalving(proposer, self.ladder.rungs)
         self._knowledge = earlier_knowledge(self.store, earlier)

@@ -5,6 +5,7 @@ from edgenas.search.searchers.bayesian import BayesianSearcher
 from edgenas.search.searchers.front import FrontSearcher
 from edgenas.search.searchers.local_search import LocalSearcher
 from edgenas.search.searchers.nsga2 import Nsga2Searcher
+from edgenas.search.searchers.one_shot import OneShotSearcher
 from edgenas.search.searchers.optuna import OptunaSearcher
 from edgenas.search.searchers.random import RandomSearcher
 from edgenas.search.searchers.regularized_evolution import RegularizedEvolutionSearcher
@@ -16,6 +17,7 @@ __all__ = [
     "FrontSearcher",
     "LocalSearcher",
     "Nsga2Searcher",
+    "OneShotSearcher",
     "OptunaSearcher",
     "RandomSearcher",
     "RegularizedEvolutionSearcher",
