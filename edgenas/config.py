@@ -24,6 +24,9 @@ SCORED_TRIALS = 200
 MAX_WINNERS = 20
 MAX_TRUST = 100
 HALVING = ("epochs", "images", "resolution")
+_COUNTS = (
+    "trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers", "supernet_epochs",
+)  # fmt: skip
 _LISTS = ("objectives", "anomalous", "augment", "schemes")
 
 
@@ -65,7 +68,7 @@ class RunConfig:
         supernet_epochs: Passes of the supernet's training, or None for what the data size suggests.
         supernet_rate: Peak learning rate of it for batches of 128, or None for the default.
         supernet_shrinking: Whether its largest networks train first and smaller ones join.
-        trust: Candidates that are trained alone to see how far a supernet's scores can be trusted; None for 8.
+        trust: Candidates that are trained alone to see how far a supernet's scores hold; None for 8.
         warm_start: Folder of an earlier run to learn from, or None.
         trials: Candidates to train or score; None for no limit if there is a time limit, else 30 (200 where
             a supernet scores them).
@@ -150,19 +153,12 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BudgetError(f"{_option(name)} {value:g} was given; expected more than zero")
-        counts = ("trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers", "supernet_epochs")
-        for name in counts:
+        for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")
         if self.shift is not None and not 0 <= self.shift <= 0.5:
             raise ConfigError(f"--shift {self.shift:g} was given; expected 0 to 0.5")
-        if self.supernet_rate is not None and not 0 < self.supernet_rate < 10:
-            raise ConfigError(
-                f"--supernet-rate {self.supernet_rate:g} was given; expected above 0 and below 10"
-            )
-        if self.trust is not None and not 0 <= self.trust <= MAX_TRUST:
-            raise ConfigError(f"--trust {self.trust} was given; expected 0 to {MAX_TRUST}")
         if self.winners > MAX_WINNERS:
             raise ConfigError(f"--winners {self.winners} was given; expected at most {MAX_WINNERS}")
         if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
@@ -176,9 +172,25 @@ class RunConfig:
         if self.loss is not None and self.loss not in LOSSES:
             raise unknown_name("--loss", self.loss, LOSSES)
         self._check_data()
+        self._check_supernet()
         for name in _LISTS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def _check_supernet(self) -> None:
+        """Refuse settings of shared weights that are out of range, or that say how candidates are trained."""
+        if self.supernet_rate is not None and not 0 < self.supernet_rate < 10:
+            raise ConfigError(
+                f"--supernet-rate {self.supernet_rate:g} was given; expected above 0 and below 10"
+            )
+        if self.trust is not None and not 0 <= self.trust <= MAX_TRUST:
+            raise ConfigError(f"--trust {self.trust} was given; expected 0 to {MAX_TRUST}")
+        for name in ("halving", "stop_curves") if self.on_supernet else ():
+            if getattr(self, name):
+                raise ConfigError(
+                    f"{_option(name)} was given for a search that a supernet scores; no candidate is trained "
+                    "in it, so there is nothing to cut short: leave it out"
+                )
 
     def _check_data(self) -> None:
         """Refuse settings of the data that are out of range."""
@@ -213,13 +225,12 @@ class RunConfig:
     @property
     def trial_limit(self) -> int | None:
         """Candidates to train, or None where only time ends the search."""
-        usual = SCORED_TRIALS if self.on_supernet else DEFAULT_TRIALS
-        return self.trials or (None if self.minutes else usual)
+        return self.trials or (None if self.minutes else usual_trials(self.searcher, self.supernet))
 
     @property
     def on_supernet(self) -> bool:
         """Whether a supernet scores candidates, and none is trained in the search."""
-        return self.searcher == "one-shot" or self.supernet is not None
+        return usual_trials(self.searcher, self.supernet) == SCORED_TRIALS
 
     def changed(self, **changes: Any) -> RunConfig:
         """A copy with some settings changed; None leaves a setting as it is."""
@@ -240,6 +251,11 @@ class RunConfig:
             if value is not None and name != "out"  # so that the file can be run again
         ]
         return "\n".join(["# edgenas search config.toml", *lines, ""])
+
+
+def usual_trials(searcher: str | None, supernet: str | None) -> int:
+    """Candidates of a search without a limit: more where a supernet scores them."""
+    return SCORED_TRIALS if searcher == "one-shot" or supernet is not None else DEFAULT_TRIALS
 
 
 def config_from(document: Mapping[str, Any]) -> RunConfig:

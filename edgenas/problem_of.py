@@ -78,11 +78,13 @@ def check_supernet(config: RunConfig, problem: Problem) -> None:
         UnsupportedError: The space's networks cannot share weights; the message has the choice.
         ConfigError: The run named has no supernet, or an option of a supernet was given without one.
     """
-    given = [name for name in ("supernet_epochs", "supernet_rate", "supernet_shrinking") if getattr(config, name)]
+    given = [
+        name for name in ("supernet_epochs", "supernet_rate", "supernet_shrinking") if getattr(config, name)
+    ]
     if given and (not config.on_supernet or config.supernet not in (None, "new")):
         raise ConfigError(
-            f"--{given[0].replace('_', '-')} was given without a supernet to train; expected --searcher one-shot "
-            "or --supernet new beside it"
+            f"--{given[0].replace('_', '-')} was given without a supernet to train; expected --searcher "
+            "one-shot or --supernet new beside it"
         )
     if config.trust is not None and not config.on_supernet:
         raise ConfigError("--trust was given without a supernet, whose scores it checks; leave it out")

@@ -59,7 +59,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
     """Print a run: what was trained, the winners, where everything lies."""
     console = Console(highlight=False)
     trials = document["trials"]
-    counts = f"{trials['completed']} networks {document['judged']}, {trials['failed']} failed, {trials['refused']} refused"
+    counts = f"{trials['completed']} networks {document['judged']}, {trials['failed']} failed"
+    counts += f", {trials['refused']} refused"
     counts += f", {trials['stopped']} stopped" if trials["stopped"] else ""
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:

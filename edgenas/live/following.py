@@ -26,8 +26,8 @@ from edgenas.task import CLASSIFICATION, Task, task_from
 BATCH = 500
 """Trials that are read at once."""
 
-META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds", "supernet",
-             "search", "seed")  # fmt: skip
+META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds",
+             "supernet", "search", "seed")  # fmt: skip
 
 _STATUSES = ("running", "completed", "failed", "stopped", "given")
 RUNNING, COMPLETED = 0, 1
@@ -244,7 +244,8 @@ class Follower:
             WinnerRecord(trial_id, why, None, result and json.loads(result), reason, {} if manifest else None)
             for trial_id, why, _, result, reason, manifest in self._connection.execute(winners)
         ]
-        counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings WHERE name NOT LIKE '%.alone'"
+        counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings"
+        counts += " WHERE name NOT LIKE '%.alone'"  # trained to check a supernet's scores
         self.final = tuple(self._connection.execute(counts).fetchone())
 
     def _read_ended(self) -> int:

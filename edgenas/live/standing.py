@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.config import DEFAULT_TRIALS
+from edgenas.config import usual_trials
 from edgenas.live.following import Follower
+from edgenas.report.judged import judged_by
 from edgenas.search.objective import COST_METRICS
 
 RECENT = 20
@@ -32,7 +33,8 @@ def standing(follower: Follower) -> dict[str, Any]:
 
     Returns:
         ``run, version, complete, status, process, data, device, space, objectives, budgets, task, metric,
-        counts, judged, refusals, elapsed_seconds, left, workers, running, last, front, winners, final_trainings,
+        counts, judged, refusals, elapsed_seconds, left, workers, running, last, front, winners,
+        final_trainings,
         log``. None or empty where not known. Costs stand by the names of `COST_METRICS`; figures
         (``val``) are those of the task, as they are and in words.
     """
@@ -76,7 +78,8 @@ def trial_limit(config: Mapping[str, Any]) -> int | None:
     """Trials that the search is to train, or None where only time ends it."""
     if not config:
         return None
-    return config.get("trials") or (None if config.get("minutes") else DEFAULT_TRIALS)
+    usual = usual_trials(config.get("searcher"), config.get("supernet"))
+    return config.get("trials") or (None if config.get("minutes") else usual)
 
 
 def trial_entry(follower: Follower, row: int) -> dict[str, Any]:

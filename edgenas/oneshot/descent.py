@@ -49,7 +49,9 @@ class Descent:
             velocity = self.velocity[name]
             velocity *= np.where(used, np.float32(MOMENTUM), np.float32(1.0))
             velocity -= change
-            self.weights.arrays[name] += np.where(used, np.float32(MOMENTUM) * velocity - change, np.float32(0))
+            self.weights.arrays[name] += np.where(
+                used, np.float32(MOMENTUM) * velocity - change, np.float32(0)
+            )
         self._gradients, self._users = {}, {}
 
 

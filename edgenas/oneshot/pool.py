@@ -1,4 +1,4 @@
-"""Which networks a supernet is trained with: random ones within the budgets, from the smallest to the largest."""
+"""Which networks a supernet is trained with: random ones within the budgets, from small to large."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ def _diverged(member: Member, epoch: int, step: int) -> str:
         if not blocks or blocks[-1] != block:
             blocks.append(block)
     return (
-        f"the supernet's loss became NaN or infinite in step {step} (epoch {epoch + 1}); the widest path that "
-        f"did is network {member.spec.arch_id} of {member.graph.macs:,} MACs: {' > '.join(blocks)}; a lower "
-        "--supernet-rate may help"
+        f"the supernet's loss became NaN or infinite in step {step} (epoch {epoch + 1}); the widest path "
+        f"that did is network {member.spec.arch_id} of {member.graph.macs:,} MACs: {' > '.join(blocks)}; a "
+        "lower --supernet-rate may help"
     )

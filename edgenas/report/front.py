@@ -103,7 +103,9 @@ def _trials_table(run: Run) -> str:
     which = f"All {run.judged.verb} candidates" if is_whole else f"The {first} candidates and the front"
     caption = f"{which}, the {first} first; {figure_name} {text(run.judged.after)}"
     listing = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
-    title = f"All {total:,} {run.judged.verb} candidates" if is_whole else f"The best {len(done):,} of {total:,}"
+    title = (
+        f"All {total:,} {run.judged.verb} candidates" if is_whole else f"The best {len(done):,} of {total:,}"
+    )
     return details(f"{title} as a table", listing)
 
 

@@ -95,7 +95,8 @@ def _came_out(run: Run, best: Winner | None) -> str:
             f"<b>{text(best.trial_id)}</b> leads with {_named(run, best.float_val, 'validation')} after "
             "its final training."
         )
-    found = f"{count(len(finished), 'network')}, found among {count(run.networks, f'{run.judged.verb} candidate')}"
+    among = count(run.networks, f"{run.judged.verb} candidate")
+    found = f"{count(len(finished), 'network')}, found among {among}"
     if run.task != CLASSIFICATION:
         return (
             f"{found}{_in_time(run)}. The best on validation data, trial "

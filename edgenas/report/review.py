@@ -85,8 +85,8 @@ def searched(run: Run) -> str:
         f"{metric_name(name)} of at most {format_metric(name, limit)}" for name, limit in run.budgets
     )
     return (
-        f"The search on {data.get('name', 'the data')}{where} {run.judged.verb} {run.networks:,} networks of space "
-        f"{run.meta['space'] or 'unknown'}"
+        f"The search on {data.get('name', 'the data')}{where} {run.judged.verb} {run.networks:,} networks of "
+        f"space {run.meta['space'] or 'unknown'}"
         + (f" under budgets of {limits}" if limits else "")
         + (f"; {refused:,} were refused before training because they exceed a budget." if refused else ".")
     )

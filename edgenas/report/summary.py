@@ -20,9 +20,9 @@ def summarize(store: Store) -> dict[str, Any]:
 
     Returns:
         Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
-        dropped, rank_correlation, judged, trust, trainings, savings, refusals, failures, versions, seed, seconds, task,
-        metric``; None or empty where not known yet. Names that end in ``accuracy`` end in the figure of
-        another task (``rmse``, ``auc``) instead.
+        dropped, rank_correlation, judged, trust, trainings, savings, refusals, failures, versions, seed,
+        seconds, task, metric``; None or empty where not known yet. Names that end in ``accuracy`` end in the
+        figure of another task (``rmse``, ``auc``) instead.
     """
     run = read_run(store)
     return {

@@ -62,10 +62,13 @@ def _chart(pairs: Sequence[Mapping[str, Any]], frame: Frame) -> str:
     scores = [100 * pair["score"] for pair in pairs]
     alone = [100 * pair["alone"] for pair in pairs]
     x, y = scale_for(scores, *frame.x_range), scale_for(alone, *frame.y_range)
-    dots = "".join(
-        f'<circle class="on" cx="{x(score)}" cy="{y(accuracy)}" r="4"><title>'
-        f"{text(f'trial {pair["trial"]}: score {score:.1f} %, trained alone {accuracy:.1f} %')}</title></circle>"
+    words = [
+        f"trial {pair['trial']}: score {score:.1f} %, trained alone {accuracy:.1f} %"
         for pair, score, accuracy in zip(pairs, scores, alone, strict=True)
+    ]
+    dots = "".join(
+        f'<circle class="on" cx="{x(score)}" cy="{y(accuracy)}" r="4"><title>{text(name)}</title></circle>'
+        for name, score, accuracy in zip(words, scores, alone, strict=True)
     )
     axes = draw_y_axis(frame, y, 5, " %") + draw_x_axis(frame, x, "score by the supernet, %", 6)
     return frame.svg(f"Score against accuracy alone of {len(pairs)} networks", axes + dots)

@@ -8,7 +8,7 @@ supernet has no weights for is kept from it (`CoveredSpace`).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ class OnSupernet(Searcher):
             self._weights = SharedWeights(dict(zip(sorted(facts["tensors"]), arrays, strict=True)))
         except (OSError, ValueError) as error:
             raise StoreError(
-                f"the supernet {path} cannot be read: {error}; bring the file back or search in another folder"
+                f"the supernet {path} cannot be read: {error}; bring it back or search in another folder"
             ) from error
         self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"])
 
@@ -215,7 +215,10 @@ class OnSupernet(Searcher):
         pool = self._pool() if problem.constraints else capped(self._pool())
         specs = tuple(spec for _, spec in pool)
         recipe = supernet_recipe(
-            len(workshop.dataset.train), workshop.recipe, epochs=self.plan.epochs, learning_rate=self.plan.rate
+            len(workshop.dataset.train),
+            workshop.recipe,
+            epochs=self.plan.epochs,
+            learning_rate=self.plan.rate,
         )
         left = workshop.seconds_left() if workshop.seconds_left else None
         job = SupernetJob(
@@ -249,8 +252,8 @@ class OnSupernet(Searcher):
         for name, value in _problem_facts(self.whole, workshop).items():
             if facts[name] != value:
                 raise ConfigError(
-                    f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run of "
-                    "the same space, data and --seed for --supernet"
+                    f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run "
+                    "of the same space, data and --seed for --supernet"
                 )
         target = weights_path(workshop.store.folder)
         with storage_errors(workshop.store.folder):
@@ -313,7 +316,7 @@ def refuse_unshared(problem: Problem) -> None:
 
 
 def with_supernet(
-    kind: type[Searcher], problem: Problem, seed: int, plan: SupernetPlan | None, others: Sequence[str] = ()
+    kind: type[Searcher], problem: Problem, seed: int, plan: SupernetPlan | None, cut_short: Mapping[str, Any]
 ) -> Searcher:
     """A searcher, on a supernet where one was asked for.
 
@@ -322,7 +325,7 @@ def with_supernet(
         problem: What is searched.
         seed: Of the search.
         plan: Where a supernet comes from, or None for the searcher's own way to evaluate.
-        others: Settings that say how candidates are trained, which a score is not.
+        cut_short: Settings that cut trainings of candidates short, by name; empty ones were not given.
 
     Raises:
         ConfigError: One of those was given too.
@@ -330,10 +333,10 @@ def with_supernet(
     if not (issubclass(kind, OnSupernet) or plan):
         return kind(problem, seed)
     refuse_unshared(problem)
-    if others:
+    if given := [name for name, value in cut_short.items() if value]:
         raise ConfigError(
-            f"{' and '.join(others)} and a supernet were given; with one no candidate is trained, so there is "
-            "nothing to cut short: leave one of them out"
+            f"{' and '.join(given)} and a supernet were given; with one no candidate is trained, so there "
+            "is nothing to cut short: leave one of them out"
         )
     if issubclass(kind, OnSupernet):
         return kind(problem, seed, plan=plan)  # type: ignore[call-arg]  it brings the kind that proposes

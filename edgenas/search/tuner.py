@@ -114,21 +114,20 @@ class EdgeTuner(keras_tuner.Tuner):
         self.executor = executor or LocalExecutor()
         self.ladder = Ladder(halving) if halving else None
         self.stop_curves = stop_curves
-        self._here = threading.local()
+        self._here, self.seed = threading.local(), seed
         self.space = as_space(hypermodel, task)
         self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives, task)
         check_budgets(self.problem, seed)
         folder = store.folder if store else Path(directory) / project_name
         self._owns_store = store is None
         self.store = store or _open_store(folder, overwrite)
-        self.seed = seed
         self.listener: SearchListener = listener or PrintingListener()
         self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
-        cut_short = [name for name, given in (("halving", halving), ("stop_curves", stop_curves)) if given]
-        proposer = with_supernet(SEARCHERS.get(searcher), self.problem, seed, supernet, cut_short)
+        cut = {"halving": halving, "stop_curves": stop_curves}
+        proposer = with_supernet(SEARCHERS.get(searcher), self.problem, seed, supernet, cut)
         if self.ladder:
             proposer = SuccessiveHalving(proposer, self.ladder.rungs)
         self._knowledge = earlier_knowledge(self.store, earlier)

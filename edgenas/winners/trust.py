@@ -67,9 +67,7 @@ def measure_trust(
     _conclude(store, chosen)
 
 
-def affordable(
-    scored: Sequence[TrialRecord], recipe: Recipe, minutes: float | None, workers: int
-) -> int:
+def affordable(scored: Sequence[TrialRecord], recipe: Recipe, minutes: float | None, workers: int) -> int:
     """Networks that a time limit allows to train alone; too few to say anything count as none."""
     if minutes is None or not scored:
         return SAMPLE

@@ -31,7 +31,9 @@ def data_for() -> DataFor:
     digits = load_dataset("digits")
 
     def prepared(shape: tuple[int, ...]) -> object:
-        return tuple((prepare(s.x, digits.normalization, shape), s.y) for s in (digits.train, digits.validation))
+        return tuple(
+            (prepare(s.x, digits.normalization, shape), s.y) for s in (digits.train, digits.validation)
+        )
 
     return prepared  # type: ignore[return-value]
 
@@ -124,7 +126,9 @@ def test_a_sandwich_has_the_largest_first_and_the_smallest_last(specs: tuple[Arc
 
 
 def test_a_step_moves_only_what_its_networks_use() -> None:
-    shared = SharedWeights({"a/x/kernel": np.ones((2, 4), np.float32), "b/x/kernel": np.ones((2,), np.float32)})
+    shared = SharedWeights(
+        {"a/x/kernel": np.ones((2, 4), np.float32), "b/x/kernel": np.ones((2,), np.float32)}
+    )
     descent = Descent(shared)
     descent.add([Part(0, "kernel", "a/x/kernel", (2, 2))], [np.ones((2, 2), np.float32)])
     descent.add([Part(0, "kernel", "a/x/kernel", (2, 3))], [np.ones((2, 3), np.float32)])
