@@ -173,4 +173,5 @@ def _fresh(name: str, shape: Shape, starts: Mapping[str, float], seed: int) -> A
         return np.full(shape, {"gamma": 1.0, "beta": 0.0}.get(role, starts.get(name, 0.0)), np.float32)
     inputs = prod(shape[:2]) if len(shape) == 4 and shape[-1] == 1 else prod(shape[:-1])
     rng = np.random.default_rng([seed, crc32(name.encode())])
-    return (rng.standard_normal(shape) * np.sqrt(2.0 / inputs)).astype(np.float32)
+    random: Array = (rng.standard_normal(shape) * np.sqrt(2.0 / inputs)).astype(np.float32)
+    return random
