@@ -7,13 +7,14 @@ one truth of a run, and a trial is in it before its training starts.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine import trial as kt_trial
 
 from edgenas.errors import EdgenasError, StoreError
+from edgenas.garbage import uncollected
 from edgenas.records import TrialRecord, comparable
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.problem import Candidate
@@ -102,7 +103,11 @@ class ParetoOracle(keras_tuner.Oracle):
 
     def catch_up(self) -> None:
         """Bring the searcher to where the store's trials left it, and queue one that was cut off."""
-        for record in self.store.outcomes()[len(self.trials) + len(self._unfinished) :]:
+        with uncollected():
+            self._replay(self.store.outcomes()[len(self.trials) + len(self._unfinished) :])
+
+    def _replay(self, records: Sequence[TrialRecord]) -> None:
+        for record in records:
             if record.spec.space != self.searcher.problem.space.name:
                 raise StoreError(
                     f"{self.store.folder} holds trials of space '{record.spec.space}', the search is for "
