@@ -33,7 +33,7 @@ from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.results import front_of, trial_point
 from edgenas.search.searchers import SEARCHERS
-from edgenas.search.supernet import SupernetPlan, with_supernet
+from edgenas.search.supernet import OnSupernet, SupernetPlan, with_supernet
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -208,7 +208,12 @@ class EdgeTuner(keras_tuner.Tuner):
                 self.store.acquire()
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
-            fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
+            fidelity: dict[str, Any] = {
+                "halving": self.ladder.knob if self.ladder else None,
+                "stop": self.stop_curves,
+            }
+            if isinstance(self.oracle.searcher, OnSupernet):  # scores are no trainings
+                fidelity["supernet"] = True
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             self.oracle.searcher.prepare(self._workshop(dataset, recipe))
             log = self.store.folder / "training.log"
