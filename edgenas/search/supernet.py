@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -338,8 +338,10 @@ def with_supernet(
             f"{' and '.join(given)} and a supernet were given; with one no candidate is trained, so there "
             "is nothing to cut short: leave one of them out"
         )
-    if issubclass(kind, OnSupernet):
-        return kind(problem, seed, plan=plan)  # type: ignore[call-arg]  it brings the kind that proposes
+    if issubclass(kind, OnSupernet):  # it brings the kind that proposes
+        searcher = cast(Callable[[Problem, int], OnSupernet], kind)(problem, seed)
+        searcher.plan = plan or searcher.plan
+        return searcher
     return OnSupernet(problem, seed, kind=kind, plan=plan)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 
 from edgenas.data.dataset import Dataset
 from edgenas.distribute import Executor
@@ -77,7 +78,8 @@ def affordable(scored: Sequence[TrialRecord], recipe: Recipe, minutes: float | N
 
 
 def _conclude(store: Store, chosen: Sequence[TrialRecord]) -> None:
-    pairs, failed = [], 0
+    pairs: list[dict[str, Any]] = []
+    failed = 0
     for trial in chosen:
         (one,) = store.trainings.named(alone_name(trial.trial_id))
         if one.result is None:

@@ -40,7 +40,7 @@ from tests.conftest import command
 
 SMALL = (
     "--data", "digits", "--searcher", "one-shot", "--ram-kib", "8", "--trials", "5", "--supernet-epochs", "5",
-    "--trust", "3", "--epochs", "1", "--winners", "1", "--seeds", "1", "--final-epochs", "1",
+    "--trust", "3", "--epochs", "1", "--winners", "1", "--seeds", "1", "--final-epochs", "10",
 )  # fmt: skip
 RAM = 8 * 1024
 

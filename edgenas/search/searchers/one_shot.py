@@ -9,7 +9,7 @@ from __future__ import annotations
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import SEARCHERS
 from edgenas.search.searchers.front import FrontSearcher
-from edgenas.search.supernet import OnSupernet, SupernetPlan
+from edgenas.search.supernet import OnSupernet
 
 
 @SEARCHERS.register("one-shot")
@@ -19,8 +19,7 @@ class OneShotSearcher(OnSupernet):
     Args:
         problem: What is searched.
         seed: One seed gives one sequence of candidates for one sequence of results.
-        plan: Where the supernet comes from; None trains one.
     """
 
-    def __init__(self, problem: Problem, seed: int = 0, plan: SupernetPlan | None = None) -> None:
-        super().__init__(problem, seed, kind=FrontSearcher, plan=plan)
+    def __init__(self, problem: Problem, seed: int = 0) -> None:
+        super().__init__(problem, seed, kind=FrontSearcher)
