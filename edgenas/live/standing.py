@@ -58,7 +58,7 @@ def standing(follower: Follower) -> dict[str, Any]:
         "metric": follower.task.metric,
         "label": follower.task.label,
         "counts": {**counts, "trained": len(follower.trained), "refused": sum(follower.refusals.values())},
-        "judged": judged_by(meta["supernet"]).verb,
+        "judged": judged_by(meta).verb,
         "refusals": follower.refusals,
         "trial_limit": trial_limit(config),
         "elapsed_seconds": meta["elapsed_seconds"],

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from edgenas.config import SCORED_TRIALS, usual_trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,12 @@ TRAINED = Judged("trained", "after its short training", "the short trainings of 
 SCORED = Judged("scored", "by its score with a supernet's weights", "the scores with a supernet's weights")
 
 
-def judged_by(supernet: object) -> Judged:
-    """The words for a run.
+def judged_by(meta: Mapping[str, Any]) -> Judged:
+    """The words for a run, also before its supernet is trained.
 
     Args:
-        supernet: What the run knows of its supernet; None or empty where its candidates were trained.
+        meta: What is known of the run, by name.
     """
-    return SCORED if supernet else TRAINED
+    config = meta.get("config") or {}
+    asked = usual_trials(config.get("searcher"), config.get("supernet")) == SCORED_TRIALS
+    return SCORED if asked or meta.get("supernet") else TRAINED

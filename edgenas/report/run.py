@@ -163,7 +163,7 @@ class Run:
     @property
     def judged(self) -> Judged:
         """Whether candidates were trained or scored, in words."""
-        return judged_by(self.meta.get("supernet"))
+        return judged_by(self.meta)
 
     @cached_property
     def trained(self) -> list[TrialRecord]:
