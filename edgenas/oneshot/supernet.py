@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,12 @@ FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
 
 EDGE = 0.1
 """Share of the pool that counts as the largest, and as the smallest."""
+
+BATCH_BYTES = 2**30
+"""Memory that the tensors of one network on one batch may take; `micro` at 28x28 needs a tenth."""
+
+TENSORS = 3
+"""Tensors that an operation leaves for its gradient: before and after normalization, and activated."""
 
 DISTILL = 0.5
 """Weight of the largest network's answers in the loss of the others; the labels have the rest."""
@@ -186,11 +193,27 @@ class Supernet:
         return first
 
     def _learn(self, member: Member, positions: np.ndarray, soft: Any) -> tuple[float, list[np.ndarray], Any]:
-        """Loss and gradients of one network, and its own answers."""
+        """Loss and gradients of one network on a batch, and its answers; large networks in several parts."""
+        loss, gradients, answers = 0.0, [np.zeros(part.shape, np.float32) for part in member.parts], []
+        weights = self.weights.cut(member.parts)
+        for some in np.array_split(np.arange(len(positions)), parts_of_batch(member.graph, len(positions))):
+            taught = None if soft is None else soft[some[0] : some[-1] + 1]
+            share = len(some) / len(positions)
+            found, slopes, own = self._learn_some(member, weights, positions[some], taught)
+            loss += share * found
+            for total, slope in zip(gradients, slopes, strict=True):
+                total += np.float32(share) * slope
+            answers.append(own)
+        return loss, gradients, np.concatenate(answers)
+
+    def _learn_some(
+        self, member: Member, arrays: Sequence[np.ndarray], positions: np.ndarray, soft: np.ndarray | None
+    ) -> tuple[float, list[np.ndarray], np.ndarray]:
+        """The same of some examples at once."""
         import tensorflow as tf
 
         images, labels = self._data_for(member.spec.input_shape)[0]
-        weights = [tf.constant(array) for array in self.weights.cut(member.parts)]
+        weights = [tf.constant(array) for array in arrays]
         wanted = labels[positions]
         with tf.GradientTape() as tape:
             tape.watch(weights)
@@ -205,7 +228,7 @@ class Supernet:
                 taught = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits))
                 loss = (1 - DISTILL) * loss + DISTILL * taught
         gradients = tape.gradient(loss, weights)
-        return float(loss), [gradient.numpy() for gradient in gradients], tf.nn.softmax(logits)
+        return float(loss), [gradient.numpy() for gradient in gradients], tf.nn.softmax(logits).numpy()
 
     def _member(self, spec: ArchSpec) -> Member:
         if spec.arch_id not in self._members:
@@ -227,6 +250,15 @@ class Supernet:
             self.weights.arrays[name][...] = array
             self.descent.velocity[name][...] = velocity
         self.history, self._seconds = list(standing.facts["history"]), float(standing.facts["seconds"])
+
+
+def parts_of_batch(graph: OpGraph, size: int) -> int:
+    """Into how many parts a batch of a network is divided, so that what its gradient needs stays bounded.
+
+    A batch normalization then sees a part at a time, of 16 images or more.
+    """
+    needed = TENSORS * 4 * size * sum(prod(op.out_shape) for op in graph.ops)
+    return max(1, min(-(-needed // BATCH_BYTES), size // 16))
 
 
 def sandwich(specs: Sequence[ArchSpec], rng: np.random.Generator, progress: float = 1.0) -> list[ArchSpec]:

@@ -17,7 +17,7 @@ from edgenas.errors import TrialError
 from edgenas.oneshot.descent import Descent, rate_at
 from edgenas.oneshot.elastic import Part, SharedWeights, parts_of
 from edgenas.oneshot.score import SCORED_BY, ScoreJob
-from edgenas.oneshot.supernet import Supernet, SupernetJob, sandwich
+from edgenas.oneshot.supernet import Supernet, SupernetJob, parts_of_batch, sandwich
 from edgenas.oneshot.trust import agreement, spread_over
 from edgenas.train.job import DataFor
 from edgenas.train.recipe import Recipe
@@ -114,6 +114,14 @@ def test_a_sandwich_has_the_largest_first_and_the_smallest_last(specs: tuple[Arc
         assert places[1] >= places[2]
         early = sandwich(specs, np.random.default_rng(seed), 0.1)
         assert min(map(specs.index, early)) >= 2 * (len(specs) // 3)
+
+
+def test_a_large_network_learns_its_batch_in_parts(specs: tuple[ArchSpec, ...]) -> None:
+    assert parts_of_batch(specs[-1].graph(), 128) == 1
+    mobile = SPACES.get("mobile")((96, 96, 3), 10)
+    graphs = [mobile.graph(mobile.sample(np.random.default_rng(seed))) for seed in range(30)]
+    parts = [parts_of_batch(graph, 128) for graph in graphs]
+    assert 1 == min(parts) < max(parts) <= 8
 
 
 def test_a_step_moves_only_what_its_networks_use() -> None:
