@@ -64,7 +64,8 @@ JOBS = {
     ),
     "fashion-mnist-tiny": Job(
         "fashion-mnist", 0.89,
-        ("--ram-kib", "4", "--flash-kib", "8", "--minutes", "60", "--epochs", "6", "--images", "20000",
+        ("--space", "tiny", "--device", BOARD, "--ram-kib", "4", "--flash-kib", "8", "--minutes", "60",
+         "--epochs", "4", "--images", "20000", "--winners", "2", "--seeds", "1",
          "--shift", "0"),  # networks this small underfit
         ("--epochs", "150", "--distill-weight", "0.5", "--temperature", "2", "--shift", "0"),
     ),

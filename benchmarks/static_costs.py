@@ -37,7 +37,7 @@ TIMED_SPECS = 2_000
 ROUNDS = 5
 GOAL_SHARE, GOAL_BYTES_BELOW, GOAL_SPECS_A_SECOND = 0.02, 1024, 2000
 SHAPES = ((8, 8, 1), (28, 28, 1), (32, 32, 3))
-NAMES = ("micro", "mobile", "cell")
+NAMES = ("micro", "mobile", "cell", "tiny")
 KNOWN_CELLS = {
     "best on CIFAR-10": (
         ("conv3x3", "conv3x3", "conv3x3", "skip", "conv3x3", "conv1x1"), 1_073_466, 153_272_970,

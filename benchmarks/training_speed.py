@@ -4,8 +4,10 @@
 
 Both train the same network with the same optimizer, schedule and batch size on the same random images of
 28x28x1, in turn, so that other work on the machine hits both alike; each figure is the median over rounds.
-`model.fit` gets whole arrays and no callback. Ours has its walk over seeded permutations, clock, NaN
-check and validation after each epoch, which `model.fit` is given as well. Goal: 95 % of it. Processor time is
+`model.fit` gets whole arrays and no callback, and neither shifts nor softens labels nor averages, whatever
+ours does. Ours has its walk over seeded permutations, clock, NaN check and validation after each epoch, which
+`model.fit` is given as well. ``plain`` is a training as in a search; ``shift`` and ``everything`` are the
+first epochs of a long one, which takes several steps at once. Goal: 95 % of `model.fit`. Processor time is
 told beside wall time: where other work shares the machine it is the steadier of the two.
 """
 
@@ -15,6 +17,7 @@ import argparse
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -27,7 +30,11 @@ from edgenas.environment import machine, versions
 from edgenas.train.recipe import Recipe
 
 IMAGES, VALIDATION = 6_400, 1_000
-RECIPE = Recipe(epochs=3, images_per_epoch=IMAGES, batch_size=128)
+TIMED = 3
+"""Epochs of each training; the first is not timed."""
+
+RECIPE = Recipe(epochs=TIMED, images_per_epoch=IMAGES, batch_size=128)
+LONG = replace(RECIPE, epochs=100)
 GOAL = 0.95
 
 
@@ -43,8 +50,8 @@ def network(filters: int, depth: int) -> ArchSpec:
 NETWORKS = {"small": network(8, 2), "middle": network(32, 4)}
 WAYS = {
     "plain": RECIPE,
-    "shift": replace(RECIPE, shift=1 / 12),
-    "everything": replace(RECIPE, shift=1 / 12, ema=0.999, label_smoothing=0.1, patience=3),
+    "shift": replace(LONG, shift=1 / 12),
+    "everything": replace(LONG, shift=1 / 12, ema=0.999, label_smoothing=0.1, patience=3),
 }
 
 
@@ -75,7 +82,11 @@ def main() -> None:
         "benchmark": "training_speed",
         "date": date.today().isoformat(),
         "goal": GOAL,
-        "reached": all(entry["share_of_fit"]["plain"] >= GOAL for entry in found.values()),
+        "reached": all(
+            share >= GOAL
+            for entry in found.values()
+            for share in entry["share_of_fit_in_processor_time"].values()
+        ),
         "rounds": args.rounds,
         "networks": found,
         "machine": machine(),
@@ -134,8 +145,19 @@ def ours(spec: ArchSpec, splits: Any, recipe: Recipe) -> np.ndarray:
     keras.utils.set_random_seed(0)
     model = build_model(spec, keras)
     times: list[np.ndarray] = []
-    train(model, *splits, recipe, lambda entry: times.append(now()))
-    return IMAGES * (recipe.epochs - 1) / (times[-1] - times[0])
+
+    def on_epoch(entry: dict[str, Any]) -> None:
+        times.append(now())
+        if len(times) == TIMED:
+            raise Enough
+
+    with suppress(Enough):
+        train(model, *splits, recipe, on_epoch)
+    return IMAGES * (TIMED - 1) / (times[-1] - times[0])
+
+
+class Enough(Exception):
+    """The epochs that are timed are over."""
 
 
 if __name__ == "__main__":

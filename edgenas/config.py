@@ -69,6 +69,9 @@ class RunConfig:
         supernet_rate: Peak learning rate of it for batches of 128, or None for the default.
         supernet_shrinking: Whether its largest networks train first and smaller ones join.
         trust: Candidates that are trained alone to see how far a supernet's scores hold; None for 8.
+        proxy: Name of a training-free proxy that chooses the first candidates and screens later ones.
+        inherit: Share of the epochs that a candidate with its parent's weights gets, above 0 and below 1;
+            None trains every candidate from random weights.
         warm_start: Folder of an earlier run to learn from, or None.
         trials: Candidates to train or score; None for no limit if there is a time limit, else 30 (200 where
             a supernet scores them).
@@ -127,6 +130,8 @@ class RunConfig:
     supernet_rate: float | None = None
     supernet_shrinking: bool | None = None
     trust: int | None = None
+    proxy: str | None = None
+    inherit: float | None = None
     warm_start: str | None = None
     trials: int | None = None
     minutes: float | None = None
@@ -185,17 +190,19 @@ class RunConfig:
             )
         if self.trust is not None and not 0 <= self.trust <= MAX_TRUST:
             raise ConfigError(f"--trust {self.trust} was given; expected 0 to {MAX_TRUST}")
-        for name in ("halving", "stop_curves") if self.on_supernet else ():
+        for name in ("halving", "stop_curves", "proxy", "inherit") if self.on_supernet else ():
             if getattr(self, name):
                 raise ConfigError(
                     f"{_option(name)} was given for a search that a supernet scores; no candidate is trained "
-                    "in it, so there is nothing to cut short: leave it out"
+                    "in it: leave it out"
                 )
 
     def _check_data(self) -> None:
         """Refuse settings of the data that are out of range."""
-        if self.memory_gib is not None and not self.memory_gib > 0:
-            raise ConfigError(f"--memory-gib {self.memory_gib:g} was given; expected more than zero")
+        if self.memory_gib is not None and not 0 < self.memory_gib < 1e9:
+            raise ConfigError(
+                f"--memory-gib {self.memory_gib} was given; expected more than zero, and less than 1e9"
+            )
         if self.class_weights not in (None, "balanced"):
             raise ConfigError(f"--class-weights {self.class_weights} was given; expected balanced")
         self.reading()  # checks the others
@@ -286,7 +293,7 @@ def read_config(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number of thousands of digits
         raise ConfigError(f"configuration {path} is not TOML: {error}") from None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgenas.errors import StoreError
 from edgenas.trainings import TABLE as TRAININGS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DATABASE = "run.db"
 
 _SCHEMA = f"""
@@ -19,7 +19,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
     position INTEGER PRIMARY KEY, trial_id TEXT UNIQUE NOT NULL, arch_id TEXT NOT NULL,
     spec TEXT NOT NULL, cost TEXT NOT NULL, status TEXT NOT NULL, reason TEXT,
-    recipe TEXT, result TEXT, started REAL NOT NULL, finished REAL, fidelity REAL NOT NULL DEFAULT 1
+    recipe TEXT, result TEXT, started REAL NOT NULL, finished REAL, fidelity REAL NOT NULL DEFAULT 1,
+    parent TEXT
 );
 CREATE TABLE refusals (metric TEXT PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE winners (
@@ -28,14 +29,18 @@ CREATE TABLE winners (
 {TRAININGS};
 """
 
-_MIGRATIONS = {1: "ALTER TABLE trials ADD COLUMN fidelity REAL NOT NULL DEFAULT 1", 2: TRAININGS}
+_MIGRATIONS = {
+    1: "ALTER TABLE trials ADD COLUMN fidelity REAL NOT NULL DEFAULT 1",
+    2: TRAININGS,
+    3: "ALTER TABLE trials ADD COLUMN parent TEXT",
+}
 """What brings a database of a schema to the next one."""
 
 _BEST = """
 SELECT MAX(json_extract(result, '$.val_accuracy')) FROM trials
 WHERE status = 'completed' AND fidelity = (SELECT MAX(fidelity) FROM trials WHERE status = 'completed')
 """
-_COLUMNS = "arch_id, spec, cost, status, reason, recipe, result, started, finished, fidelity"
+_COLUMNS = "arch_id, spec, cost, status, reason, recipe, result, started, finished, fidelity, parent"
 _KNOWN = """
 SELECT 1 FROM trials
 WHERE arch_id = ? AND status = ? AND reason IS ? AND recipe IS ? AND result IS ? AND position < ?
@@ -82,6 +87,7 @@ def take_over(connection: sqlite3.Connection, source: sqlite3.Connection) -> dic
         if connection.execute(_KNOWN, (arch_id, status, reason, recipe, result, begun)).fetchone():
             continue
         taken[trial_id] = f"{position:04d}"
+        row[-1] = taken.get(row[-1])
         connection.execute(
             f"INSERT INTO trials (position, trial_id, {_COLUMNS}) VALUES ({', '.join('?' * (len(row) + 2))})",
             (position, taken[trial_id], *row),

@@ -16,7 +16,7 @@ from edgenas.data.dataset import Dataset
 from edgenas.data.load import lasting_name
 from edgenas.errors import ConfigError, TableMissError
 from edgenas.pipeline import Clock, Reporter, begun_with, load_data
-from edgenas.problem_of import check_training_size, describe
+from edgenas.problem_of import check_training_size, describe, scheme_plan
 from edgenas.profile.device import load_device
 from edgenas.profile.sources import cost_source
 from edgenas.report import write_report
@@ -45,6 +45,8 @@ def train_trial(
 
     Raises:
         StoreError: No such run or trial, the run is in use, or its data are not the same any more.
+        UnknownNameError: No such scheme.
+        UnsupportedError: The device or the network does not go with a scheme.
         EdgenasError: The training or its export failed.
     """
     with captured():  # TensorFlow greets on standard error
@@ -55,10 +57,12 @@ def train_trial(
         record = store.trial(trial_id)
         config, dataset = begun_with(store)
         request = request_for(dataset, config.seed)
+        plan = scheme_plan(config.changed(schemes=request.schemes))
+        plan.check(config.device, record.spec.graph(), dataset.task)
         reporter = Reporter(store, Clock(store.meta("elapsed_seconds", 0.0)), listener)
         document = train_for_long(
             store, record, dataset, request, reporter,
-            workers=workers or config.workers or default_workers(), out=out,
+            workers=workers or config.workers or default_workers(), out=out, plan=plan,
         )  # fmt: skip
         if store.meta("status") == "training":
             store.set_meta(status="done")

@@ -34,6 +34,7 @@ from edgenas.records import TrialRecord
 from edgenas.report import write_report
 from edgenas.search.listener import StageListener
 from edgenas.search.problem import Problem, check_budgets
+from edgenas.search.proposer import Guidance
 from edgenas.search.searchers import SEARCHERS
 from edgenas.search.transfer import Earlier, knowledge_of
 from edgenas.store import Store, storage_errors
@@ -55,7 +56,7 @@ def start(config: RunConfig, listener: StageListener) -> Path:
         EdgenasError: A stage failed.
     """
     clock = Clock()
-    SEARCHERS.get(config.searcher)
+    check_method(config)
     config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
     dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
     check_training_size(dataset)
@@ -77,6 +78,17 @@ def start(config: RunConfig, listener: StageListener) -> Path:
         with way_back(folder):
             run_stages(store, config, dataset, problem, clock, listener, executor)
     return folder
+
+
+def check_method(config: RunConfig) -> None:
+    """Refuse a search method, or what is to guide it, before anything is read.
+
+    Raises:
+        UnknownNameError: No such searcher or proxy.
+        ConfigError: The searcher does not go with the rest.
+    """
+    SEARCHERS.get(config.searcher)
+    Guidance(config.proxy, config.inherit).check(config.searcher, config.halving, config.stop_curves)
 
 
 def resume(folder: Path, listener: StageListener, changes: Mapping[str, Any] | None = None) -> Path:
@@ -227,6 +239,8 @@ def search_stage(
         workers=config.workers or 1,
         halving=config.halving,
         stop_curves=bool(config.stop_curves),
+        proxy=config.proxy,
+        inherit=config.inherit,
         executor=executor,
         supernet=supernet_plan(config),
         task=problem.task,

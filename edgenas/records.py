@@ -8,6 +8,7 @@ from typing import Any
 
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
+from edgenas.kinship import CALIBRATED
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TrialRecord:
         result: `edgenas.train.TrainResult` as a document, or None.
         seconds: Wall time from start to end, or None while it runs.
         fidelity: Share of a full training that it got; see `edgenas.search.fidelity`.
+        parent: The trial whose weights its training began with, or None (docs/inheritance.md).
     """
 
     trial_id: str
@@ -38,17 +40,31 @@ class TrialRecord:
     result: Mapping[str, Any] | None = None
     seconds: float | None = None
     fidelity: float = 1.0
+    parent: str | None = None
 
     @property
     def val_error(self) -> float | None:
-        """The task's validation error of what was trained, or None without a result."""
+        """The task's validation error of what was trained, or None without a result.
+
+        Of inherited weights, once they are calibrated, it is what a fresh training is expected to come to.
+        """
         return None if self.result is None else error_of(self.result)
+
+    @property
+    def measured_error(self) -> float | None:
+        """The validation error as it was measured, whatever it is corrected to."""
+        return None if self.result is None else measured_error_of(self.result)
+
+    @property
+    def rank_fidelity(self) -> float:
+        """The fidelity whose results its own may stand beside: the full one where it is calibrated."""
+        return 1.0 if CALIBRATED in (self.result or {}) else self.fidelity
 
     @property
     def told_error(self) -> float | None:
         """The error that a searcher learns from: of a stopped training, what it would have come to."""
         expected = (self.result or {}).get("expected_val_error")
-        return self.val_error if expected is None else float(expected)
+        return self.measured_error if expected is None else float(expected)
 
     @property
     def images_per_second(self) -> float:
@@ -57,7 +73,13 @@ class TrialRecord:
 
 
 def error_of(result: Mapping[str, Any]) -> float:
-    """The validation error in a training's document: for classification 1 - accuracy."""
+    """The validation error in a training's document, the corrected one where it is calibrated."""
+    corrected = result.get(CALIBRATED)
+    return measured_error_of(result) if corrected is None else float(corrected)
+
+
+def measured_error_of(result: Mapping[str, Any]) -> float:
+    """The validation error that was measured: for classification 1 - accuracy."""
     if result.get("val_accuracy") is not None:
         return 1.0 - float(result["val_accuracy"])
     return float(result["val_error"])
@@ -66,11 +88,12 @@ def error_of(result: Mapping[str, Any]) -> float:
 def by_fidelity(trials: Sequence[TrialRecord]) -> list[list[TrialRecord]]:
     """Completed trials that may be compared with each other, the highest fidelity first.
 
-    Results of different fidelities say nothing about each other, and a stopped training has none.
+    Results of different fidelities say nothing about each other, and a stopped training has none. Nor do
+    trainings that began with inherited weights, which have a fidelity below 1, until they are calibrated.
     """
     done = [trial for trial in trials if trial.status == "completed" and trial.val_error is not None]
-    fidelities = sorted({trial.fidelity for trial in done}, reverse=True)
-    return [[trial for trial in done if trial.fidelity == fidelity] for fidelity in fidelities]
+    fidelities = sorted({trial.rank_fidelity for trial in done}, reverse=True)
+    return [[trial for trial in done if trial.rank_fidelity == fidelity] for fidelity in fidelities]
 
 
 def comparable(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

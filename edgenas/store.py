@@ -20,7 +20,6 @@ import contextlib
 import json
 import shutil
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,23 +32,13 @@ from edgenas.cost.types import Cost
 from edgenas.database import DATABASE, Tally
 from edgenas.errors import StoreError
 from edgenas.garbage import uncollected
+from edgenas.kinship import Kinship
 from edgenas.lock import FolderLock
 from edgenas.records import TrialRecord, WinnerRecord
-from edgenas.stored_spec import StoredSpec
+from edgenas.rows import BRIEF, TRIALS, outcome, trial_record
 from edgenas.trainings import Trainings
 
 _SET_REFUSALS = "INSERT OR REPLACE INTO refusals VALUES (?, ?)"
-_SELECT_TRIALS = """
-SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started, fidelity
-FROM trials
-"""
-
-_SELECT_BRIEF = """
-SELECT trial_id, position, spec, json_remove(cost, '$.per_op'), status, reason,
-CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity,
-arch_id, json_extract(spec, '$.space')
-FROM trials
-"""
 
 
 class Store:
@@ -170,11 +159,13 @@ class Store:
         cost: Cost,
         refused: Mapping[str, int] | None = None,
         fidelity: float = 1.0,
+        parent: str | None = None,
     ) -> TrialRecord:
         """Note that a candidate is about to be trained.
 
         Args:
             fidelity: Share of a full training that it gets.
+            parent: The trial whose weights it begins with, or None for random ones.
             refused: How many candidates each budget has refused up to this one; kept together with
                 the trial, so that a kill in between cannot make them disagree.
         """
@@ -182,12 +173,13 @@ class Store:
             position = connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
             row = (position, trial_id, spec.arch_id, json.dumps(spec.to_json()), json.dumps(cost.to_json()))
             connection.execute(
-                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, status, started, fidelity)"
-                " VALUES (?, ?, ?, ?, ?, 'running', ?, ?)",
-                (*row, time.time(), fidelity),
+                "INSERT INTO trials"
+                " (position, trial_id, arch_id, spec, cost, status, started, fidelity, parent)"
+                " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)",
+                (*row, time.time(), fidelity, parent),
             )
             connection.executemany(_SET_REFUSALS, list((refused or {}).items()))
-        return TrialRecord(trial_id, position, spec, cost, "running", fidelity=fidelity)
+        return TrialRecord(trial_id, position, spec, cost, "running", fidelity=fidelity, parent=parent)
 
     def finish_trial(self, trial_id: str, recipe: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         """Note how a training went."""
@@ -217,8 +209,8 @@ class Store:
 
     def trials(self) -> list[TrialRecord]:
         """All trials in the order in which they began."""
-        rows = self._connection.execute(f"{_SELECT_TRIALS} ORDER BY position")
-        return [_trial_record(*row) for row in rows]
+        rows = self._connection.execute(f"{TRIALS} ORDER BY position")
+        return [trial_record(*row) for row in rows]
 
     def outcomes(self) -> list[TrialRecord]:
         """All trials without costs of single operations, learning curves, and recipes but of stopped ones.
@@ -226,9 +218,9 @@ class Store:
         That is what a search or a report needs of most trials, in a tenth of the time: specs are read
         when they are first looked into (`edgenas.stored_spec`).
         """
-        rows = self._connection.execute(f"{_SELECT_BRIEF} ORDER BY position")
+        rows = self._connection.execute(f"{BRIEF} ORDER BY position")
         with uncollected():
-            return [_outcome(*row) for row in rows]
+            return [outcome(*row) for row in rows]
 
     def tally(self) -> Tally:
         """Trials by status, the best accuracy, and when the first began and the last ended."""
@@ -253,10 +245,10 @@ class Store:
         Raises:
             StoreError: The run has no such trial.
         """
-        row = self._connection.execute(f"{_SELECT_TRIALS} WHERE trial_id = ?", (trial_id,)).fetchone()
+        row = self._connection.execute(f"{TRIALS} WHERE trial_id = ?", (trial_id,)).fetchone()
         if row is None:
             raise StoreError(f"{self.folder} has no trial '{trial_id}'; 'edgenas report' lists them")
-        return _trial_record(*row)
+        return trial_record(*row)
 
     def set_refusals(self, numbers: Mapping[str, int]) -> None:
         """Keep how many candidates each budget has refused before training."""
@@ -314,6 +306,11 @@ class Store:
         """The long trainings, each seed for itself."""
         return Trainings(self._connection, self._write)
 
+    @property
+    def kinship(self) -> Kinship:
+        """What changes in trials that began with the weights of others."""
+        return Kinship(self._write)
+
     def weights_path(self, trial_id: str, *, final: bool = False) -> Path:
         """Where the weights of a trial lie, of its search training or of its final one."""
         return self.folder / "weights" / (f"{trial_id}.final.npz" if final else f"{trial_id}.npz")
@@ -350,39 +347,6 @@ def _winner_row(winner: WinnerRecord) -> tuple[str | None, ...]:
         for document in (winner.recipe, winner.result, winner.manifest)
     )
     return winner.trial_id, winner.why, recipe, result, winner.reason, manifest
-
-
-def _trial_record(
-    trial_id: str, position: int, spec: str, cost: str, status: str,
-    reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
-) -> TrialRecord:  # fmt: skip
-    """A record from a row of `_SELECT_TRIALS`."""
-    return TrialRecord(
-        trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)), status,
-        reason, json.loads(recipe) if recipe else None, json.loads(result) if result else None, seconds,
-        fidelity,
-    )  # fmt: skip
-
-
-def _outcome(
-    trial_id: str, position: int, spec: str, cost: str, status: str,
-    reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
-    arch_id: str, space: str,
-) -> TrialRecord:  # fmt: skip
-    """A record from a row of `_SELECT_BRIEF`."""
-    return TrialRecord(
-        trial_id, position, StoredSpec(spec, arch_id, sys.intern(space)), Cost(**_lean(cost)),
-        sys.intern(status), reason, json.loads(recipe) if recipe else None, _lean(result) if result else None,
-        seconds, fidelity,
-    )  # fmt: skip
-
-
-def _lean(text: str) -> dict[str, Any]:
-    """A document whose names and short texts are shared with all others; they are half of its memory."""
-    return {
-        sys.intern(name): sys.intern(value) if type(value) is str else value
-        for name, value in json.loads(text).items()
-    }
 
 
 def _remove_run(folder: Path) -> None:

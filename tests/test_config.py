@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenas.config import DEFAULT_TRIALS, RunConfig, config_from, read_config
@@ -25,6 +25,7 @@ CONFIGS = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(CONFIGS)
 def test_a_configuration_survives_json_and_toml(
     tmp_path_factory: pytest.TempPathFactory, config: RunConfig

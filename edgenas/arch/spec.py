@@ -11,10 +11,12 @@ from typing import Any
 
 from edgenas.arch.blocks import BLOCKS
 from edgenas.arch.graph import GraphBuilder, OpGraph, Shape
+from edgenas.documents import check_fields, reading
 from edgenas.errors import ConfigError, UnknownNameError
 from edgenas.registry import unknown_name
 
 SCHEMA_VERSION = 1
+MEND = "write it anew, with ArchSpec.to_json"
 Value = int | float | str | bool
 
 
@@ -96,23 +98,23 @@ class ArchSpec:
         Raises:
             ConfigError: The document lacks a field or was written by a newer version.
         """
-        version = document.get("schema")
-        if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-            raise ConfigError(
-                f"architecture document of schema {version!r} was given; this version of edgenas reads "
-                f"1 to {SCHEMA_VERSION}: update edgenas or write the document anew"
-            )
-        try:
+        with reading("architecture document", MEND):
+            version = document.get("schema")
+            if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+                raise ConfigError(
+                    f"architecture document of schema {version!r} was given; this version of edgenas reads "
+                    f"1 to {SCHEMA_VERSION}: update edgenas or write the document anew"
+                )
             blocks = tuple(
                 Block(entry["kind"], {key: value for key, value in entry.items() if key != "kind"})
                 for entry in document["blocks"]
             )
-            return cls(
+            spec = cls(
                 space=document["space"],
                 input_shape=tuple(document["input_shape"]),
                 classes=document["classes"],
                 blocks=blocks,
                 choices=dict(document["choices"]),
             )
-        except KeyError as missing:
-            raise ConfigError(f"architecture document lacks the field {missing}") from None
+            check_fields(spec, "architecture document", MEND)
+        return spec

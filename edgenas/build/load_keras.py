@@ -101,7 +101,9 @@ def _layers(described: Any) -> Iterator[Mapping[str, Any]]:
 def _refuse_code(layer: Mapping[str, Any]) -> None:
     kind, name = str(layer["class_name"]), layer["config"].get("name", "unnamed")
     registered, module = layer.get("registered_name"), layer.get("module")
-    own_module = isinstance(module, str) and not module.startswith(_KERAS_MODULES)
+    own_module = isinstance(module, str) and not any(
+        module == known or module.startswith(f"{known}.") for known in _KERAS_MODULES
+    )
     own_name = isinstance(registered, str) and ">" in registered and not registered.startswith("keras")
     if kind in ("Lambda", "TFOpLambda") or kind.endswith(">Lambda"):
         raise UnsupportedError(

@@ -99,7 +99,11 @@ def read_model(path: Path) -> ModelFile:
     """
     from edgenas.errors import UnsupportedError
 
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        raise UnsupportedError(f"{str(path)[:80]!r} is no name of a file: {error.args[-1]}") from None
+    if not is_there:
         raise UnsupportedError(f"there is no file {path}; expected a {ENDINGS} file")
     readers = {
         ".tflite": _read_tflite, ".onnx": _read_onnx, ".keras": _read_keras, ".h5": _read_keras,
@@ -135,36 +139,29 @@ def _read_onnx(path: Path) -> ModelFile:
 
 
 def _read_keras(path: Path) -> ModelFile:
-    from zipfile import BadZipFile
-
+    from edgenas.build.load_keras import load_keras
     from edgenas.build.read_keras import graph_from_keras
-    from edgenas.captured import captured
-    from edgenas.errors import UnsupportedError
 
-    try:
-        with captured():  # TensorFlow greets on the standard error stream
-            import keras
-
-            model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError, KeyError, AttributeError, BadZipFile) as error:
-        raise UnsupportedError(
-            f"{path} is not a Keras model: {(str(error).splitlines() or [''])[0]}"
-        ) from None
-    return ModelFile(graph_from_keras(model))
+    return ModelFile(graph_from_keras(load_keras(path)))
 
 
 def _read_spec(path: Path) -> ModelFile:
     from edgenas.arch.spec import ArchSpec
+    from edgenas.documents import check_fields, reading
     from edgenas.errors import UnsupportedError
 
     try:
         document = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnsupportedError(f"{path} is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise UnsupportedError(f"{path} is a JSON {type(document).__name__}; expected a spec or a manifest")
-    document = document.get("description", document)
-    return ModelFile(ArchSpec.from_json(document.get("spec", document)).graph())
+    mend = "expected what ArchSpec.to_json wrote, or a manifest"
+    with reading(f"spec {path}", mend):
+        document = document.get("description", document)
+        graph = ArchSpec.from_json(document.get("spec", document)).graph()
+        check_fields(graph, f"spec {path}", mend)
+    return ModelFile(graph)
 
 
 def show(document: dict[str, Any]) -> None:

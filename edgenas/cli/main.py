@@ -71,6 +71,11 @@ def make_parser() -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
 
 
 def complain(error: EdgenasError, code: int) -> int:
-    """Print an error as one line on standard error and hand its exit code on."""
-    print(f"edgenas: {' '.join(str(error).split())}", file=sys.stderr)
+    """Print an error as one line on standard error and hand its exit code on.
+
+    What it quotes of a file may hold codes that change a terminal; they are shown as question marks.
+    """
+    line = " ".join(str(error).split())
+    shown = "".join(letter if letter.isprintable() else "?" for letter in line)
+    print(f"edgenas: {shown}", file=sys.stderr)
     return code

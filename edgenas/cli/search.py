@@ -11,6 +11,8 @@ from edgenas.cli.words import names
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
 SEARCHERS = "bayesian, front, local-search, nsga2, one-shot, optuna, random, regularized-evolution, reinforce"
+PROXIES = "grad_norm, naswot, params, synflow, zen"
+INHERITED_SHARE = 0.5
 EXECUTORS = "local, processes, ray"
 _DOCUMENT_ONLY = {"verb", "json", "config", "tensorboard", "mlflow"}
 
@@ -30,8 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--flash-kib", type=float, help="budget: size of the .tflite file in KiB")
     add("--objectives", type=names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
     add("--searcher", help=f"search method: {SEARCHERS} (default: front)")
-    add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
-    add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
+    add_savings(parser)
     add_supernet(parser)
     add("--warm-start", metavar="RUN", help="run folder to learn from, also of other data or another device")
     add("--trials", type=int, help="candidates to train (default: 30 without --minutes; one-shot: 200)")
@@ -53,6 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")
     add_tracking(parser)
+
+
+def add_savings(parser: argparse.ArgumentParser) -> None:
+    """What trains candidates for less; docs/search.md."""
+    add = parser.add_argument
+    add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
+    add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
+    add("--proxy", metavar="NAME", help=f"score without training that guides the search: {PROXIES}")
+    add(
+        "--inherit", metavar="SHARE", type=float, nargs="?", const=INHERITED_SHARE,
+        help="children begin with their parents' weights and get this share of the epochs (0.5)",
+    )  # fmt: skip
 
 
 def add_supernet(parser: argparse.ArgumentParser) -> None:

@@ -178,6 +178,7 @@ def print_long_training(document: Mapping[str, Any]) -> None:
     int8 = [_figure(document, name, task) for name in ("int8_test", "int8_val")]
     many = "images" if task == CLASSIFICATION else "data"
     console.print(f"int8 file of seed *: {label}{int8[0]} on test {many}, {int8[1]} on validation {many}")
+    print_kept_schemes(console, document, task)
     console.print(f"* {_best(task)}; test {many} were used once, after quantization")
     console.print(f"files:  {escape(document['folder'])}", soft_wrap=True)
 

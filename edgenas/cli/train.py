@@ -36,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distill-weight", type=float, help=f"weight of the teachers in the loss (default: {DISTILL})")
     add("--temperature", type=float, help="by how much their answers are softened (default: 2)")
     add("--mixed-precision", action="store_true", default=None, help="calculate in float16, on a GPU only")
+    add(
+        "--schemes", type=names, metavar="A,B",
+        help="compression schemes to try, e.g. int8,qat,int16x8 (default: full-int8)",
+    )  # fmt: skip
     add("--seeds", type=int, default=1, help="trainings; mean and spread are told (default: 1)")
     add("--seed", type=int, help="seed of the first (default: the run's)")
     add("--workers", type=int, help="trainings at the same time (default: the run's)")
@@ -128,7 +132,8 @@ def _request(args: argparse.Namespace, dataset: Any, seed: int) -> Any:
         seed=seed if args.seed is None else args.seed,
         **settings,
     )
-    return LongTraining(recipe, args.seeds, args.distill or ())
+    schemes = {"schemes": tuple(args.schemes)} if args.schemes else {}
+    return LongTraining(recipe, args.seeds, args.distill or (), **schemes)
 
 
 def _check_precision(args: argparse.Namespace) -> None:

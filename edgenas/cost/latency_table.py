@@ -18,6 +18,7 @@ import numpy as np
 
 from edgenas.arch.graph import OpGraph
 from edgenas.cost.opkey import parse_head
+from edgenas.documents import check_fields, reading
 from edgenas.errors import ConfigError
 from edgenas.resources import shipped
 from edgenas.whole import write_whole
@@ -177,13 +178,16 @@ class LatencyTable:
         if missing:
             raise ConfigError(f"latency table lacks the field '{missing[0]}'; sweep anew")
         values = {name: document[name] for name in _FIELDS}
-        return cls(
-            **{**values, "networks_us": tuple((a, b) for a, b in values["networks_us"])},
-            parts_us=tuple(tuple(row) for row in document.get("parts_us", ())),
-            predicted=frozenset(document.get("predicted", ())),
-            held_out=document.get("held_out", 0),
-            held_out_error=document.get("held_out_error"),
-        )
+        with reading("latency table", "sweep anew"):
+            table = cls(
+                **{**values, "networks_us": tuple((a, b) for a, b in values["networks_us"])},
+                parts_us=tuple(tuple(row) for row in document.get("parts_us", ())),
+                predicted=frozenset(document.get("predicted", ())),
+                held_out=document.get("held_out", 0),
+                held_out_error=document.get("held_out_error"),
+            )
+            check_fields(table, "latency table", "sweep anew")
+        return table
 
     def save(self, path: Path) -> None:
         """Write the table, one operation a line; a reader sees the old file or the new one, never half.
@@ -204,7 +208,7 @@ class LatencyTable:
             document = json.loads(path.read_text(encoding="utf-8"))
         except OSError:
             raise ConfigError(f"there is no latency table {path}; measure one with: edgenas sweep") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"latency table {path} is not JSON ({error}); sweep anew") from None
         if not isinstance(document, dict):
             raise ConfigError(f"latency table {path} is not a JSON object; sweep anew")

@@ -19,6 +19,7 @@ from edgenas.cost.fitting import KernelCycles
 from edgenas.cost.kernel_features import Floats
 from edgenas.cost.kernel_sets import MICROCONTROLLER, KernelSet, kernel_set
 from edgenas.cost.types import Cost, CostSource
+from edgenas.documents import check_fields, reading
 from edgenas.errors import ConfigError
 from edgenas.whole import write_whole
 
@@ -163,26 +164,24 @@ class Predictor:
                 f"predictor of schema {version!r} was given; this version of edgenas reads 1 to "
                 f"{SCHEMA_VERSION}: update edgenas or calibrate anew"
             )
-        try:
-            return cls(
+        with reading("predictor", "calibrate anew"):
+            predictor = cls(
                 **{name: document[name] for name in _FACTS[:-1]},
                 provenance=tuple(document["provenance"]),
                 clock_mhz=document["clock_mhz"],
                 kernels=_kernels(document),
-                noise=float(document["noise"]),
-                interval=float(document["interval"]),
-                drops_constants=bool(document["drops_constants"]),
-                macs=(int(document["macs"][0]), int(document["macs"][1])),
-                validation=dict(document["validation"]),
+                noise=document["noise"],
+                interval=document["interval"],
+                drops_constants=document["drops_constants"],
+                macs=tuple(document["macs"]),
+                validation=document["validation"],
                 energy=None if document["energy"] is None else Energy(**document["energy"]),
                 measurements=tuple(document["measurements"]),
                 kernel_set=document.get("kernel_set", MICROCONTROLLER),
-                threads=int(document.get("threads", 1)),
+                threads=document.get("threads", 1),
             )
-        except KeyError as missing:
-            raise ConfigError(f"predictor lacks the field {missing}; calibrate anew") from None
-        except (TypeError, ValueError, IndexError) as error:
-            raise ConfigError(f"predictor cannot be read ({error}); calibrate anew") from None
+            check_fields(predictor, "predictor", "calibrate anew")
+        return predictor
 
     def save(self, path: Path) -> None:
         """Write the predictor; a reader sees the old file or the new one, never half.

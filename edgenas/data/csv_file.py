@@ -31,6 +31,9 @@ SPLITS = {
     "val": "validation",
     "test": "test",
 }
+LARGEST_CLASS = 2.0**53
+"""Whole numbers below it are exact as floats, and names of classes."""
+
 SHOWN = 20
 """Most lines that a message names."""
 
@@ -100,8 +103,9 @@ def labels_of(cells: list[str]) -> tuple[Array, tuple[str, ...] | None]:
         names, y = np.unique(np.array(cells), return_inverse=True)
         return y.astype(np.int64), tuple(map(str, names))
     values = np.array(numbers, np.float64)
-    if not np.isfinite(values).all() or (values != np.rint(values)).any():
-        return values.astype(np.float32), None
+    if not (np.abs(values) < LARGEST_CLASS).all() or (values != np.rint(values)).any():
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32), None
     whole, y = np.unique(values.astype(np.int64), return_inverse=True)
     return y.astype(np.int64), tuple(map(str, whole))
 
@@ -184,7 +188,8 @@ def _split_column(table: Table, label: int) -> int | None:
 def _numbers(table: Table, features: list[int]) -> Array:
     """The features, float32 of shape (rows, features)."""
     try:
-        return np.array([[float(row[at]) for at in features] for row in table.rows], np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is found with what is not finite
+            return np.array([[float(row[at]) for at in features] for row in table.rows], np.float32)
     except ValueError:
         line, at, cell = next(
             (line, at, row[at])

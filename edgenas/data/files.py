@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +15,12 @@ from edgenas.data.kinds import kind_named
 from edgenas.data.reading import Reading
 from edgenas.errors import DataError
 from edgenas.task import check_task
+
+UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, RuntimeError, SyntaxError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise over a damaged archive, an encrypted one, or one that says it is enormous."""
 
 EXPECTED = "x and y, or x_train, y_train and optionally x_test, y_test, x_val, y_val, class_names, kind"
 
@@ -42,7 +49,9 @@ def read_npz(path: Path, reading: Reading) -> Source:
             raise DataError(f"data '{path}' is a single array; expected an .npz file with {EXPECTED}")
         with archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"'{other[0]}' is no array")
+    except UNREADABLE as error:
         raise DataError(
             f"data '{path}' cannot be read ({_one_line(error)}); expected a whole .npz file of plain arrays, "
             "as np.savez writes it"
@@ -51,26 +60,35 @@ def read_npz(path: Path, reading: Reading) -> Source:
     if train is None:
         keys = ", ".join(sorted(arrays)) or "nothing"
         raise DataError(f"data '{path}' holds {keys}; expected the keys {EXPECTED}")
-    names = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays else None
+    names = tuple(_words(path, arrays, "class_names")) if "class_names" in arrays else None
+    kind, task = _word(path, arrays, "kind"), _word(path, arrays, "task")
     return Source(
         name=path.stem,
         train=train,
         validation=_pair(path, arrays, "x_val", "y_val"),
         test=_pair(path, arrays, "x_test", "y_test"),
         class_names=names,
-        kind=reading.kind or _text(path, arrays, "kind"),
+        kind=reading.kind or (None if kind is None else kind_named(kind).name),
         sample_rate_hz=reading.sample_rate_hz or _rate(path, arrays),
-        task=check_task(str(arrays["task"])) if "task" in arrays else None,
+        task=None if task is None else check_task(task),
     )
 
 
-def _text(path: Path, arrays: dict[str, Array], key: str) -> str | None:
-    """The kind that a file names, or None."""
+def _word(path: Path, arrays: dict[str, Array], key: str) -> str | None:
+    """The one text under a key, or None."""
     if key not in arrays:
         return None
     if arrays[key].dtype.kind != "U" or arrays[key].size != 1:
         raise DataError(f"data '{path}': {key} of type {arrays[key].dtype} was found; expected one text")
-    return kind_named(str(arrays[key].item())).name
+    return _words(path, arrays, key)[0]
+
+
+def _words(path: Path, arrays: dict[str, Array], key: str) -> list[str]:
+    """All values under a key as texts."""
+    try:
+        return [str(value) for value in arrays[key].ravel()]
+    except (SystemError, ValueError) as error:  # no characters of Unicode
+        raise DataError(f"data '{path}': {key} holds no text ({_one_line(error)}); write it anew") from None
 
 
 def _rate(path: Path, arrays: dict[str, Array]) -> int | None:

@@ -109,7 +109,10 @@ def load_arrays(folder: Path) -> TrainingData:
                 f"this version of edgenas reads up to {SCHEMA_VERSION}: update edgenas"
             )
         splits = {
-            part: Split(np.load(folder / f"{part}_x.npy", mmap_mode="r"), np.load(folder / f"{part}_y.npy"))
+            part: Split(
+                np.load(folder / f"{part}_x.npy", mmap_mode="r", allow_pickle=False),
+                np.load(folder / f"{part}_y.npy", allow_pickle=False),
+            )
             for part in ("train", "validation")
         }
         return TrainingData(
@@ -136,7 +139,7 @@ def is_large(folder: Path) -> bool:
 def _write(file: Path, array: Array) -> None:
     """Write an array; a whole file that is on this disk already gets a second name instead."""
     source = getattr(array, "filename", None)
-    if source is not None and np.load(source, mmap_mode="r").shape == array.shape:
+    if source is not None and np.load(source, mmap_mode="r", allow_pickle=False).shape == array.shape:
         file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # another disk, or one without links
             os.link(source, file)

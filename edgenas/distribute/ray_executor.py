@@ -156,6 +156,10 @@ class RayPlace:
         """
         if job.teachers:
             raise ConfigError("a training that learns from teachers was given to Ray; train it with local")
+        if job.heritage:
+            raise ConfigError(
+                "a training that inherits weights was given to Ray; search with --executor local"
+            )
         assignment = Assignment(
             packed(replace(job, checkpoint_path=None)),
             job.limits, job.weights_path is not None, (self._data,), self._fingerprint,

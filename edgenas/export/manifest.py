@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.deploy.proof import Proof
+from edgenas.documents import check_fields, reading
 from edgenas.errors import ConfigError
 from edgenas.export.micro import MicroRun
 from edgenas.export.parity import Parity
@@ -20,6 +21,7 @@ from edgenas.task import CLASSIFICATION, Task, task_from
 SCHEMA_VERSION = 2
 """2 has schemes and tasks."""
 MANIFEST_NAME = "manifest.json"
+MEND = "export again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +205,9 @@ class Manifest:
             return None
         real = next((a.bytes for a in self.artifacts if a.file == "model.int8.tflite"), None)
         return {
-            "flash_bytes": {"predicted": self.cost["flash_bytes"], "real": real},
+            "flash_bytes": {"predicted": self.cost.get("flash_bytes"), "real": real},
             "peak_ram_bytes": {
-                "predicted": self.cost["peak_ram_bytes"],
+                "predicted": self.cost.get("peak_ram_bytes"),
                 "real": None if self.tflite_micro is None else self.tflite_micro.arena_bytes,
             },
         }
@@ -226,8 +228,8 @@ class Manifest:
         fields = {key: document.get(key) for key in ("cost", "tflite_micro_note")}
         micro, proof = document.get("tflite_micro"), document.get("proof")
         sensitivity, described = document.get("sensitivity"), task_from(document.get("task"))
-        try:
-            return cls(
+        with reading("manifest", MEND):
+            manifest = cls(
                 artifacts=tuple(
                     Artifact.from_json({"scheme": _scheme_before_2(entry, document), **entry})
                     for entry in document["artifacts"]
@@ -245,8 +247,8 @@ class Manifest:
                 keras_metrics=document.get("keras_metrics", {}),
                 **fields,
             )
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"a damaged manifest was given ({error}); export again") from None
+            check_fields(manifest, "manifest", MEND)
+        return manifest
 
 
 def _scheme_before_2(artifact: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -262,6 +264,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     try:
         document = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{folder} holds no readable {MANIFEST_NAME} ({error}); export again") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{folder / MANIFEST_NAME} is not a JSON object; export again")
     return Manifest.from_json(document)

@@ -92,7 +92,7 @@ def read_filed(path: Path) -> LatencyTable | Predictor:
     """
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         document = None
     if isinstance(document, dict) and document.get("kind") == KIND:
         return Predictor.from_json(document)

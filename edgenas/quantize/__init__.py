@@ -12,9 +12,11 @@ from edgenas.quantize.mixed import MixedInt8
 from edgenas.quantize.pruning import BlockPruning, MagnitudePruning
 from edgenas.quantize.qat import QuantizationAware
 from edgenas.quantize.scheme import SCHEMES, STANDARD, Material, Network, Scheme, scheme_names
+from edgenas.quantize.tfmot_qat import LibraryQuantizationAware
 
 __all__ = [
     "SCHEMES", "STANDARD", "BlockPruning", "ChannelPruning", "ClusterPreserving", "Clustering",
-    "DynamicRange", "Float16", "Float32", "FullInt8", "Int16x8", "MagnitudePruning", "Material", "MixedInt8",
-    "Network", "PruningPreserving", "QuantizationAware", "Scheme", "scheme_names",
+    "DynamicRange", "Float16", "Float32", "FullInt8", "Int16x8", "LibraryQuantizationAware",
+    "MagnitudePruning", "Material", "MixedInt8", "Network", "PruningPreserving", "QuantizationAware",
+    "Scheme", "scheme_names",
 ]  # fmt: skip

@@ -1,10 +1,10 @@
 """Training under constraints on weights and activations: int8 steps, zeros that stay, shared values.
 
-One training serves quantization-aware training, pruning and clustering, and so their combinations:
-every kernel goes through ``mask -> cluster means -> int8 steps`` in the forward pass and gets its
-gradient straight through (Bengio et al. 2013). `edgenas.build.builder` makes the model as ever; it
-is only handed layers that know their constraints. docs/decisions/0006-constrained-training.md says
-why this is not tensorflow-model-optimization.
+One training serves quantization-aware training, alone and after pruning and clustering: every kernel goes
+through ``mask -> cluster means -> int8 steps`` in the forward pass and gets its gradient straight through
+(Bengio et al. 2013). `edgenas.build.builder` makes the model as ever; it is only handed layers that know
+their constraints. docs/decisions/0006-constrained-training.md says why this is not
+tensorflow-model-optimization, which prunes and clusters.
 
 - int8 steps: weights symmetric a channel (a tensor for dense layers), activations with trained ends
   of their range, the fake quantization of Jacob et al. 2018. The converter reads the ranges from it.
@@ -14,7 +14,7 @@ why this is not tensorflow-model-optimization.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -58,17 +58,21 @@ def last_layer(op: Op) -> str:
     return f"{op.name}_{op.activation}" if fused else f"{op.name}_bn" if op.batch_norm else op.name
 
 
-def found_ranges(graph: OpGraph, model: Any, images: np.ndarray) -> dict[str, Range]:
-    """Smallest and largest value of every tensor that has a range, zero included.
+def ranged_layers(graph: OpGraph) -> list[str]:
+    """Names of the layers whose output has a range of its own."""
+    return list(dict.fromkeys(last_layer(op) for op in graph.ops if op.kind in RANGED))
+
+
+def found_ranges(model: Any, names: Sequence[str], images: np.ndarray) -> dict[str, Range]:
+    """Smallest and largest value of the input and of what layers write, zero included.
 
     Args:
-        graph: The network, batch normalizations folded.
-        model: Its tf_keras model.
+        model: A tf_keras model.
+        names: Of the layers, see `ranged_layers`.
         images: Calibration images.
     """
     import tf_keras
 
-    names = list(dict.fromkeys(last_layer(op) for op in graph.ops if op.kind in RANGED))
     outputs = [model.get_layer(name).output for name in names]
     values = tf_keras.Model(model.input, outputs)(images, training=False)
     values = values if isinstance(values, list) else [values]

@@ -10,6 +10,7 @@ from edgenas.arch.graph import Shape
 from edgenas.captured import conversion_errors
 from edgenas.errors import UnsupportedError
 from edgenas.quantize.recurrent import has_fused_lstm, written_out
+from edgenas.quantize.splits import without_splits
 
 INPUT_NAME = "input"
 
@@ -52,10 +53,10 @@ def convert(
 
 
 def frozen(model: Any, input_shape: Shape) -> Any:
-    """The model's function for one image, with its variables as constants."""
+    """The model's function for one image, with its variables as constants and its splits as slices."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(_concrete(model, input_shape))
+    return without_splits(convert_variables_to_constants_v2(_concrete(model, input_shape)))
 
 
 def _concrete(model: Any, input_shape: Shape) -> Any:

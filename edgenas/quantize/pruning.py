@@ -1,9 +1,10 @@
 """Pruning: weights set to zero and the rest fine-tuned, so that a file compresses better.
 
-``pruning`` takes the smallest half of each layer's weights in two steps (magnitude pruning, Han et
-al. 2015; gradually, Zhu and Gupta 2017). ``pruning-2x4`` takes the two smallest of each four
-neighbouring input channels in one step (Mishra et al. 2021), the pattern of sparse tensor cores.
-Depthwise convolutions are left alone: they hold few weights and lose most. The files are full int8.
+``pruning`` takes the smallest half of each layer's weights (magnitude pruning, Han et al. 2015), gradually
+over the first half of the training (Zhu and Gupta 2017). ``pruning-2x4`` takes the two smallest of each
+four neighbouring input channels at once (Mishra et al. 2021), the pattern of sparse tensor cores. Both are
+tensorflow-model-optimization's `prune_low_magnitude`. Depthwise convolutions are left alone: they hold few
+weights and lose most. The files are full int8.
 
 No runtime that edgenas exports for skips zeros in int8, so neither is faster; the compressed size is
 what gains.
@@ -11,19 +12,22 @@ what gains.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 
 from edgenas.arch.graph import OpGraph
-from edgenas.quantize.constrained import Constraints
 from edgenas.quantize.full_int8 import full_int8
 from edgenas.quantize.scheme import SCHEMES, Material, Network, Scheme
-from edgenas.quantize.training import folded_network, kernels, train_under
+from edgenas.quantize.training import Weights, folded_network
+from edgenas.quantize.tuning import epochs_of, steps_of
+from edgenas.quantize.wrapping import tfmot, train_wrapped
 
 SPARSITY = 0.5
-STEPS = (0.3, SPARSITY)
-"""Share of zeros in each round; every round gets the same share of the training."""
+UPDATES = 10
+"""Times that more weights become zero, over the first half of the training."""
 
 LEARNING_RATE = 1e-2
 """Larger than of the other schemes: what is left has to make up for half of the weights."""
@@ -40,9 +44,8 @@ class MagnitudePruning(Scheme):
     ranges_from_tflite = True
 
     def prepare(self, network: Network, material: Material) -> Network:
-        """Prune in rounds, fine-tune in each."""
-        graph, weights = folded_network(network, self.name)
-        return pruned(graph, weights, material, self.name)
+        """Prune gradually, then fine-tune what is left."""
+        return pruned(*folded_network(network, self.name), material, self.name)
 
     def tflite(self, network: Network, material: Material) -> bytes:
         """See `edgenas.quantize.full_int8.full_int8`."""
@@ -61,73 +64,58 @@ class BlockPruning(Scheme):
         """Also where no layer has a multiple of four input channels."""
         if (reason := super().why_not(graph, runtime)) or graph is None:
             return reason
-        fits = any(op.kind in PRUNED_KINDS and op.in_shape[-1] % 4 == 0 for op in graph.ops)
+        fits = prunable(graph, blocks=True)
         return None if fits else "no convolution or dense layer has a multiple of four input channels"
 
     def prepare(self, network: Network, material: Material) -> Network:
         """Prune at once, fine-tune what is left."""
-        graph, weights = folded_network(network, self.name)
-        found = {name: block_mask(kernel) for name, kernel in kernels(graph, weights, PRUNED_KINDS).items()}
-        masks = {name: mask for name, mask in found.items() if mask is not None}
-        done = train_under(
-            graph, weights, Constraints(masks=masks), material, self.name, learning_rate=LEARNING_RATE
-        )
-        return replace(done, facts={**done.facts, **sparsity(masks), "layers": sorted(masks)})
+        return pruned(*folded_network(network, self.name), material, self.name, blocks=True)
 
     def tflite(self, network: Network, material: Material) -> bytes:
         """See `edgenas.quantize.full_int8.full_int8`."""
         return full_int8(network.model, material.calibration)
 
 
+def prunable(graph: OpGraph, *, blocks: bool = False) -> list[str]:
+    """Layers that are pruned; for blocks, those with a multiple of four input channels."""
+    return sorted(
+        op.name for op in graph.ops if op.kind in PRUNED_KINDS and not (blocks and op.in_shape[-1] % 4)
+    )
+
+
 def pruned(
-    graph: OpGraph,
-    weights: dict[str, list[np.ndarray]],
-    material: Material,
-    scheme: str,
-    *,
-    int8: bool = False,
+    graph: OpGraph, weights: Weights, material: Material, scheme: str, *, blocks: bool = False
 ) -> Network:
-    """Prune by magnitude in rounds.
+    """Prune with tensorflow-model-optimization; weights count as the best only once all zeros are there.
 
     Args:
-        int8: Whether the last round is a quantization-aware training with the zeros kept.
+        graph: The network, batch normalizations folded.
+        weights: By layer.
+        scheme: Who asks, for messages.
+        blocks: Whether two of four neighbouring input channels become zero, in the first step, rather than
+            half of a layer.
     """
-    part = replace(material, images=max(1, material.images // len(STEPS)))
-    done: Network | None = None
-    masks: dict[str, np.ndarray] = {}
-    for share in STEPS:
-        last = share == STEPS[-1]
-        found = kernels(graph, weights, PRUNED_KINDS)
-        masks = {name: magnitude_mask(kernel, share) for name, kernel in found.items()}
-        done = train_under(
-            graph, weights, Constraints(masks=masks), part, scheme,
-            int8=int8 and last, keep_best=last, learning_rate=LEARNING_RATE,
-        )  # fmt: skip
-        weights = {layer.name: layer.get_weights() for layer in done.model.layers if layer.weights}
-    assert done is not None
-    return replace(done, facts={**done.facts, **sparsity(masks)})
+    material.splits(scheme)
+    library, names = tfmot().sparsity.keras, prunable(graph, blocks=blocks)
+    epoch = steps_of(material)
+    half = max(1, epoch * epochs_of(material) // 2)
+    updates = min(UPDATES, half)
+    every = half // updates
+    if blocks:
+        options, end = {"sparsity_m_by_n": (2, 4)}, 1
+    else:
+        end = updates * every
+        options = {"pruning_schedule": library.PolynomialDecay(0.0, SPARSITY, 0, end, frequency=every)}
+    done = train_wrapped(
+        graph, weights, names, lambda layer: library.prune_low_magnitude(layer, **options),
+        library.strip_pruning, material, scheme, learning_rate=LEARNING_RATE,
+        callbacks=[library.UpdatePruningStep()], counts_from=ceil(end / epoch),
+    )  # fmt: skip
+    return replace(done, facts={**done.facts, "sparsity": zeros(done, names), "layers": names})
 
 
-def magnitude_mask(kernel: np.ndarray, share: float) -> np.ndarray:
-    """0 for so large a share of the smallest weights of a layer, else 1."""
-    order = np.argsort(np.abs(kernel), axis=None, kind="stable")
-    mask = np.ones(kernel.size, np.float32)
-    mask[order[: round(share * kernel.size)]] = 0
-    return mask.reshape(kernel.shape)
-
-
-def block_mask(kernel: np.ndarray) -> np.ndarray | None:
-    """0 for the two smallest of four neighbouring input channels; None if they are no multiple of four."""
-    if kernel.shape[-2] % 4:
-        return None
-    groups = np.moveaxis(np.abs(kernel), -2, -1).reshape(-1, 4)
-    mask = np.ones(groups.shape, np.float32)
-    np.put_along_axis(mask, np.argsort(groups, axis=1, kind="stable")[:, :2], 0, axis=1)
-    shape = (*kernel.shape[:-2], kernel.shape[-1], kernel.shape[-2])
-    return np.moveaxis(mask.reshape(shape), -1, -2)
-
-
-def sparsity(masks: dict[str, np.ndarray]) -> dict[str, float]:
-    """Share of zeros in the layers that were pruned."""
-    total = sum(mask.size for mask in masks.values())
-    return {"sparsity": 1 - float(sum(mask.sum() for mask in masks.values())) / total if total else 0.0}
+def zeros(network: Network, names: Collection[str]) -> float:
+    """Share of zeros in the kernels of some layers; 0 of none."""
+    kernels = [network.model.get_layer(name).get_weights()[0] for name in names]
+    total = sum(kernel.size for kernel in kernels)
+    return float(sum(np.sum(kernel == 0) for kernel in kernels) / total) if total else 0.0

@@ -1,5 +1,5 @@
-"""From a trained network to one that was trained further under constraints: what `qat`, `pruning`,
-`clustering` and their combinations share."""
+"""From a trained network to one that was trained further under constraints: what `qat`, `prune-qat` and
+`cluster-qat` share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from edgenas.arch.graph import OpGraph
 from edgenas.build.twin import named_weights
 from edgenas.errors import UnsupportedError
 from edgenas.quantize.calibration import check_calibration
-from edgenas.quantize.constrained import Constraints, constrained_model, found_ranges, plain_model, released
+from edgenas.quantize.constrained import (
+    Constraints,
+    constrained_model,
+    found_ranges,
+    plain_model,
+    ranged_layers,
+    released,
+)
 from edgenas.quantize.conversion import convert
 from edgenas.quantize.folding import folded
 from edgenas.quantize.scheme import Material, Network
@@ -66,7 +73,7 @@ def train_under(
     if int8:
         check_calibration(material.calibration, graph.input_shape)
         start = constrained_model(graph, weights, replace(constraints, ranges=None, int8_weights=False))
-        ranges = found_ranges(graph, start, material.calibration)
+        ranges = found_ranges(start, ranged_layers(graph), material.calibration)
         constraints = replace(constraints, ranges=ranges, int8_weights=True)
     model = constrained_model(graph, weights, constraints)
     facts = fine_tune(model, material, scheme, **options)

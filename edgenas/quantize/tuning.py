@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,19 +24,22 @@ def fine_tune(
     scheme: str,
     *,
     learning_rate: float = LEARNING_RATE,
-    keep_best: bool = True,
+    callbacks: Sequence[Any] = (),
+    counts_from: int = 0,
 ) -> dict[str, Any]:
     """Train a model in place and go back to the weights that were best on validation images.
 
-    The weights that it came with count as the first candidate, so a training that only harms changes
-    nothing.
+    By default the weights that it came with count as the first candidate, so a training that only harms
+    changes nothing.
 
     Args:
         model: A tf_keras classifier that ends in probabilities or in logits.
         material: Images, budget and seed.
         scheme: Who asks, for messages.
         learning_rate: Peak of the schedule.
-        keep_best: Whether to go back; not where the last weights alone fulfil the scheme.
+        callbacks: Of tf_keras, which the scheme needs; they are called before the weights are looked at.
+        counts_from: Epochs after which weights fulfil the scheme and may be the best; 0 where those that
+            the model came with do.
 
     Returns:
         Facts: ``epochs, learning_rate, val_accuracy_before, val_accuracy_after``.
@@ -48,30 +53,27 @@ def fine_tune(
     train, validation = material.splits(scheme)
     epochs = epochs_of(material)
     tf_keras.utils.set_random_seed(material.seed % 2**32)
-    steps = max(1, math.ceil(len(train[0]) / BATCH))
-    schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps * epochs)
+    schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps_of(material) * epochs)
     model.compile(
         tf_keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
         tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
         metrics=["accuracy"],
     )
     before = float(model.evaluate(*validation, batch_size=EVALUATED, verbose=0)[1])
-    best = _best_weights(before) if keep_best else None
-    watchers = [tf_keras.callbacks.TerminateOnNaN(), *([best] if best else [])]
+    best = _best_weights(before, counts_from)
+    watchers = [tf_keras.callbacks.TerminateOnNaN(), *callbacks, best]
     history = model.fit(
         *train, batch_size=BATCH, epochs=epochs, shuffle=True, validation_data=validation,
         validation_batch_size=EVALUATED, callbacks=watchers, verbose=0,
     ).history  # fmt: skip
     if not all(math.isfinite(loss) for loss in history["loss"]):
         raise TrialError(f"the loss of scheme '{scheme}' became NaN or infinite; it fails for this network")
-    if best:
-        model.set_weights(best.weights)
-    after = best.score if best else float(history["val_accuracy"][-1])
+    model.set_weights(best.weights)
     return {
         "epochs": epochs,
         "learning_rate": learning_rate,
         "val_accuracy_before": before,
-        "val_accuracy_after": after,
+        "val_accuracy_after": best.score,
     }
 
 
@@ -79,6 +81,17 @@ def epochs_of(material: Material) -> int:
     """Passes over the training images that the budget allows, at least one."""
     assert material.train is not None
     return max(1, min(MOST_EPOCHS, round(material.images / len(material.train[0]))))
+
+
+def steps_of(material: Material) -> int:
+    """Steps of an epoch."""
+    assert material.train is not None
+    return max(1, math.ceil(len(material.train[0]) / BATCH))
+
+
+def halved(material: Material) -> Material:
+    """The same with half the budget, for a training in two stages."""
+    return replace(material, images=max(1, material.images // 2))
 
 
 def _ends_in_softmax(model: Any) -> bool:
@@ -89,20 +102,21 @@ def _ends_in_softmax(model: Any) -> bool:
     return getattr(getattr(inner, "activation", None), "__name__", "") == "softmax"
 
 
-def _best_weights(score: float) -> Any:
+def _best_weights(score: float, counts_from: int) -> Any:
     import tf_keras
 
     class BestWeights(tf_keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.score = score
+            self.score = -1.0 if counts_from else score
             self.weights: list[np.ndarray] = []
 
         def on_train_begin(self, logs: Any = None) -> None:
             self.weights = self.model.get_weights()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if (reached := float((logs or {})["val_accuracy"])) > self.score:
+            reached = float((logs or {})["val_accuracy"])
+            if epoch + 1 >= counts_from and reached > self.score:
                 self.score, self.weights = reached, self.model.get_weights()
 
     return BestWeights()

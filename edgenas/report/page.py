@@ -10,6 +10,7 @@ from edgenas.report.explained import explained
 from edgenas.report.front import front
 from edgenas.report.gap import validation_against_test
 from edgenas.report.glossary import glossary
+from edgenas.report.guidance import inherited_table
 from edgenas.report.headline import headline
 from edgenas.report.long_trainings import long_trainings
 from edgenas.report.markup import section, text
@@ -69,6 +70,7 @@ def render(run: Run) -> str:
         section("explained", "What mattered", explained(run)),
         section("training", "Final training", training(run)),
         section("test", "Validation against test", validation_against_test(run)),
+        *([section("inherited", "Inherited weights", kin)] if (kin := inherited_table(run)) else []),
         *long_section(run),
         section("problems", "Warnings and failures", problems(run)),
         section("repeat", "To repeat this run", repeat(run)),

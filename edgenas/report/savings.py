@@ -1,9 +1,10 @@
-"""What a search saved: an earlier run, short trainings, trainings that were stopped."""
+"""What a search saved: by an earlier run, short or stopped trainings, inherited weights, a proxy."""
 
 from __future__ import annotations
 
 from statistics import mean
 
+from edgenas.report.guidance import inherited_words, proxy_words
 from edgenas.report.run import Run
 
 CLOSE = 0.7
@@ -12,7 +13,8 @@ CLOSE = 0.7
 
 def savings(run: Run) -> list[str]:
     """One sentence each for what applies to a run, as plain text."""
-    return [sentence for sentence in (_earlier(run), _short(run), _stopped(run)) if sentence]
+    found = (_earlier(run), _short(run), _stopped(run), inherited_words(run), proxy_words(run))
+    return [sentence for sentence in found if sentence]
 
 
 def _earlier(run: Run) -> str:
@@ -34,7 +36,7 @@ def _earlier(run: Run) -> str:
 
 
 def _short(run: Run) -> str:
-    cut = [trial for trial in run.of_status("completed") if trial.fidelity < 1]
+    cut = [trial for trial in run.of_status("completed") if trial.fidelity < 1 and not trial.parent]
     if not cut:
         return ""
     full = [trial.seconds for trial in run.of_status("completed") if trial.fidelity == 1 and trial.seconds]

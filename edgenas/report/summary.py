@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgenas.records import TrialRecord
+from edgenas.report.guidance import guidance_document
 from edgenas.report.honest import rank_correlation, within_spread
 from edgenas.report.intervals import wilson
 from edgenas.report.long_trainings import long_documents
@@ -20,9 +21,9 @@ def summarize(store: Store) -> dict[str, Any]:
 
     Returns:
         Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
-        dropped, rank_correlation, judged, trust, trainings, savings, refusals, failures, versions, seed,
-        seconds, task, metric``; None or empty where not known yet. Names that end in ``accuracy`` end in the
-        figure of another task (``rmse``, ``auc``) instead.
+        dropped, rank_correlation, judged, trust, trainings, savings, proxy, inheritance, refusals, failures,
+        versions, seed, seconds, task, metric``; None or empty where not known yet. Names that end in
+        ``accuracy`` end in the figure of another task (``rmse``, ``auc``) instead.
     """
     run = read_run(store)
     return {
@@ -52,6 +53,7 @@ def summarize(store: Store) -> dict[str, Any]:
         "trust": run.meta["trust"],
         "trainings": long_documents(run),
         "savings": savings(run),
+        **guidance_document(run),
         "refusals": dict(run.refusals),
         "failures": [{"trial": trial.trial_id, "reason": trial.reason} for trial in run.of_status("failed")],
         "versions": run.meta["versions"],

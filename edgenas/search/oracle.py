@@ -98,6 +98,7 @@ class ParetoOracle(keras_tuner.Oracle):
         self._unseen = 0 if workers == 1 else workers
         self._ended: dict[int, TrialRecord] = {}
         self._unfinished: list[TrialRecord] = []
+        self._trained: dict[str, tuple[str, float]] = {}
         self.searcher.refused.update(self.store.refusals())
         self.catch_up()
 
@@ -177,9 +178,11 @@ class ParetoOracle(keras_tuner.Oracle):
             self.own_seconds += time.perf_counter() - started
         trial_id = f"{len(self.trials):04d}"
         cost = self.searcher.problem.cost_of(candidate.spec, per_op=True)
+        parent = self._trained.get(candidate.parent) if candidate.parent and candidate.fidelity < 1 else None
         return self.store.begin_trial(
-            trial_id, candidate.spec, cost, self.searcher.refused, candidate.fidelity
-        )
+            trial_id, candidate.spec, cost, self.searcher.refused, candidate.fidelity,
+            parent[0] if parent else None,
+        )  # fmt: skip
 
     def end_trial(self, trial: Any) -> None:
         """Tell the searcher, after the tuner has written the trial to the store.
@@ -210,6 +213,9 @@ class ParetoOracle(keras_tuner.Oracle):
         candidate = Candidate(record.spec, record.cost, record.fidelity)
         val_error = record.told_error
         point = None if val_error is None else self.searcher.problem.point(candidate, val_error)
+        known = self._trained.get(record.spec.arch_id)
+        if self.searcher.inherits and point is not None and (known is None or known[1] <= record.fidelity):
+            self._trained[record.spec.arch_id] = (record.trial_id, record.fidelity)
         self.searcher.tell(Observation(candidate, point))
 
     def _check_consecutive_failures(self) -> None:

@@ -34,11 +34,13 @@ class Candidate:
         spec: The architecture.
         cost: What it will cost.
         fidelity: Share of a full training that it gets; see `edgenas.search.fidelity`.
+        parent: Name of the architecture that it was made from, where there is one.
     """
 
     spec: ArchSpec
     cost: Cost
     fidelity: float = 1.0
+    parent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +62,12 @@ class Searcher(ABC):
         observations: Everything told so far, in order.
         refused: How many proposals each budget has refused, by metric.
         first: What is proposed before anything else, for example networks of an earlier run.
+        has_parents: Whether it makes candidates from others, and says from which (`child_of`).
+        inherits: Whether its children are to begin with their parents' weights.
     """
+
+    has_parents: bool = False
+    inherits: bool = False
 
     def __init__(self, problem: Problem, seed: int = 0) -> None:
         self.problem = problem
@@ -71,6 +76,7 @@ class Searcher(ABC):
         self.refused: Counter[str] = Counter()
         self.first: Sequence[ArchSpec] = ()
         self._asked: set[str] = set()
+        self._parent: str | None = None
 
     @abstractmethod
     def propose(self, rng: np.random.Generator) -> ArchSpec:
@@ -83,26 +89,44 @@ class Searcher(ABC):
             SpaceExhaustedError: Nothing new within the budgets can be found.
         """
         for spec in self.first:
-            if spec.arch_id not in self._asked and self._accept(candidate := self.problem.candidate(spec)):
-                return candidate
-        rng = np.random.default_rng([self.seed, len(self._asked)])
+            if spec.arch_id not in self._asked and self._is_new(candidate := self.problem.candidate(spec)):
+                break
+        else:
+            candidate = self.draw(np.random.default_rng([self.seed, len(self._asked)]))
+        self.note_asked(candidate.spec)
+        return candidate
+
+    def draw(self, rng: np.random.Generator) -> Candidate:
+        """A new proposal within the budgets that does not count as asked yet.
+
+        Raises:
+            SpaceExhaustedError: Nothing new within the budgets can be found.
+        """
         for _ in range(PROPOSALS):
-            if self._accept(candidate := self.problem.candidate(self.propose(rng))):
-                return candidate
+            self._parent = None
+            if self._is_new(candidate := self.problem.candidate(self.propose(rng))):
+                return replace(candidate, parent=self._parent)
         for _ in range(REPAIRS):
-            if self._accept(candidate := self.problem.descend(self.problem.space.sample(rng), rng)):
+            if self._is_new(candidate := self.problem.descend(self.problem.space.sample(rng), rng)):
                 return candidate
         raise SpaceExhaustedError(
             f"nothing new within the budgets was found after {len(self._asked)} candidates"
         )
 
-    def _accept(self, candidate: Candidate) -> bool:
+    def _is_new(self, candidate: Candidate) -> bool:
         violated = self.problem.violated(candidate.cost)
         self.refused.update(constraint.metric for constraint in violated)
-        if violated or candidate.spec.arch_id in self._asked:
-            return False
-        self.note_asked(candidate.spec)
-        return True
+        return not violated and candidate.spec.arch_id not in self._asked
+
+    @property
+    def asked(self) -> set[str]:
+        """Names of what was asked for."""
+        return self._asked
+
+    def child_of(self, parent: ArchSpec, child: ArchSpec) -> ArchSpec:
+        """The child, for `propose` to return; its parent is kept with it."""
+        self._parent = parent.arch_id
+        return child
 
     def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked for a training of a fidelity; for replaying a resumed run's trials."""

@@ -135,9 +135,9 @@ class OnSupernet(Searcher):
         """What the inner searcher proposes."""
         return self.inner.propose(rng)
 
-    def _accept(self, candidate: Candidate) -> bool:
+    def _is_new(self, candidate: Candidate) -> bool:
         covers = self.covered.covers
-        return (covers is None or covers(candidate.spec)) and super()._accept(candidate)
+        return (covers is None or covers(candidate.spec)) and super()._is_new(candidate)
 
     def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked, here and in the inner searcher."""
@@ -315,9 +315,26 @@ def refuse_unshared(problem: Problem) -> None:
     parts_of(problem.space.graph(spec), problem.space.sharing(spec))
 
 
-def with_supernet(
-    kind: type[Searcher], problem: Problem, seed: int, plan: SupernetPlan | None, cut_short: Mapping[str, Any]
-) -> Searcher:
+def refuse_beside(kind: type[Searcher], plan: SupernetPlan | None, trained: Mapping[str, Any]) -> None:
+    """Refuse settings that say how candidates are trained, where a supernet scores them.
+
+    Args:
+        kind: The class of the searcher.
+        plan: Where a supernet comes from, or None for the searcher's own way to evaluate.
+        trained: Such settings by name; empty ones were not given.
+
+    Raises:
+        ConfigError: One of those was given.
+    """
+    given = [name for name, value in trained.items() if value]
+    if given and (plan or issubclass(kind, OnSupernet)):
+        raise ConfigError(
+            f"{' and '.join(given)} and a supernet were given; with one no candidate is trained in the "
+            "search: leave one of them out"
+        )
+
+
+def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: SupernetPlan | None) -> Searcher:
     """A searcher, on a supernet where one was asked for.
 
     Args:
@@ -325,19 +342,13 @@ def with_supernet(
         problem: What is searched.
         seed: Of the search.
         plan: Where a supernet comes from, or None for the searcher's own way to evaluate.
-        cut_short: Settings that cut trainings of candidates short, by name; empty ones were not given.
 
     Raises:
-        ConfigError: One of those was given too.
+        UnsupportedError: No supernet can be made for the problem.
     """
     if not (issubclass(kind, OnSupernet) or plan):
         return kind(problem, seed)
     refuse_unshared(problem)
-    if given := [name for name, value in cut_short.items() if value]:
-        raise ConfigError(
-            f"{' and '.join(given)} and a supernet were given; with one no candidate is trained, so there "
-            "is nothing to cut short: leave one of them out"
-        )
     if issubclass(kind, OnSupernet):  # it brings the kind that proposes
         searcher = cast(Callable[[Problem, int], OnSupernet], kind)(problem, seed)
         searcher.plan = plan or searcher.plan

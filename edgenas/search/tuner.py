@@ -24,16 +24,15 @@ from edgenas.records import TrialRecord, comparable
 from edgenas.search.begun import begin, earlier_knowledge, refuse_chief
 from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
-from edgenas.search.halving import SuccessiveHalving
 from edgenas.search.handover import export_trial
 from edgenas.search.hypermodel import HyperModelSpace, SpaceHyperModel, as_space
 from edgenas.search.listener import PrintingListener, SearchListener
 from edgenas.search.objective import VAL_ERROR, Constraint, format_metric
 from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
+from edgenas.search.proposer import Guidance
 from edgenas.search.results import front_of, trial_point
-from edgenas.search.searchers import SEARCHERS
-from edgenas.search.supernet import OnSupernet, SupernetPlan, with_supernet
+from edgenas.search.supernet import SupernetPlan
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -73,6 +72,10 @@ class EdgeTuner(keras_tuner.Tuner):
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or
             ``resolution`` (`edgenas.search.fidelity`); None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        proxy: Name of a training-free proxy that chooses the first candidates and screens later ones
+            (docs/proxies.md), or None.
+        inherit: Share of a full training that a child with its parent's weights gets
+            (docs/inheritance.md); None trains every candidate from random weights.
         executor: Where trainings run, entered already; None trains on this machine.
         supernet: Where a supernet comes from that scores candidates (`edgenas.search.supernet`), for any
             searcher; None has one for searcher ``one-shot`` only.
@@ -105,6 +108,8 @@ class EdgeTuner(keras_tuner.Tuner):
         earlier: str | Path | None = None,
         halving: str | None = None,
         stop_curves: bool = False,
+        proxy: str | None = None,
+        inherit: float | None = None,
         executor: Executor | None = None,
         supernet: SupernetPlan | None = None,
         task: str = CLASSIFICATION.name,
@@ -126,10 +131,9 @@ class EdgeTuner(keras_tuner.Tuner):
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
-        cut = {"halving": halving, "stop_curves": stop_curves}
-        proposer = with_supernet(SEARCHERS.get(searcher), self.problem, seed, supernet, cut)
-        if self.ladder:
-            proposer = SuccessiveHalving(proposer, self.ladder.rungs)
+        self._guidance = Guidance(proxy, inherit, supernet)
+        self._guidance.check(searcher, halving, stop_curves, self._own_hypermodel)
+        proposer, self.kin = self._guidance.proposer(searcher, self.problem, seed, self.store, self.ladder)
         self._knowledge = earlier_knowledge(self.store, earlier)
         self.earlier = Earlier(self._knowledge, self.problem) if self._knowledge else None
         if self.earlier:
@@ -208,12 +212,7 @@ class EdgeTuner(keras_tuner.Tuner):
                 self.store.acquire()
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
-            fidelity: dict[str, Any] = {
-                "halving": self.ladder.knob if self.ladder else None,
-                "stop": self.stop_curves,
-            }
-            if isinstance(self.oracle.searcher, OnSupernet):  # scores are no trainings
-                fidelity["supernet"] = True
+            fidelity = self._guidance.fidelity(self.oracle.searcher, self.ladder, self.stop_curves)
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             self.oracle.searcher.prepare(self._workshop(dataset, recipe))
             log = self.store.folder / "training.log"
@@ -226,7 +225,12 @@ class EdgeTuner(keras_tuner.Tuner):
 
     def _workshop(self, dataset: Dataset, recipe: Recipe) -> Workshop:
         left = self.oracle.seconds_left
-        return Workshop(self.store, dataset, recipe, self.listener, self.executor, left)
+        return Workshop(self.store, dataset, recipe, self.listener, self.executor, left, self._here_and_now)
+
+    def _here_and_now(self, job: Job) -> TrainResult | None:
+        """Do a job in this thread's place while all others wait; None before the search began."""
+        place = getattr(self._here, "place", None)
+        return None if place is None else place.run(job, lambda entry: None)
 
     def _search_with(self, place: Place, recipe: Recipe, callbacks: tuple[Any, ...]) -> None:
         """keras-tuner's own loop, in the thread of one place."""
@@ -260,12 +264,16 @@ class EdgeTuner(keras_tuner.Tuner):
         spec = record.spec
         if self.ladder:
             spec, own_recipe = self.ladder.training(spec, own_recipe, record.fidelity)
+        heritage = None
+        if self.kin and record.parent:
+            record, own_recipe, heritage = self.kin.inherit(record, own_recipe)
         curves = self._curves(record)
         cutoffs = curves.cutoffs(self.problem, Candidate(record.spec, record.cost)) if curves else ()
         weights = self.store.weights_path(record.trial_id)
         job = Job(
             spec, own_recipe, weights, self._own_hypermodel, callbacks, cutoffs,
             limits=self.executor.allotment.limits, task=self._dataset.task,
+            heritage=heritage,
         )  # fmt: skip
         self.listener.trial_began(record)
         try:
@@ -308,6 +316,8 @@ class EdgeTuner(keras_tuner.Tuner):
         """Tell oracle and listener."""
         started = time.perf_counter()
         self.oracle.end_trial(trial)
+        if self.kin:
+            self.kin.calibrate()
         refused = sum(self.oracle.searcher.refused.values())
         self.listener.trial_ended(self.store.trial(trial.trial_id), refused)
         self.oracle.own_seconds += time.perf_counter() - started

@@ -22,6 +22,25 @@ def synced(model: Any) -> Any:
     return model
 
 
+class StepCount:
+    """Counts the steps that a keras callback hears of; several may be taken at once."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def taken(self, batch: int, steps: int) -> int:
+        """Steps since the last call.
+
+        Args:
+            batch: Number of the last step in its epoch, as Keras gives it: it may lie beyond the epoch's end.
+            steps: Of an epoch.
+        """
+        done = min(batch + 1, steps)
+        taken = done - self._seen
+        self._seen = 0 if done == steps else done
+        return taken
+
+
 def averager(momentum: float) -> Any:
     """A keras callback that averages weights, and puts the average in place while the model is validated.
 
@@ -33,7 +52,7 @@ def averager(momentum: float) -> Any:
     class Averager(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.steps, self.waiting = 0, 0
+            self.steps, self.waiting, self.count = 0, 0, StepCount()
             self.average: list[np.ndarray] = []
             self._raw: list[np.ndarray] | None = None
 
@@ -42,9 +61,9 @@ def averager(momentum: float) -> Any:
                 self.average = synced(self.model).get_weights()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.steps += 1
-            self.waiting += 1
-            if self.waiting == EVERY:
+            taken = self.count.taken(batch, self.params["steps"])
+            self.steps, self.waiting = self.steps + taken, self.waiting + taken
+            if self.waiting >= EVERY:
                 self.update()
 
         def update(self) -> None:

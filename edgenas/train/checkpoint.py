@@ -7,13 +7,13 @@ weights, the optimizer's variables, averages and the history are all there is to
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgenas.data.files import UNREADABLE
 from edgenas.errors import StoreError
 from edgenas.train.weights import write_arrays
 
@@ -75,6 +75,6 @@ class Checkpoint:
                 arrays: Arrays = {}
                 for entry in sorted(set(archive.files) - {"standing"}):
                     arrays.setdefault(entry.split(".")[0], []).append(archive[entry])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (*UNREADABLE, KeyError, TypeError):
             return None
         return Standing(self.key, document["facts"], arrays)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.task import epoch_error
-from edgenas.train.averaging import averager, synced
+from edgenas.train.averaging import StepCount, averager, synced
 from edgenas.train.checkpoint import Checkpoint, Standing
 from edgenas.train.recipe import Recipe
 
@@ -62,7 +62,7 @@ class Course:
 
     @property
     def images_per_second(self) -> float:
-        """Training speed after the first step of each start; 0 if there was no further one."""
+        """Training speed after the first steps of each start; 0 if there were no further ones."""
         return self._clock.images / self._clock.seconds if self._clock.seconds else 0.0
 
     def watchers(self, others: Sequence[Any]) -> list[Any]:
@@ -168,22 +168,23 @@ def _recorder(course: Course) -> Any:
 
 
 def _clock(batch_size: int) -> Any:
-    """A keras callback that times the steps after the first, which builds the graph."""
+    """A keras callback that times the steps after the first ones, which build the graph."""
     import keras
 
     class Clock(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.images, self.seconds, self.started = 0, 0.0, 0.0
+            self.images, self.seconds, self.started, self.count = 0, 0.0, 0.0, StepCount()
             self.first = True
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.started = time.perf_counter()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            taken = self.count.taken(batch, self.params["steps"])
             if not self.first:
                 self.seconds += time.perf_counter() - self.started
-                self.images += batch_size
+                self.images += taken * batch_size
             self.first = False
 
     return Clock()

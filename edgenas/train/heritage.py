@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.arch.spec import ArchSpec
+from edgenas.build.builder import build_model
 from edgenas.errors import TrialError
+from edgenas.train.identity import Layers
+from edgenas.train.morph import Inherited, Morph
 from edgenas.train.weights import load_weights
+
+__all__ = ["Heritage", "Inherited"]
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,38 @@ class Heritage:
         """Names it in the key of a checkpoint."""
         return [self.spec.arch_id, self.path.name]
 
-    def hand_to(self, model: Any, spec: ArchSpec) -> None:
-        """Give the weights to a model of the same network.
+    def hand_to(self, model: Any, spec: ArchSpec) -> Inherited:
+        """Give the weights to a model of the same network, or what fits to one of another network.
+
+        What another network takes, and when it computes what this one computed, says
+        `edgenas.train.morph`.
+
+        Returns:
+            How much was taken.
 
         Raises:
-            TrialError: The model is another network, or the file cannot be read.
+            TrialError: The file cannot be read, or holds the weights of something else.
         """
-        if spec.arch_id != self.spec.arch_id:
-            raise TrialError(f"weights of network {self.spec.arch_id} were given to network {spec.arch_id}")
         try:
-            model.set_weights(load_weights(self.path))
+            weights = load_weights(self.path)
+            if spec.arch_id == self.spec.arch_id:
+                model.set_weights(weights)
+                return Inherited(1.0, True)
+            parent = _layers_of(self.spec, weights)
         except (OSError, ValueError) as error:
             raise TrialError(f"weights {self.path} cannot be taken over: {error}") from error
+        layers = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+        found = Morph(self.spec, parent, spec, layers).run()
+        for layer in model.layers:
+            if layer.weights:
+                layer.set_weights(layers[layer.name])
+        return found
+
+
+def _layers_of(spec: ArchSpec, weights: list[Any]) -> Layers:
+    """Weights by layer; a model of the network tells which are whose."""
+    import keras
+
+    model = build_model(spec, keras)
+    model.set_weights(weights)
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +93,15 @@ class Job:
         """
         train_split, val_split = data_for(self.spec.input_shape)
         model = fresh_model(self.spec, self.hypermodel)
-        if self.heritage is not None:
-            self.heritage.hand_to(model, self.spec)
+        inherited = self.heritage.hand_to(model, self.spec) if self.heritage else None
         callbacks = (*self.callbacks, *([stop_above(self.cutoffs)] if self.cutoffs else ()))
         result = train(
             model, shared(train_split, self.recipe.share), val_split, self.recipe, on_epoch, callbacks,
             checkpoint=Checkpoint(self.checkpoint_path, self.key) if self.checkpoint_path else None,
             answers=_answers(self, data_for), task=self.task,
         )  # fmt: skip
+        if inherited is not None:
+            result = replace(result, inherited=asdict(inherited))
         return result, model.get_weights()
 
 

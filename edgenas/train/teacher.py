@@ -12,7 +12,8 @@ import numpy as np
 from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
-from edgenas.errors import TrialError
+from edgenas.build.load_keras import load_keras
+from edgenas.errors import TrialError, UsageError
 from edgenas.train.weights import load_weights
 
 Answers = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -47,10 +48,10 @@ def load_teacher(teacher: Teacher) -> Any:
 
     try:
         if teacher.spec is None:
-            return keras.saving.load_model(teacher.path, compile=False)
+            return load_keras(teacher.path)
         model = build_model(teacher.spec, keras)
         model.set_weights(load_weights(teacher.path))
-    except (OSError, ValueError, TypeError) as error:
+    except (UsageError, OSError, ValueError, TypeError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise TrialError(f"teacher {teacher.path} cannot be read: {first}") from None
     return model

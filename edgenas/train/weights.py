@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.data.files import UNREADABLE
+from edgenas.errors import StoreError
+
 
 def save_weights(path: Path, weights: list[np.ndarray]) -> None:
     """Write weights to an ``.npz`` file that is there whole or not at all."""
@@ -14,9 +17,17 @@ def save_weights(path: Path, weights: list[np.ndarray]) -> None:
 
 
 def load_weights(path: Path) -> list[np.ndarray]:
-    """The weights that `save_weights` wrote, in the order of ``get_weights()``."""
-    with np.load(path, allow_pickle=False) as archive:
-        return [archive[name] for name in sorted(archive.files)]
+    """The weights that `save_weights` wrote, in the order of ``get_weights()``.
+
+    Raises:
+        StoreError: They are missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[name] for name in sorted(archive.files)]
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"weights {path} cannot be read ({reason}); restore them, or train anew") from None
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:

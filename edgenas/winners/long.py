@@ -13,6 +13,8 @@ from edgenas.data.dataset import Dataset
 from edgenas.errors import ConfigError, EdgenasError
 from edgenas.export.folder import replaced_folder
 from edgenas.export.manifest import MANIFEST_NAME, read_manifest
+from edgenas.export.schemes import SchemePlan
+from edgenas.quantize.scheme import STANDARD, scheme_names
 from edgenas.records import TrialRecord, error_of
 from edgenas.search.handover import export_trial
 from edgenas.search.listener import StageListener
@@ -33,11 +35,13 @@ class LongTraining:
         seeds: How many trainings.
         teachers: ``best`` (the most accurate other trial), ids of trials, ``.keras`` files; more than one
             teach together.
+        schemes: Names of compression schemes to try; full int8 is tried in any case.
     """
 
     recipe: Recipe
     seeds: int = 1
     teachers: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = (STANDARD,)
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -49,7 +53,10 @@ class LongTraining:
 
     def name(self, trial_id: str) -> str:
         """What these trainings of a trial are called: the same request has the same name."""
-        text = json.dumps([self.recipe.to_json(), self.seeds, self.teachers], sort_keys=True)
+        parts = [self.recipe.to_json(), self.seeds, self.teachers]
+        if len(schemes := scheme_names([STANDARD, *self.schemes])) > 1:
+            parts.append(schemes)
+        text = json.dumps(parts, sort_keys=True)
         return f"{trial_id}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -62,6 +69,7 @@ def train_for_long(
     *,
     workers: int = 1,
     out: Path | None = None,
+    plan: SchemePlan | None = None,
 ) -> dict[str, Any]:
     """Train a trial, export the seed that is best on validation, and test it.
 
@@ -71,6 +79,7 @@ def train_for_long(
     Args:
         workers: Trainings at the same time.
         out: Folder for a copy of the bundle, or None.
+        plan: How the request's schemes are tried; None for full int8 alone.
 
     Returns:
         The document that `long_document` describes.
@@ -98,7 +107,7 @@ def train_for_long(
                     "seeds": came_to["result"]["seeds"]}  # fmt: skip
         export_trial(
             store, record, dataset, bundle_of(store, name), final=True, weights_path=weights_of(store, name),
-            training=training, with_test=True,
+            training=training, with_test=True, plan=plan,
         )  # fmt: skip
         listener.trial_ended(replace(record, result=None), 0)
     test_each(store, record, store.trainings.named(name), dataset)
@@ -162,9 +171,9 @@ def long_document(store: Store, name: str) -> dict[str, Any]:
 
     Returns:
         Fields ``run, trial, name, recipe, teachers, seeds, mean_val_accuracy, std_val_accuracy,
-        mean_test_accuracy, std_test_accuracy, int8_val_accuracy, int8_test_accuracy, task, cost, folder,
-        files``; accuracies 0 to 1, of the Keras model in float32 where no precision is named. Other tasks
-        have their figure in place of ``accuracy``.
+        mean_test_accuracy, std_test_accuracy, int8_val_accuracy, int8_test_accuracy, schemes, task, cost,
+        folder, files``; accuracies 0 to 1, of the Keras model in float32 where no precision is named. Other
+        tasks have their figure in place of ``accuracy``.
     """
     rows = store.trainings.named(name)
     came_to = together(rows)
@@ -182,6 +191,7 @@ def long_document(store: Store, name: str) -> dict[str, Any]:
         **{field: result[field] for field in ("seeds", *spread)},
         f"int8_val_{metric}": int8.figures("validation")[metric],
         f"int8_test_{metric}": int8.figures("test")[metric],
+        "schemes": [one.to_json() for one in manifest.schemes],
         "task": manifest.task.to_json(),
         "cost": None if manifest.cost is None else dict(manifest.cost),
         "folder": str(bundle_of(store, name)),

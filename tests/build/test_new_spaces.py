@@ -1,4 +1,4 @@
-"""Networks of spaces `mobile` and `cell` in both Keras, as files, and what they need there."""
+"""Networks of spaces `mobile`, `cell` and `tiny` in both Keras, as files, and what they need there."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ MOBILE: dict[str, Any] = {
     "s3_depth": 1, "s3_kernel": 3, "s3_expansion": 3, "s3_squeeze": True, "s3_activation": "hard_swish",
     "last_expansion": 3, "last_activation": "hard_swish",
 }  # fmt: skip
+TINY: dict[str, Any] = {
+    "resolution": 8, "stem_filters": 6, "stem_kernel": 5, "stem_stride": 3, "stages": 2,
+    "s1_kind": "conv", "s1_filters": 12, "s1_kernel": 3, "s1_stride": 1,
+    "s2_kind": "ds", "s2_filters": 20, "s2_kernel": 3, "s2_stride": 2, "head": "flat",
+}  # fmt: skip
 CELLS = {
     "every operation": ("conv3x3", "avgpool", "conv1x1", "skip", "conv1x1", "conv3x3"),
     "rectified": ("conv3x3", "conv1x1", "conv1x1", "conv1x1", "skip", "skip"),
@@ -46,6 +51,7 @@ def cell(edges: tuple[str, ...], cells: int = 1) -> ArchSpec:
 
 SPECS = {
     "mobile": SPACES.get("mobile")((8, 8, 1), 10).from_choices(MOBILE),
+    "tiny": SPACES.get("tiny")((8, 8, 1), 10).from_choices(TINY),
     **{name: cell(edges) for name, edges in CELLS.items()},
 }
 
@@ -56,7 +62,7 @@ def short_samples(name: str, count: int) -> list[ArchSpec]:
     return [spec for spec in specs if len(spec.graph().ops) <= 40][:count]
 
 
-@pytest.mark.parametrize("name", ["mobile", "cell"])
+@pytest.mark.parametrize("name", ["mobile", "cell", "tiny"])
 def test_random_networks_agree_with_keras(name: str) -> None:
     for spec in short_samples(name, 3):
         graph = spec.graph()

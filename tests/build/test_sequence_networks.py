@@ -174,14 +174,17 @@ def test_a_causal_network_sees_nothing_of_later_steps() -> None:
     assert np.abs(before[:, 6:] - after[:, 6:]).max() > 1e-3
 
 
-def test_users_recurrent_layers_are_written_out() -> None:
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_users_recurrent_layers_are_written_out_the_same_each_time(kind: str) -> None:
+    """Of splits the converter left some in float, in one file of ten of an LSTM, six of ten of a GRU."""
     import keras
 
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4, 2))
-    outputs = keras.layers.Dense(3)(keras.layers.GRU(4)(inputs))
-    model = keras.Model(inputs, outputs)
+    layer = getattr(keras.layers, kind)(4, **({"reset_after": False} if kind == "GRU" else {}))
+    model = keras.Model(inputs, keras.layers.Dense(3)(layer(inputs)))
     images = np.random.default_rng(0).normal(size=(40, 4, 2)).astype(np.float32)
     float32 = load_tflite(float32_tflite(model, (4, 2))).run(images)
     np.testing.assert_allclose(float32, np.asarray(model(images)), atol=1e-5)
-    assert float_operations(full_int8(model, images)) == []
+    files = {full_int8(model, images) for _ in range(6)}
+    assert [float_operations(file) for file in files] == [[]]

@@ -58,7 +58,7 @@ def test_an_onnx_file_of_others_is_estimated_for_the_runtime_asked_for(edgenas: 
         ),
         ("m.onnx", exported()[:900], BOARD, "damaged or truncated .onnx file"),
         ("m.tflite", b"no model" * 9, BOARD, "expected the bytes of a .tflite file"),
-        ("m.keras", b"PK", BOARD, "is not a Keras model"),
+        ("m.keras", b"PK", BOARD, "is no Keras model that can be read"),
         ("m.pt", b"", BOARD, "expected .tflite, .onnx, .keras, .h5 or spec .json"),
     ],
 )

@@ -59,6 +59,7 @@ def test_kill_in_the_search_and_in_the_final_training(
     assert f"in use by process {process.pid}" in in_use.stderr
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert_no_training_outlives(folder)
     with Store.read(folder) as store:
         before = {trial.trial_id: trial for trial in finished(store)}
     assert len(before) >= 2
@@ -83,12 +84,8 @@ def test_kill_in_the_search_and_in_the_final_training(
         assert [key(trial) for trial in store.trials()] == [key(trial) for trial in unbroken.trials()]
 
 
-def test_no_training_process_outlives_a_killed_run(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    process = begin(folder)
-    wait_until(process, folder, lambda store: bool(store.trials()))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+def assert_no_training_outlives(folder: Path) -> None:
+    """The training processes of a killed run end by themselves."""
     deadline = time.monotonic() + 60
     while workers_of(folder) and time.monotonic() < deadline:
         time.sleep(0.2)

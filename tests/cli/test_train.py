@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from edgenas.export.manifest import read_manifest
 from edgenas.store import Store
 from tests.conftest import command
 
@@ -71,8 +72,12 @@ def test_a_spec_is_trained_in_a_run_of_its_own(edgenas: Any, run: Path, tmp_path
         spec, other, *_ = (t.spec for t in sorted(store.trials(), key=lambda trial: trial.val_error or 1.0))
     (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
     words = ("train", tmp_path / "spec.json", "--data", "digits", "--out", tmp_path / "own", "--epochs", "10")
+    words = (*words, "--schemes", "float16")
     done = edgenas(*words)
     assert done.returncode == 0, done.stderr
+    assert "schemes of 0000 on the front: full-int8" in done.stdout
+    (bundle,) = (tmp_path / "own" / "trained").iterdir()
+    assert [one.scheme for one in read_manifest(bundle).schemes] == ["full-int8", "float16"]
     assert "int8 file of seed *" in done.stdout and "test images were used once" in done.stdout
     assert len(done.stderr.splitlines()) <= 4  # two bars, nothing of what frameworks greet with
     with Store.read(tmp_path / "own") as store:
@@ -92,6 +97,7 @@ WRONG = {
     "weight alone": (("--distill-weight", "0.5"), "belong together; give --distill"),
     "average": (("--ema", "1"), "ema=1.0 was given; expected 0 to below 1"),
     "float16": (("--mixed-precision",), "there is no GPU here; leave it out"),
+    "no such scheme": (("--schemes", "prunning"), "did you mean 'pruning'"),
     "data": (("--data", "digits"), "has its own; leave it"),
 }
 

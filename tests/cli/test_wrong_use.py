@@ -18,6 +18,12 @@ WRONG = {
     "space": ((*DIGITS, "--space", "mikro"), "did you mean 'micro'"),
     "data": (("search", "--data", "fashion-mnits"), "did you mean 'fashion-mnist'"),
     "searcher": ((*DIGITS, "--searcher", "nsga3"), "did you mean 'nsga2'"),
+    "proxy": ((*DIGITS, "--proxy", "synflo"), "did you mean 'synflow'"),
+    "no parents": ((*DIGITS, "--searcher", "front", "--inherit"), "whose candidates have no parents"),
+    "two kinds of short trainings": (
+        (*DIGITS, "--searcher", "nsga2", "--inherit", "0.5", "--halving", "epochs"),
+        "--inherit was given with --halving",
+    ),
     "objective": ((*DIGITS, "--objectives", "val_error,latency"), "did you mean 'latency_ms'"),
     "no data": (("search",), "--data"),
     "zero": ((*DIGITS, "--ram-kib", "0"), "--ram-kib 0 was given; expected more than zero"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 
+from edgenas.arch.graph import GraphBuilder
 from edgenas.build.read_tflite import float_operations, is_int8
 from edgenas.build.twin import named_twin
 from edgenas.errors import ConfigError, UnknownNameError, UnsupportedError
 from edgenas.export.making import Made
+from edgenas.export.parity import accuracy
 from edgenas.export.running import load_onnx, load_tflite
 from edgenas.quantize import SCHEMES, ChannelPruning, Scheme, scheme_names
 from edgenas.quantize.full_int8 import full_int8, full_int8_qdq
-from edgenas.quantize.pruning import block_mask, magnitude_mask
 from edgenas.quantize.sensitivity import Selective, sensitivities
 from edgenas.quantize.training import folded_network
 from edgenas.testing.schemes import SchemeContract, digits, material, result_of, small_graph, trained_network
@@ -64,11 +68,32 @@ def test_pruned_weights_are_zero_in_the_int8_file_too() -> None:
     assert made("pruning").facts["sparsity"] == pytest.approx(0.5, abs=0.01)
 
 
-def test_masks_take_the_smallest() -> None:
-    kernel = np.array([[4.0, -3.0], [0.5, 2.0], [-1.0, 9.0], [3.0, 0.1]], np.float32)
-    assert block_mask(kernel).tolist() == [[1, 1], [0, 0], [0, 1], [1, 0]]
-    assert magnitude_mask(kernel, 0.25).sum() == 6 and magnitude_mask(kernel, 0.25)[3, 1] == 0
-    assert block_mask(np.ones((3, 2), np.float32)) is None
+def test_a_training_of_one_step_still_ends_with_every_zero() -> None:
+    """The share of zeros grows with the steps that there are, and nothing is left in the environment."""
+    images, labels = digits()[0]
+    given = replace(material(1), train=(images[:40], labels[:40]))
+    done = SCHEMES.get("pruning")().prepare(trained_network(), given)
+    assert done.facts["sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert "TF_USE_LEGACY_KERAS" not in os.environ
+
+
+def test_tfmot_qat_refuses_what_the_library_leaves_in_float() -> None:
+    """A ReLU right after a convolution, fused or as a layer of its own; `qat` trains both."""
+    fused = GraphBuilder((8, 8, 1))
+    fused.window("conv2d", "bare", 0, filters=4, kernel=3, activation="relu6")
+    apart = GraphBuilder((8, 8, 1))
+    hidden = apart.window("conv2d", "bare", 0, filters=4, kernel=3)
+    apart.simple("activation", "relu", hidden, activation="relu")
+    for graph in (fused.finish(), apart.finish()):
+        assert "'bare' (conv2d) is followed by a ReLU" in SCHEMES.get("tfmot-qat")().why_not(graph)
+        assert SCHEMES.get("qat")().why_not(graph) is None
+
+
+def test_tfmot_qat_begins_where_post_training_quantization_ends() -> None:
+    """The library itself begins all ranges at -6 to 6, where this network is no better than chance."""
+    images, labels = digits()[1]
+    int8 = accuracy(load_tflite(made("full-int8").tflite).run(images), labels)
+    assert made("tfmot-qat").facts["val_accuracy_before"] > int8 - 0.02
 
 
 def test_clustered_layers_have_sixteen_weights() -> None:

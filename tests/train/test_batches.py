@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgenas.train.averaging import StepCount
 from edgenas.train.batches import Walk
 from edgenas.train.loss import softened
 from edgenas.train.recipe import Recipe
@@ -54,3 +55,12 @@ def test_softening_keeps_the_order_and_evens_out() -> None:
     assert soft.sum() == pytest.approx(1)
     assert sharp[0, 0] > soft[0, 0] > soft[0, 1] > soft[0, 2] > sharp[0, 2]
     assert np.allclose(softened(sharp, 1.0), sharp)
+
+
+@pytest.mark.parametrize(("steps", "at_once"), [(5, 1), (5, 2), (33, 16), (3, 16), (32, 16)])
+def test_steps_are_counted_whether_they_come_alone_or_together(steps: int, at_once: int) -> None:
+    """Keras gives the number of the last step of each call, also where the epoch ended before it."""
+    count = StepCount()
+    for _ in range(2):
+        taken = [count.taken(first + at_once - 1, steps) for first in range(0, steps, at_once)]
+        assert sum(taken) == steps and all(0 < number <= at_once for number in taken)

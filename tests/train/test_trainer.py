@@ -17,7 +17,7 @@ from edgenas.data.prepared import Prepared
 from edgenas.errors import TrialError
 from edgenas.train.loss import crossentropy, one_hot, right_share, smoothed, softened
 from edgenas.train.recipe import Recipe
-from edgenas.train.trainer import accuracy, even_batch, train
+from edgenas.train.trainer import accuracy, even_batch, steps_at_once, train
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -224,3 +224,27 @@ def test_examples_on_disk_train_as_those_in_memory(
     ]
     assert results[0].val_loss == pytest.approx(results[1].val_loss, rel=1e-3)
     assert results[0].val_accuracy == pytest.approx(results[1].val_accuracy, abs=0.01)
+
+
+def test_steps_taken_together_end_as_steps_taken_alone(
+    splits: tuple[Arrays, Arrays], small_spec: ArchSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five at a time of seven, with all that follows single steps; a watcher of batches still sees each."""
+    import keras
+
+    recipe = Recipe(3, 7 * 64, 64, shift=0.1, seed=2, ema=0.9, label_smoothing=0.1, learning_rate=0.05)
+    monkeypatch.setattr("edgenas.train.trainer.AT_ONCE", 5)
+    seen: list[int] = []
+    watcher = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    results, models = [], []
+    for least, callbacks in ((10**6, ()), (0, ()), (0, (watcher,))):
+        monkeypatch.setattr("edgenas.train.trainer.AT_ONCE_FROM", least)
+        models.append(new_model(small_spec, 3))
+        results.append(train(models[-1], *splits, recipe, callbacks=callbacks))
+        assert models[-1].steps_per_execution == 1
+    assert steps_at_once(recipe.epochs * 7, ()) == 5 and seen == 3 * list(range(7))
+    for result in results[1:]:
+        assert result.val_loss == pytest.approx(results[0].val_loss, rel=1e-3)
+        assert [entry["loss"] for entry in result.history] == pytest.approx(
+            [entry["loss"] for entry in results[0].history], rel=1e-3
+        )

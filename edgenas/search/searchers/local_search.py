@@ -20,6 +20,8 @@ class LocalSearcher(Searcher):
     A neighbourhood that seems used up is left; when all are, a random spec is next.
     """
 
+    has_parents = True
+
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """An unknown neighbour of a member of the front, or a random spec while results are few."""
         results = self.successes()
@@ -28,7 +30,8 @@ class LocalSearcher(Searcher):
         members = np.flatnonzero(front_mask(points_of(results)))
         for row in rng.permutation(members):
             for _ in range(NEIGHBOURS):
-                spec = self.problem.space.mutate(results[int(row)].candidate.spec, rng)
+                parent = results[int(row)].candidate.spec
+                spec = self.problem.space.mutate(parent, rng)
                 if spec.arch_id not in self._asked:
-                    return spec
+                    return self.child_of(parent, spec)
         return self.problem.space.sample(rng)

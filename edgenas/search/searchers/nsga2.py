@@ -18,8 +18,11 @@ class Nsga2Searcher(Searcher):
     """The best 16 results by front and crowding distance are the population.
 
     Two binary tournaments choose the parents; the child takes each decision from one of them and
-    is then mutated four times in five.
+    is then mutated four times in five. Its parent, where it inherits weights, is the one it shares more
+    decisions with.
     """
+
+    has_parents = True
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """A child of two good results, or a random spec while there are fewer than eight."""
@@ -27,9 +30,11 @@ class Nsga2Searcher(Searcher):
         population = self._population()
         if len(population) < FOUNDERS:
             return space.sample(rng)
-        first, second = (self._tournament(len(population), rng) for _ in range(2))
-        child = space.crossover(population[first].candidate.spec, population[second].candidate.spec, rng)
-        return space.mutate(child, rng) if rng.random() < MUTATION_RATE else child
+        drawn = [population[self._tournament(len(population), rng)] for _ in range(2)]
+        first, second = (result.candidate.spec for result in drawn)
+        child = space.crossover(first, second, rng)
+        child = space.mutate(child, rng) if rng.random() < MUTATION_RATE else child
+        return self.child_of(max((first, second), key=lambda parent: _shared(parent, child)), child)
 
     def _population(self) -> list[Observation]:
         """Survivors, best first."""
@@ -49,3 +54,8 @@ class Nsga2Searcher(Searcher):
     def _tournament(size: int, rng: np.random.Generator) -> int:
         """The better of two drawn positions (the population is sorted, best first)."""
         return int(rng.integers(size, size=2).min())
+
+
+def _shared(parent: ArchSpec, child: ArchSpec) -> int:
+    """In how many decisions two specs agree."""
+    return len(parent.choices.items() & child.choices.items())

@@ -21,6 +21,8 @@ class RegularizedEvolutionSearcher(Searcher):
     decisions is mutated. Old results die of age, good or bad.
     """
 
+    has_parents = True
+
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """A mutated parent, or a random spec while there are fewer than eight results."""
         population = self.successes()[-POPULATION:]
@@ -29,5 +31,5 @@ class RegularizedEvolutionSearcher(Searcher):
         drawn = rng.choice(len(population), size=min(TOURNAMENT, len(population)), replace=False)
         entrants = [population[int(position)] for position in drawn]
         best = np.flatnonzero(ranks(points_of(entrants)) == 0)
-        parent = entrants[int(rng.choice(best))]
-        return self.problem.space.mutate(parent.candidate.spec, rng)
+        parent = entrants[int(rng.choice(best))].candidate.spec
+        return self.child_of(parent, self.problem.space.mutate(parent, rng))
