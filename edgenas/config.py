@@ -21,8 +21,15 @@ DEFAULT_TRIALS = 30
 GRADIENT_TRIALS = 12
 """Trials of a gradient search, whose first ones are what it has derived."""
 
+SCORED_TRIALS = 200
+"""Candidates of a search whose candidates a supernet scores."""
+
 MAX_WINNERS = 20
+MAX_TRUST = 100
 HALVING = ("epochs", "images", "resolution")
+_COUNTS = (
+    "trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers", "supernet_epochs",
+)  # fmt: skip
 _LISTS = ("objectives", "anomalous", "augment", "schemes")
 
 
@@ -59,11 +66,18 @@ class RunConfig:
         halving: Successive halving: what short trainings cut, ``epochs``, ``images`` or ``resolution``;
             None trains every candidate in full.
         stop_curves: Whether to stop trainings whose learning curve cannot reach the front any more.
+        supernet: Folder of an earlier run whose supernet scores candidates, ``new`` to train one for any
+            searcher; None trains one for searcher ``one-shot`` only.
+        supernet_epochs: Passes of the supernet's training, or None for what the data size suggests.
+        supernet_rate: Peak learning rate of it for batches of 128, or None for the default.
+        supernet_shrinking: Whether its largest networks train first and smaller ones join.
+        trust: Candidates that are trained alone to see how far a supernet's scores hold; None for 8.
         proxy: Name of a training-free proxy that chooses the first candidates and screens later ones.
         inherit: Share of the epochs that a candidate with its parent's weights gets, above 0 and below 1;
             None trains every candidate from random weights.
         warm_start: Folder of an earlier run to learn from, or None.
-        trials: Candidates to train; None for no limit if there is a time limit, else 30.
+        trials: Candidates to train or score; None for no limit if there is a time limit, else 30 (200 where
+            a supernet scores them).
         minutes: Time for everything, search, final trainings and export; None for no limit.
         epochs: Epochs per candidate, or None for what the data size suggests.
         images: Training images per epoch of a candidate, or None likewise.
@@ -114,6 +128,11 @@ class RunConfig:
     searcher: str = "front"
     halving: str | None = None
     stop_curves: bool | None = None
+    supernet: str | None = None
+    supernet_epochs: int | None = None
+    supernet_rate: float | None = None
+    supernet_shrinking: bool | None = None
+    trust: int | None = None
     proxy: str | None = None
     inherit: float | None = None
     warm_start: str | None = None
@@ -142,7 +161,7 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BudgetError(f"{_option(name)} {value:g} was given; expected more than zero")
-        for name in ("trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers"):
+        for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} {value} was given; expected 1 or more")
@@ -161,9 +180,25 @@ class RunConfig:
         if self.loss is not None and self.loss not in LOSSES:
             raise unknown_name("--loss", self.loss, LOSSES)
         self._check_data()
+        self._check_supernet()
         for name in _LISTS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def _check_supernet(self) -> None:
+        """Refuse settings of shared weights that are out of range, or that say how candidates are trained."""
+        if self.supernet_rate is not None and not 0 < self.supernet_rate < 10:
+            raise ConfigError(
+                f"--supernet-rate {self.supernet_rate:g} was given; expected above 0 and below 10"
+            )
+        if self.trust is not None and not 0 <= self.trust <= MAX_TRUST:
+            raise ConfigError(f"--trust {self.trust} was given; expected 0 to {MAX_TRUST}")
+        for name in ("halving", "stop_curves", "proxy", "inherit") if self.on_supernet else ():
+            if getattr(self, name):
+                raise ConfigError(
+                    f"{_option(name)} was given for a search that a supernet scores; no candidate is trained "
+                    "in it: leave it out"
+                )
 
     def _check_data(self) -> None:
         """Refuse settings of the data that are out of range."""
@@ -200,7 +235,12 @@ class RunConfig:
     @property
     def trial_limit(self) -> int | None:
         """Candidates to train, or None where only time ends the search."""
-        return self.trials or (None if self.minutes else default_trials(self.searcher))
+        return self.trials or (None if self.minutes else usual_trials(self.searcher, self.supernet))
+
+    @property
+    def on_supernet(self) -> bool:
+        """Whether a supernet scores candidates, and none is trained in the search."""
+        return scores_candidates(self.searcher, self.supernet)
 
     def changed(self, **changes: Any) -> RunConfig:
         """A copy with some settings changed; None leaves a setting as it is."""
@@ -223,9 +263,16 @@ class RunConfig:
         return "\n".join(["# edgenas search config.toml", *lines, ""])
 
 
-def default_trials(searcher: str) -> int:
-    """Candidates that a search method trains where neither trials nor time are given."""
-    return GRADIENT_TRIALS if searcher.startswith("gradient") else DEFAULT_TRIALS
+def scores_candidates(searcher: str | None, supernet: str | None) -> bool:
+    """Whether a supernet scores candidates instead of a training."""
+    return searcher == "one-shot" or supernet is not None
+
+
+def usual_trials(searcher: str | None, supernet: str | None) -> int:
+    """Candidates of a search where neither trials nor time are given."""
+    if scores_candidates(searcher, supernet):
+        return SCORED_TRIALS
+    return GRADIENT_TRIALS if (searcher or "").startswith("gradient") else DEFAULT_TRIALS
 
 
 def config_from(document: Mapping[str, Any]) -> RunConfig:

@@ -46,6 +46,11 @@ def merge(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
 
 
 def _compare(first: Store, other: Store) -> None:
+    if scored := [store.folder for store in (first, other) if store.meta("supernet") is not None]:
+        raise StoreError(
+            f"the networks of {scored[0]} were scored by a supernet of its own, not trained; only runs whose "
+            "candidates were trained can be merged"
+        )
     for fact in SAME:
         one, two = (_comparable(store, fact) for store in (first, other))
         if one != two:

@@ -21,12 +21,14 @@ from edgenas.data.load import balanced_weights, lasting_name, load_dataset
 from edgenas.distribute import Executor
 from edgenas.errors import StoreError
 from edgenas.problem_of import (
+    check_supernet,
     check_training_size,
     describe,
     elsewhere,
     executor_of,
     make_problem,
     scheme_plan,
+    supernet_plan,
 )  # fmt: skip
 from edgenas.records import TrialRecord
 from edgenas.report import write_report
@@ -62,6 +64,7 @@ def start(config: RunConfig, listener: StageListener) -> Path:
     augmentations_for(dataset.kind, config.augment, config.shift)  # refuses what does not fit
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
+    check_supernet(config, problem)
     knowledge = knowledge_of(Path(config.warm_start)) if config.warm_start else None
     if knowledge:
         Earlier(knowledge, problem)  # refuses a run of another space
@@ -175,6 +178,7 @@ def run_stages(
         from edgenas.winners.recipes import FinalRecipes
         from edgenas.winners.retrain import retrain
         from edgenas.winners.shortlist import drop_dominated, shortlist
+        from edgenas.winners.trust import measure_trust
 
     recipe = search_recipe(
         len(dataset.train),
@@ -188,6 +192,10 @@ def run_stages(
     if store.meta("status") == "searching":
         search_stage(store, config, dataset, problem, recipe, clock, reporter, executor)
     if store.meta("status") == "retraining":
+        measure_trust(
+            store, dataset, recipe, reporter, count=config.trust, minutes=config.minutes,
+            workers=config.workers or 1, executor=executor,
+        )  # fmt: skip
         shortlist(store, problem, config.winners)
         recipes = FinalRecipes(config, dataset, recipe, lambda: clock.elapsed)
         retrain(store, dataset, recipes.plan, reporter, config.workers or 1, executor)
@@ -234,6 +242,7 @@ def search_stage(
         proxy=config.proxy,
         inherit=config.inherit,
         executor=executor,
+        supernet=supernet_plan(config),
         task=problem.task,
     )
     tuner.search(dataset, recipe=recipe)

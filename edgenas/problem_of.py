@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from edgenas.arch.space import SPACES, SearchSpace
@@ -15,7 +16,7 @@ from edgenas.data.described import describe_data
 from edgenas.data.load import balanced_weights
 from edgenas.distribute import EXECUTORS, Allotment, Executor
 from edgenas.environment import machine, versions
-from edgenas.errors import DataError
+from edgenas.errors import ConfigError, DataError
 from edgenas.export.schemes import SchemePlan
 from edgenas.profile.device import Device, load_device
 from edgenas.profile.scheme_latency import scheme_latency
@@ -24,6 +25,7 @@ from edgenas.profile.vela import VelaSource
 from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem
+from edgenas.search.supernet import SupernetPlan, facts_of, refuse_unshared
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION
 from edgenas.train.augment import augmentations_for
@@ -59,6 +61,38 @@ def scheme_plan(config: RunConfig) -> SchemePlan:
     return SchemePlan(
         schemes=config.schemes, runtime=device.runtime, latency=scheme_latency(device), seed=config.seed
     )
+
+
+def supernet_plan(config: RunConfig) -> SupernetPlan | None:
+    """Where the supernet of a search comes from; None where none scores its candidates."""
+    if not config.on_supernet:
+        return None
+    run = None if config.supernet == "new" else config.supernet
+    return SupernetPlan(run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking))
+
+
+def check_supernet(config: RunConfig, problem: Problem) -> None:
+    """Refuse what a supernet cannot be made for, or a run that has none.
+
+    Raises:
+        UnsupportedError: The space's networks cannot share weights; the message has the choice.
+        ConfigError: The run named has no supernet, or an option of a supernet was given without one.
+    """
+    given = [
+        name for name in ("supernet_epochs", "supernet_rate", "supernet_shrinking") if getattr(config, name)
+    ]
+    if given and (not config.on_supernet or config.supernet not in (None, "new")):
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')} was given without a supernet to train; expected --searcher "
+            "one-shot or --supernet new beside it"
+        )
+    if config.trust is not None and not config.on_supernet:
+        raise ConfigError("--trust was given without a supernet, whose scores it checks; leave it out")
+    if config.on_supernet:
+        refuse_unshared(problem)
+    plan = supernet_plan(config)
+    if plan and plan.run:
+        facts_of(Path(plan.run))
 
 
 def check_training_size(dataset: Dataset) -> None:

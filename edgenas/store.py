@@ -352,7 +352,7 @@ def _winner_row(winner: WinnerRecord) -> tuple[str | None, ...]:
 
 def _remove_run(folder: Path) -> None:
     """Remove everything that a run wrote; the database last, so that a kill leaves a run or none."""
-    for name in ("weights", "winners", "trained", "training_data"):
+    for name in ("weights", "winners", "trained", "training_data", "supernet"):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = ("config.toml", "report.html", "training.log", f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE)
     for name in files:

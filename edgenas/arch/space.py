@@ -11,7 +11,7 @@ import numpy as np
 from edgenas.arch.chooser import Chooser, RandomChooser, ReplayChooser, enumerate_paths
 from edgenas.arch.graph import Op, OpGraph, Shape
 from edgenas.arch.spec import ArchSpec, Value
-from edgenas.errors import ConfigError
+from edgenas.errors import ConfigError, UnsupportedError
 from edgenas.registry import Registry
 
 
@@ -37,6 +37,8 @@ class SearchSpace(ABC):
     """The heads that the space can make."""
     descent_steps: int = 400
     """Mutations that are tried to bring a spec within budgets; fewer where building a graph is slow."""
+    unshared: str = "it does not say which blocks of two networks are the same"
+    """Why no network of the space can lend its weights to another one, with the choice that prevents it."""
 
     def __init__(self, input_shape: Shape, classes: int, head: str = "softmax") -> None:
         least = 2 if head == "softmax" else 1
@@ -69,6 +71,22 @@ class SearchSpace(ABC):
             ConfigError: The space cannot list them.
         """
         raise ConfigError(f"space '{self.name}' cannot list its operations; sweep space 'micro' instead")
+
+    def sharing(self, spec: ArchSpec) -> tuple[str, ...]:
+        """Names of a spec's blocks that are the same in every network that has them, for shared weights.
+
+        Two blocks of one name in two networks use one set of weights, each the part that it needs.
+
+        Returns:
+            One name a block, none of them twice.
+
+        Raises:
+            UnsupportedError: The space's networks cannot share weights; the message has the choice.
+        """
+        raise UnsupportedError(
+            f"space '{self.name}' cannot share weights: {self.unshared}; train every candidate "
+            "(--searcher front), or search space micro or mobile"
+        )
 
     def from_choices(self, choices: Mapping[str, Value]) -> ArchSpec:
         """The architecture of known decisions.

@@ -69,7 +69,7 @@ class RichListener:
         elif record.val_error is not None and record.fidelity == 1:
             if self._best is None or record.val_error < self._best:
                 self._best, self._best_words = record.val_error, error_words(record.result or {})
-            self._speed = record.images_per_second
+            self._speed = 0.0 if (record.result or {}).get("scored_by") else record.images_per_second
         self._draw(self._standing())
 
     def _standing(self) -> str:

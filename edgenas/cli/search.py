@@ -11,8 +11,8 @@ from edgenas.cli.words import names
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
 SEARCHERS = (
-    "bayesian, front, gradient, gradient-binary, local-search, nsga2, optuna, random, regularized-evolution, "
-    "reinforce"
+    "bayesian, front, gradient, gradient-binary, local-search, nsga2, one-shot, optuna, random, "
+    "regularized-evolution, reinforce"
 )
 PROXIES = "grad_norm, naswot, params, synflow, zen"
 INHERITED_SHARE = 0.5
@@ -35,15 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--flash-kib", type=float, help="budget: size of the .tflite file in KiB")
     add("--objectives", type=names, metavar="A,B", help="what is minimized, e.g. val_error,peak_ram_bytes")
     add("--searcher", help=f"search method: {SEARCHERS} (default: front)")
-    add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
-    add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
-    add("--proxy", metavar="NAME", help=f"score without training that guides the search: {PROXIES}")
-    add(
-        "--inherit", metavar="SHARE", type=float, nargs="?", const=INHERITED_SHARE,
-        help="children begin with their parents' weights and get this share of the epochs (0.5)",
-    )  # fmt: skip
+    add_savings(parser)
+    add_supernet(parser)
     add("--warm-start", metavar="RUN", help="run folder to learn from, also of other data or another device")
-    add("--trials", type=int, help="candidates to train (default without --minutes: 30, by gradient 12)")
+    add(
+        "--trials", type=int,
+        help="candidates to train (default without --minutes: 30; gradient: 12; one-shot: 200)",
+    )  # fmt: skip
     add("--minutes", type=float, help="time for everything: search, final trainings and files")
     add("--epochs", type=int, help="epochs per candidate")
     add("--images", type=int, help="training images per epoch of a candidate")
@@ -62,6 +60,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")
     add_tracking(parser)
+
+
+def add_savings(parser: argparse.ArgumentParser) -> None:
+    """What trains candidates for less; docs/search.md."""
+    add = parser.add_argument
+    add("--halving", metavar="WHAT", help="short trainings first, cut in epochs, images or resolution")
+    add("--stop-curves", action="store_true", default=None, help="stop trainings that cannot reach the front")
+    add("--proxy", metavar="NAME", help=f"score without training that guides the search: {PROXIES}")
+    add(
+        "--inherit", metavar="SHARE", type=float, nargs="?", const=INHERITED_SHARE,
+        help="children begin with their parents' weights and get this share of the epochs (0.5)",
+    )  # fmt: skip
+
+
+def add_supernet(parser: argparse.ArgumentParser) -> None:
+    """Shared weights that score candidates; docs/one_shot.md."""
+    add = parser.add_argument
+    add("--supernet", metavar="RUN", help="run whose supernet scores candidates, or new to train one")
+    add("--supernet-epochs", type=int, help="epochs of the supernet's training (default: 12 to 30)")
+    add("--supernet-rate", type=float, help="peak learning rate of it (default: 0.15)")
+    add("--supernet-shrinking", action="store_true", default=None, help="begin with its largest networks")
+    add("--trust", type=int, help="candidates trained alone to check a supernet's scores (default: 8)")
 
 
 def add_tracking(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from edgenas.cli.schemes import print_kept_schemes
 from edgenas.report.data import examples_word
+from edgenas.report.trust import trust_words
 from edgenas.search.objective import format_metric, metric_name
 from edgenas.task import CLASSIFICATION, Task, task_from
 
@@ -58,7 +59,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
     """Print a run: what was trained, the winners, where everything lies."""
     console = Console(highlight=False)
     trials = document["trials"]
-    counts = f"{trials['completed']} networks trained, {trials['failed']} failed, {trials['refused']} refused"
+    counts = f"{trials['completed']} networks {document['judged']}, {trials['failed']} failed"
+    counts += f", {trials['refused']} refused"
     counts += f", {trials['stopped']} stopped" if trials["stopped"] else ""
     console.print(f"[bold]{escape(_title(document))}[/bold]: {counts}{_duration(document['seconds'])}")
     if document["winners"]:
@@ -88,6 +90,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
 def _trust(console: Console, document: Mapping[str, Any]) -> None:
     """What the seeds say about the winners."""
     task = task_from(document["task"])
+    if words := trust_words(document["trust"]):
+        console.print(escape(words), soft_wrap=True)
     for winner in document["winners"]:
         if (found := winner["lead_within_spread"]) is not None:
             points = (

@@ -27,7 +27,7 @@ BATCH = 500
 """Trials that are read at once."""
 
 META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds",
-             "search", "seed")  # fmt: skip
+             "supernet", "search", "seed")  # fmt: skip
 
 _STATUSES = ("running", "completed", "failed", "stopped", "given")
 RUNNING, COMPLETED = 0, 1
@@ -245,6 +245,7 @@ class Follower:
             for trial_id, why, _, result, reason, manifest in self._connection.execute(winners)
         ]
         counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings"
+        counts += " WHERE name NOT LIKE '%.alone'"  # trained to check a supernet's scores
         self.final = tuple(self._connection.execute(counts).fetchone())
 
     def _read_ended(self) -> int:

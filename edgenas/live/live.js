@@ -76,7 +76,7 @@
     const limit = state.trial_limit ? `of ${number(state.trial_limit)}` : "";
     const about = left.seconds === null || state.status === "done" ? "" : "about ";
     const shown = [
-      ["trained", number(counts.completed), limit],
+      [state.judged, number(counts.completed), limit],
       ["left", about + duration(left.seconds), state.status === "done" ? "" : `of the ${left.of}; ${left.basis}`],
       ["used", duration(state.elapsed_seconds || 0), ""],
       ["refused by budget", number(counts.refused), "before training"],
@@ -105,10 +105,10 @@
       figure.append(element("figcaption", `${chart.title}; ${number(state.counts.trained)} candidates.`));
       return figure;
     });
-    if (!made.length) made.push(element("p", "No candidate has been trained yet.", "muted"));
+    if (!made.length) made.push(element("p", `No candidate has been ${state.judged} yet.`, "muted"));
     $("charts").replaceChildren(...made);
     put("front-count", `The front as a table: ${state.front.length} networks`);
-    table("front-table", "The front, the cheapest first; figures after the short training",
+    table("front-table", "The front, the cheapest first; figures as the search saw them",
       [["Trial", ""], [state.label, "num"], ...costHeadings()],
       state.front.map((entry) => ({ cells: [entry.trial, entry.val_words, ...costCells(entry)] })));
     $("winners").hidden = !state.winners.length;

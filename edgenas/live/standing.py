@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.config import default_trials
+from edgenas.config import usual_trials
 from edgenas.live.following import Follower
+from edgenas.report.judged import judged_by
 from edgenas.search.objective import COST_METRICS
 
 RECENT = 20
@@ -32,7 +33,8 @@ def standing(follower: Follower) -> dict[str, Any]:
 
     Returns:
         ``run, version, complete, status, process, data, device, space, objectives, budgets, task, metric,
-        counts, refusals, elapsed_seconds, left, workers, running, last, front, winners, final_trainings,
+        counts, judged, refusals, elapsed_seconds, left, workers, running, last, front, winners,
+        final_trainings,
         log``. None or empty where not known. Costs stand by the names of `COST_METRICS`; figures
         (``val``) are those of the task, as they are and in words.
     """
@@ -56,6 +58,7 @@ def standing(follower: Follower) -> dict[str, Any]:
         "metric": follower.task.metric,
         "label": follower.task.label,
         "counts": {**counts, "trained": len(follower.trained), "refused": sum(follower.refusals.values())},
+        "judged": judged_by(meta).verb,
         "refusals": follower.refusals,
         "trial_limit": trial_limit(config),
         "elapsed_seconds": meta["elapsed_seconds"],
@@ -75,9 +78,8 @@ def trial_limit(config: Mapping[str, Any]) -> int | None:
     """Trials that the search is to train, or None where only time ends it."""
     if not config:
         return None
-    return config.get("trials") or (
-        None if config.get("minutes") else default_trials(str(config.get("searcher")))
-    )
+    usual = usual_trials(config.get("searcher"), config.get("supernet"))
+    return config.get("trials") or (None if config.get("minutes") else usual)
 
 
 def trial_entry(follower: Follower, row: int) -> dict[str, Any]:

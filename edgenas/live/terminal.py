@@ -92,7 +92,7 @@ def _head(document: dict[str, Any]) -> Group:
 def _progress(document: dict[str, Any]) -> Text:
     counts, limit = document["counts"], document["trial_limit"]
     of = f" of {limit:,}" if limit else ""
-    parts = [f"{counts['completed']:,}{of} trained"]
+    parts = [f"{counts['completed']:,}{of} {document['judged']}"]
     parts += [f"{counts[name]:,} {name}" for name in ("stopped", "failed") if counts[name]]
     parts.append(f"{counts['refused']:,} refused")
     final = document["final_trainings"]

@@ -9,6 +9,7 @@ from edgenas.live.charts import heights
 from edgenas.live.following import Follower
 from edgenas.report.axes import Scale, scale_for, spans_decades
 from edgenas.report.front_chart import floor_of, height, unit_of
+from edgenas.report.judged import judged_by
 from edgenas.search.objective import metric_name
 from edgenas.task import CLASSIFICATION
 
@@ -31,7 +32,7 @@ def text_chart(follower: Follower, width: int, rows: int, *, ascii_only: bool = 
     trained = trained[~np.isnan(follower.cost(metric)[trained])] if len(trained) else trained
     columns, lines = width - _MARGIN - 1, rows - 3
     if not len(trained):
-        return Text("No candidate has been trained yet.", style="dim")
+        return Text(f"No candidate has been {judged_by(follower.meta).verb} yet.", style="dim")
     if columns < 10 or lines < 3:
         return Text("(the window is too small for the chart)", style="dim")
     size, unit = unit_of(metric, float(follower.cost(metric)[trained].max()))

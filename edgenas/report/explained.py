@@ -161,7 +161,7 @@ def _steps_list(run: Run, found: Steps) -> str:
     if not found.steps:
         return head + paragraph("There are not two networks of which one is better and dearer.", "note")
     items = "".join(f"<li>{_text(step_words(run, step))}</li>" for step in found.steps)
-    what = "Winners after their final training" if found.final else "The front after short trainings"
+    what = "Winners after their final training" if found.final else f"The front by {run.judged.ranked}"
     note = f"{what}, validation data; {found.noise}. A gain counts from {SURE:g} times its noise."
     return head + f'<ul class="warnings">{items}</ul>' + paragraph(_text(note), "note")
 

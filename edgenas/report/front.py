@@ -21,10 +21,10 @@ def front(run: Run) -> str:
     """One chart for each cost that was an objective, the first one large."""
     charts = [chart for metric in run.objectives[1:] if (chart := front_chart(run, metric))]
     if not charts:
-        return paragraph("No candidate has been trained yet.", "muted") + _tally(run)
+        return paragraph(f"No candidate has been {run.judged.verb} yet.", "muted") + _tally(run)
     figures = [_figure(run, chart, Frame(940, 300 if number else 420)) for number, chart in enumerate(charts)]
     saved = "".join(paragraph(text(sentence), "note") for sentence in savings(run))
-    return _explanation(run) + _legend() + "".join(figures) + _tally(run) + saved + _trials_table(run)
+    return _explanation(run) + _legend(run) + "".join(figures) + _tally(run) + saved + _trials_table(run)
 
 
 def _explanation(run: Run) -> str:
@@ -51,9 +51,9 @@ def _figure(run: Run, chart: FrontChart, frame: Frame) -> str:
     return figure(drawing, caption)
 
 
-def _legend() -> str:
+def _legend(run: Run) -> str:
     keys = [
-        ("<circle class='plain' cx='8' cy='8' r='3.5'/>", "candidate after its short training"),
+        ("<circle class='plain' cx='8' cy='8' r='3.5'/>", f"candidate {text(run.judged.after)}"),
         ("<path class='front' d='M0 12H8V4H16'/><circle class='on' cx='8' cy='4' r='3.5'/>", "the front"),
         ("<path class='win' d='M8 2l6 6l-6 6l-6-6z'/>", "winner after its final training"),
     ]
@@ -67,13 +67,13 @@ def _legend() -> str:
 def _tally(run: Run) -> str:
     refused = sum(run.refusals.values())
     parts = [
-        f"<b>{len(run.trained):,}</b> trained",
+        f"<b>{len(run.trained):,}</b> {run.judged.verb}",
         f"<b>{len(run.of_status('failed')):,}</b> failed",
     ]
     if shorter := len(run.shorter):
         parts.insert(1, f"<b>{shorter:,}</b> with less than a full training")
     if running := len(run.of_status("running")):
-        parts.append(f"<b>{running:,}</b> {'unfinished' if run.status == 'done' else 'in training'}")
+        parts.append(f"<b>{running:,}</b> {'unfinished' if run.status == 'done' else 'under way'}")
     by_budget = ", ".join(f"{metric_name(name)} {number:,}" for name, number in run.refusals.items())
     parts.append(f"<b>{refused:,}</b> refused by budget" + (f" ({text(by_budget)})" if by_budget else ""))
     return paragraph(" · ".join(f"<span>{part}</span>" for part in parts), "tally")
@@ -100,10 +100,12 @@ def _trials_table(run: Run) -> str:
     figure_name = "accuracy" if run.task == CLASSIFICATION else text(run.task.full_label)
     first = "most accurate" if run.task == CLASSIFICATION else "best"
     is_whole = total == len(done)
-    which = "All trained candidates" if is_whole else f"The {first} candidates and the front"
-    caption = f"{which}, the {first} first; {figure_name} after the short training"
+    which = f"All {run.judged.verb} candidates" if is_whole else f"The {first} candidates and the front"
+    caption = f"{which}, the {first} first; {figure_name} {text(run.judged.after)}"
     listing = table(caption, headers, rows, numeric=range(1, len(headers) - 1), row_ids=ids)
-    title = f"All {total:,} trained candidates" if is_whole else f"The best {len(done):,} of {total:,}"
+    title = (
+        f"All {total:,} {run.judged.verb} candidates" if is_whole else f"The best {len(done):,} of {total:,}"
+    )
     return details(f"{title} as a table", listing)
 
 

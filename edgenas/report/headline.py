@@ -82,11 +82,11 @@ def _came_out(run: Run, best: Winner | None) -> str:
     completed, many = run.trained, examples_word(run.document("data"))
     if best is None:
         if not completed:
-            return "nothing yet; no candidate has finished its training."
+            return f"nothing yet; no candidate has been {run.judged.verb}."
         top = run.val_figure(min(completed, key=lambda trial: trial.val_error or 0.0))
         return (
-            f"nothing final yet. {count(len(completed), 'candidate')} trained so far, the best of them with "
-            f"{_named(run, top, 'validation')} after its short training."
+            f"nothing final yet. {count(len(completed), 'candidate')} {run.judged.verb} so far, the best of "
+            f"them with {_named(run, top, 'validation')} {text(run.judged.after)}."
         )
     finished = [winner for winner in run.kept if winner.files]
     if best.int8_test is None:
@@ -95,7 +95,8 @@ def _came_out(run: Run, best: Winner | None) -> str:
             f"<b>{text(best.trial_id)}</b> leads with {_named(run, best.float_val, 'validation')} after "
             "its final training."
         )
-    found = f"{count(len(finished), 'network')}, found among {count(run.networks, 'trained candidate')}"
+    among = count(run.networks, f"{run.judged.verb} candidate")
+    found = f"{count(len(finished), 'network')}, found among {among}"
     if run.task != CLASSIFICATION:
         return (
             f"{found}{_in_time(run)}. The best on validation data, trial "

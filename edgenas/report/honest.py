@@ -112,9 +112,9 @@ def _correlation_words(run: Run) -> str:
         return ""
     return paragraph(
         f"Search scores and final accuracies of the {found['networks']} retrained networks are ranked with a "
-        f"Spearman correlation of <b>{found['spearman']:+.2f}</b>: 1 would mean that the short trainings of "
-        "the search had ranked them all as the long ones did. They were chosen for being good, and so lie "
-        "close together, which makes it lower than over all networks."
+        f"Spearman correlation of <b>{found['spearman']:+.2f}</b>: 1 would mean that "
+        f"{text(run.judged.ranked)} had ranked them all as the long ones did. They were chosen for "
+        "being good, and so lie close together, which makes it lower than over all networks."
     )
 
 

@@ -21,6 +21,7 @@ from edgenas.report.reasons import reasons
 from edgenas.report.repeat import repeat
 from edgenas.report.run import Run, read_run
 from edgenas.report.schemes import schemes
+from edgenas.report.trust import trust_section
 from edgenas.report.winners_table import winners_table
 from edgenas.store import Store, storage_errors
 
@@ -62,6 +63,7 @@ def render(run: Run) -> str:
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     sections = [
         section("front", "The front", front(run)),
+        *([section("trust", "Trust in the scores", trusted)] if (trusted := trust_section(run)) else []),
         section("winners", "Winners", winners_table(run)),
         *([section("schemes", "Compression schemes", tried)] if (tried := schemes(run)) else []),
         section("networks", "The networks", networks(run)),

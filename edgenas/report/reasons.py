@@ -23,7 +23,7 @@ def reasons(run: Run) -> str:
         for winner in run.dropped
     ]
     what = "Accuracies" if run.task == CLASSIFICATION else "Figures"
-    note = f"{what} compared here are on validation data after the short training of the search."
+    note = f"{what} compared here are on validation data, from {text(run.judged.ranked)}."
     return f'<dl class="reasons">{"".join(items)}</dl>' + paragraph(note, "note")
 
 

@@ -55,7 +55,7 @@ def _time(run: Run) -> str:
     final = sum(_final_seconds(winner) for winner in run.shortlist)
     facts = {
         "whole run": duration(run.meta["elapsed_seconds"]),
-        "training candidates": duration(trained),
+        f"{'scoring' if run.meta['supernet'] else 'training'} candidates": duration(trained),
         "training winners": duration(final),
         "search method itself": duration(search.get("own_seconds")),
         "the search ended because": text(search["stop_reason"]) if search.get("stop_reason") else UNKNOWN,

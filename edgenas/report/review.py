@@ -70,7 +70,7 @@ def offer_words(run: Run, offer: Offer) -> str:
         f"{grew}, {offer.candidates} further networks of those sampled would fit; the best of them is "
         f"predicted, not measured, to come to {error_words(run, offer.error)} (90 % interval {span[0]} to "
         f"{span[1]}) with {needs}: {verdict} the {error_words(run, offer.now)} of the best within budget, "
-        "after the short training of the search."
+        f"by {run.judged.ranked}."
     )
 
 
@@ -78,15 +78,15 @@ def searched(run: Run) -> str:
     """What was searched."""
     data, device = run.document("data"), run.document("device")
     if not run.trained:
-        return "No network has been trained so far, so there is nothing to explain."
+        return f"No network has been {run.judged.verb} so far, so there is nothing to explain."
     refused = sum(run.refusals.values())
     where = f" for {device['name']}" if device.get("name") else ""
     limits = " and ".join(
         f"{metric_name(name)} of at most {format_metric(name, limit)}" for name, limit in run.budgets
     )
     return (
-        f"The search on {data.get('name', 'the data')}{where} trained {run.networks:,} networks of space "
-        f"{run.meta['space'] or 'unknown'}"
+        f"The search on {data.get('name', 'the data')}{where} {run.judged.verb} {run.networks:,} networks of "
+        f"space {run.meta['space'] or 'unknown'}"
         + (f" under budgets of {limits}" if limits else "")
         + (f"; {refused:,} were refused before training because they exceed a budget." if refused else ".")
     )

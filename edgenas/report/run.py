@@ -12,6 +12,7 @@ import numpy as np
 
 from edgenas.export.manifest import Artifact, Manifest
 from edgenas.records import TrialRecord, WinnerRecord, comparable, error_of
+from edgenas.report.judged import Judged, judged_by
 from edgenas.search.objective import VAL_ERROR
 from edgenas.search.pareto import front_mask
 from edgenas.store import Store
@@ -21,6 +22,7 @@ from edgenas.trainings import TrainingRecord
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
     "elapsed_seconds", "machine", "search", "warm_start", "gained", "proxy", "inheritance", "gradient",
+    "supernet", "trust",
 )  # fmt: skip
 
 
@@ -158,6 +160,11 @@ class Run:
     def budgets(self) -> list[tuple[str, float]]:
         """Upper limits by metric."""
         return [(entry["metric"], float(entry["limit"])) for entry in self.meta["constraints"] or []]
+
+    @property
+    def judged(self) -> Judged:
+        """Whether candidates were trained or scored, in words."""
+        return judged_by(self.meta)
 
     @cached_property
     def trained(self) -> list[TrialRecord]:

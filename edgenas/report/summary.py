@@ -21,9 +21,9 @@ def summarize(store: Store) -> dict[str, Any]:
 
     Returns:
         Fields ``run, status, data, space, device, objectives, budgets, trials, front, winners,
-        dropped, rank_correlation, trainings, savings, proxy, inheritance, refusals, failures, versions, seed,
-        seconds, task, metric``; None or empty where not known yet. Names that end in ``accuracy`` end in
-        the figure of another task (``rmse``, ``auc``) instead.
+        dropped, rank_correlation, judged, trust, trainings, savings, proxy, inheritance, refusals, failures,
+        versions, seed, seconds, task, metric``; None or empty where not known yet. Names that end in
+        ``accuracy`` end in the figure of another task (``rmse``, ``auc``) instead.
     """
     run = read_run(store)
     return {
@@ -49,6 +49,8 @@ def summarize(store: Store) -> dict[str, Any]:
             for winner in run.dropped
         ],
         "rank_correlation": rank_correlation(run),
+        "judged": run.judged.verb,
+        "trust": run.meta["trust"],
         "trainings": long_documents(run),
         "savings": savings(run),
         **guidance_document(run),

@@ -114,6 +114,7 @@ class HyperModelSpace(SearchSpace):
     name = "hypermodel"
     heads = ("softmax", "linear", "reconstruction")
     descent_steps = 50
+    unshared = "a build function's model has no blocks whose choices edgenas knows"
 
     def __init__(self, hypermodel: Any, input_shape: Shape, classes: int, head: str = "softmax") -> None:
         super().__init__(input_shape, classes, head)

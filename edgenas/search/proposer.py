@@ -14,6 +14,7 @@ from edgenas.search.kin import Kin
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Searcher
 from edgenas.search.searchers import SEARCHERS
+from edgenas.search.supernet import OnSupernet, SupernetPlan, refuse_beside, with_supernet
 from edgenas.store import Store
 
 
@@ -24,10 +25,12 @@ class Guidance:
     Attributes:
         proxy: Name of a training-free proxy, or None.
         inherit: Share of a full training that children with their parents' weights get, or None.
+        supernet: Where a supernet comes from that scores candidates, or None for the method's own way.
     """
 
     proxy: str | None = None
     inherit: float | None = None
+    supernet: SupernetPlan | None = None
 
     def check(
         self, searcher: str, halving: str | None, stop_curves: bool | None, hypermodel: Any = None
@@ -40,6 +43,8 @@ class Guidance:
         """
         if hypermodel is not None and (given := " and ".join(self.to_json())):
             raise ConfigError(f"a build function was given with {given}; expected a SearchSpace for it")
+        trained = {"halving": halving, "stop_curves": stop_curves, **self.to_json()}
+        refuse_beside(SEARCHERS.get(searcher), self.supernet, trained)
         if self.proxy is not None:
             check_proxy(self.proxy)
         if self.inherit is not None:
@@ -51,11 +56,16 @@ class Guidance:
         both = {"proxy": self.proxy, "inherit": self.inherit}
         return {name: value for name, value in both.items() if value}
 
+    def fidelity(self, searcher: Searcher, ladder: Ladder | None, stop_curves: bool) -> dict[str, Any]:
+        """What tells how candidates are judged: results of other ways must not stand in one folder."""
+        found = {"halving": ladder.knob if ladder else None, "stop": stop_curves, **self.to_json()}
+        return {**found, "supernet": True} if isinstance(searcher, OnSupernet) else found
+
     def proposer(
         self, searcher: str, problem: Problem, seed: int, store: Store, ladder: Ladder | None
     ) -> tuple[Searcher, Kin | None]:
         """The search method, wrapped, and what hands weights to children, where they inherit."""
-        proposer: Searcher = SEARCHERS.get(searcher)(problem, seed)
+        proposer = with_supernet(SEARCHERS.get(searcher), problem, seed, self.supernet)
         if self.proxy:
             proposer = ProxyGuided(proposer, self.proxy)
         if self.inherit:

@@ -32,6 +32,7 @@ from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.proposer import Guidance
 from edgenas.search.results import front_of, trial_point
+from edgenas.search.supernet import SupernetPlan
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -76,6 +77,8 @@ class EdgeTuner(keras_tuner.Tuner):
         inherit: Share of a full training that a child with its parent's weights gets
             (docs/inheritance.md); None trains every candidate from random weights.
         executor: Where trainings run, entered already; None trains on this machine.
+        supernet: Where a supernet comes from that scores candidates (`edgenas.search.supernet`), for any
+            searcher; None has one for searcher ``one-shot`` only.
         task: ``classification``, ``regression`` or ``anomaly`` (`edgenas.task`): what the outputs are for,
             and so what ``val_error`` is and what a model that is not compiled learns.
 
@@ -108,6 +111,7 @@ class EdgeTuner(keras_tuner.Tuner):
         proxy: str | None = None,
         inherit: float | None = None,
         executor: Executor | None = None,
+        supernet: SupernetPlan | None = None,
         task: str = CLASSIFICATION.name,
     ) -> None:
         refuse_chief()
@@ -115,20 +119,19 @@ class EdgeTuner(keras_tuner.Tuner):
         self.executor = executor or LocalExecutor()
         self.ladder = Ladder(halving) if halving else None
         self.stop_curves = stop_curves
-        self._here = threading.local()
+        self._here, self.seed = threading.local(), seed
         self.space = as_space(hypermodel, task)
         self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives, task)
         check_budgets(self.problem, seed)
         folder = store.folder if store else Path(directory) / project_name
         self._owns_store = store is None
         self.store = store or _open_store(folder, overwrite)
-        self.seed = seed
         self.listener: SearchListener = listener or PrintingListener()
         self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
-        self._guidance = Guidance(proxy, inherit)
+        self._guidance = Guidance(proxy, inherit, supernet)
         self._guidance.check(searcher, halving, stop_curves, self._own_hypermodel)
         proposer, self.kin = self._guidance.proposer(searcher, self.problem, seed, self.store, self.ladder)
         self._knowledge = earlier_knowledge(self.store, earlier)
@@ -209,8 +212,7 @@ class EdgeTuner(keras_tuner.Tuner):
                 self.store.acquire()
                 stack.callback(self.store.release)
                 self.oracle.catch_up()
-            fidelity = {"halving": self.ladder.knob if self.ladder else None, "stop": self.stop_curves}
-            fidelity |= self._guidance.to_json()
+            fidelity = self._guidance.fidelity(self.oracle.searcher, self.ladder, self.stop_curves)
             begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
             self.oracle.searcher.prepare(self._workshop(dataset, recipe))
             log = self.store.folder / "training.log"

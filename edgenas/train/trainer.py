@@ -46,6 +46,8 @@ class TrainResult:
         val_error: What the search minimizes (`edgenas.task`); None is taken as 1 - val_accuracy.
         metrics: The task's figures on the validation split; empty for classification.
         metric: The one of them that people read.
+        scored_by: Whose weights the network was judged with where it was not trained itself, for example
+            ``supernet``; None after a training.
         inherited: What it began with, where that were another network's weights: ``share`` and
             ``preserved`` of `edgenas.train.heritage.Inherited`.
     """
@@ -61,6 +63,7 @@ class TrainResult:
     val_error: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     metric: str = CLASSIFICATION.metric
+    scored_by: str | None = None
     inherited: dict[str, Any] | None = None
 
     @property

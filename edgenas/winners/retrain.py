@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgenas.data.dataset import Dataset
-from edgenas.distribute import Executor
+from edgenas.distribute import Executor, LocalExecutor
 from edgenas.records import TrialRecord
 from edgenas.search.listener import StageListener
 from edgenas.store import Store
+from edgenas.train.heritage import Heritage
 from edgenas.train.recipe import Recipe
 from edgenas.winners.seeds import keep_best, planned, together, train_all
 
@@ -47,7 +48,21 @@ def retrain(
     train_all(
         store, dataset, waiting, listener, workers,
         executor=executor, ended=lambda name: _conclude(store, name),
+        heritage=lambda record: cut_weights(store, record, executor),
     )  # fmt: skip
+
+
+def cut_weights(store: Store, record: TrialRecord, executor: Executor | None) -> Heritage | None:
+    """The weights that a supernet lent to a trial, for its final training to begin with.
+
+    None for a trial that was trained in the search, as its long training begins anew; and where trainings
+    run on other machines, which do not have the file.
+    """
+    here = executor is None or isinstance(executor, LocalExecutor)
+    path = store.weights_path(record.trial_id)
+    if not (here and (record.result or {}).get("scored_by") and path.exists()):
+        return None
+    return Heritage(record.spec, path)
 
 
 def final_name(trial_id: str) -> str:

@@ -20,9 +20,8 @@ from edgenas.records import TrialRecord, error_of
 from edgenas.search.handover import float_figure
 from edgenas.search.listener import SearchListener
 from edgenas.store import Store, storage_errors
-from edgenas.task import Task
+from edgenas.train.heritage import Heritage
 from edgenas.train.job import Job
-from edgenas.train.limits import Limits
 from edgenas.train.pool import Place, TrainingPool
 from edgenas.train.recipe import Recipe
 from edgenas.train.teacher import Teacher
@@ -57,6 +56,7 @@ def train_all(
     teachers: Sequence[Teacher] = (),
     executor: Executor | None = None,
     ended: Callable[[str], None] = lambda name: None,
+    heritage: Callable[[TrialRecord], Heritage | None] = lambda record: None,
 ) -> None:
     """Train what is waiting; each goes on from its last epoch if it was cut off.
 
@@ -65,6 +65,7 @@ def train_all(
         workers: Trainings at the same time.
         executor: Where they run, entered already; None trains on this machine.
         ended: Called with the name of a training that has ended, well or not.
+        heritage: Weights that the trainings of a trial begin with, or None for random ones.
     """
     # First seeds before second ones; the longest first, so that the processes end at about the same time.
     records = {one.trial_id: store.trial(one.trial_id) for one in waiting}
@@ -82,7 +83,12 @@ def train_all(
                 one = jobs.pop(0)
                 record = records[one.trial_id]
                 longer = limits.for_longer(_times_longer(one, record))
-                _train(store, record, one, teachers, longer, dataset.task, pool, place, listener)
+                job = Job(
+                    record.spec, Recipe.from_json(one.recipe), weights_of(store, one.weights_name),
+                    checkpoint_path=weights_of(store, f"{one.weights_name}.standing"),
+                    teachers=tuple(teachers), limits=longer, task=dataset.task, heritage=heritage(record),
+                )  # fmt: skip
+                _train(store, record, one, job, pool, place, listener)
                 ended(one.name)
 
         pool.each(work)
@@ -103,18 +109,11 @@ def _train(
     store: Store,
     record: TrialRecord,
     one: TrainingRecord,
-    teachers: Sequence[Teacher],
-    limits: Limits,
-    task: Task,
+    job: Job,
     pool: TrainingPool,
     place: Place,
     listener: SearchListener,
 ) -> None:
-    standing = weights_of(store, f"{one.weights_name}.standing")
-    job = Job(
-        record.spec, Recipe.from_json(one.recipe), weights_of(store, one.weights_name),
-        checkpoint_path=standing, teachers=tuple(teachers), limits=limits, task=task,
-    )  # fmt: skip
     listener.trial_began(record)
     result, reason = None, None
     try:
@@ -122,7 +121,8 @@ def _train(
     except TrialError as error:
         reason = f"final training failed: {error}"
     store.trainings.end(one, result=result, reason=reason)
-    standing.unlink(missing_ok=True)
+    if job.checkpoint_path is not None:
+        job.checkpoint_path.unlink(missing_ok=True)
     listener.trial_ended(replace(record, result=result, reason=reason), 0)
 
 

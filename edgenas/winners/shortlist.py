@@ -56,18 +56,18 @@ def _worthy(problem: Problem, done: Sequence[TrialRecord], size: int) -> list[tu
         chosen += [int(members[position]) for position in kept]
         if len(chosen) >= size:
             break
-    return [(done[position], _why(problem, points, layer, position)) for position in chosen]
+    scored = bool((done[0].result or {}).get("scored_by"))
+    judge = "shared weights" if scored else "a short training"
+    return [(done[position], _why(problem, points, layer, position, judge)) for position in chosen]
 
 
-def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int) -> str:
-    """Why a candidate was chosen, in words."""
+def _why(problem: Problem, points: np.ndarray, layer: np.ndarray, position: int, judge: str) -> str:
+    """Why a candidate was chosen, in words; ``judge`` gave its error in the search."""
     front = points[layer == 0]
     cost = problem.objectives[1]
     value = format_metric(cost, points[position][1])
     if layer[position] > 0:
-        return (
-            f"close behind the front at {metric_name(cost)} {value}; a short training may have misjudged it"
-        )
+        return f"close behind the front at {metric_name(cost)} {value}; {judge} may have misjudged it"
     if points[position][0] == front[:, 0].min():
         best = "most accurate" if problem.task == CLASSIFICATION.name else "best"
         return f"{best} of all candidates in the search"

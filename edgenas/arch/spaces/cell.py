@@ -34,6 +34,7 @@ class CellSpace(ImageSpace):
     """Cells of six edges, 15,625 of them, in networks of several sizes."""
 
     name = "cell"
+    unshared = "choices edge_0_1 to edge_2_3 give an edge operations with different weights or none"
 
     def decide(self, chooser: Chooser) -> ArchSpec:
         """The architecture that the chooser's answers describe.

@@ -28,6 +28,7 @@ class DenseSpace(SearchSpace):
     """Multilayer perceptrons, and autoencoders where the task asks for the input again."""
 
     name = "dense"
+    unshared = "choices depth and coder_depth put another layer before the last one"
     heads = ("softmax", "linear", "reconstruction")
 
     def decide(self, chooser: Chooser) -> ArchSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgenas.arch.graph import Shape
 from edgenas.arch.space import SearchSpace
+from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
 
 
@@ -26,3 +27,24 @@ class ImageSpace(SearchSpace):
         """The shape of the data resized to a height, with the sides' proportions kept."""
         full_height, full_width, channels = self.input_shape
         return (height, max(1, round(full_width * height / full_height)), channels)
+
+
+def staged_names(spec: ArchSpec) -> tuple[str, ...]:
+    """Names for shared weights of a network of a stem, stages of some depth each, and what follows them.
+
+    What follows is named by the number of stages as well: it reads what the last of them put out.
+
+    Raises:
+        ConfigError: The spec was written by hand, without the decisions that say how deep its stages are.
+    """
+    if "stages" not in spec.choices:
+        raise ConfigError(
+            f"network {spec.arch_id} has no decisions, so its stages are not known; weights are shared among "
+            "networks that a space made"
+        )
+    stages = int(spec.choices["stages"])
+    names = ["stem"]
+    for stage in range(1, stages + 1):
+        names += [f"s{stage}.{place}" for place in range(int(spec.choices[f"s{stage}_depth"]))]
+    after = [f"{block.kind}-after-{stages}" for block in spec.blocks[len(names) :]]
+    return (*names, *after)

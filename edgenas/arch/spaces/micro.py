@@ -14,7 +14,7 @@ from edgenas.arch.blocks import BLOCKS
 from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape, window_output
 from edgenas.arch.space import SPACES
-from edgenas.arch.spaces.image import ImageSpace
+from edgenas.arch.spaces.image import ImageSpace, staged_names
 from edgenas.arch.spec import ArchSpec, Block, Value
 
 STEM_FILTERS = (4, 8, 16, 24)
@@ -74,6 +74,10 @@ class MicroSpace(ImageSpace):
             args["expansion"] = expansion
         kind = "ds" if expansion == 1 else "mbconv"
         return [Block(kind, {**args, "stride": stride if position == 0 else 1}) for position in range(depth)]
+
+    def sharing(self, spec: ArchSpec) -> tuple[str, ...]:
+        """``stem``, ``s2.1`` for the second block of stage 2, and a head for each number of stages."""
+        return staged_names(spec)
 
     def operations(self) -> Iterator[Op]:
         """Every operation of the space: all blocks on all reachable shapes, repeats included."""

@@ -17,7 +17,7 @@ from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape, window_output
 from edgenas.arch.mobile_blocks import divisible
 from edgenas.arch.space import SPACES
-from edgenas.arch.spaces.image import ImageSpace
+from edgenas.arch.spaces.image import ImageSpace, staged_names
 from edgenas.arch.spec import ArchSpec, Block, Value
 
 RESOLUTIONS = (8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -117,6 +117,10 @@ class MobileSpace(ImageSpace):
             Block("bottleneck", {**args, "stride": stage.stride if place == 0 else 1})
             for place in range(depth)
         ]
+
+    def sharing(self, spec: ArchSpec) -> tuple[str, ...]:
+        """``stem``, ``s2.1`` for the second block of stage 2, then last convolution and head by stages."""
+        return staged_names(spec)
 
     def operations(self) -> Iterator[Op]:
         """Every operation of the space: each stage where it can stand, with all its choices."""

@@ -49,6 +49,7 @@ class SequenceSpace(SearchSpace):
     """
 
     name = "sequence"
+    unshared = "choice form gives convolutions, dilated blocks or recurrent cells, which share nothing"
     heads = ("softmax", "linear")
 
     def __init__(self, input_shape: Shape, classes: int, head: str = "softmax") -> None:

@@ -6,6 +6,7 @@ from edgenas.search.searchers.front import FrontSearcher
 from edgenas.search.searchers.gradient import BinaryGradientSearcher, GradientSearcher
 from edgenas.search.searchers.local_search import LocalSearcher
 from edgenas.search.searchers.nsga2 import Nsga2Searcher
+from edgenas.search.searchers.one_shot import OneShotSearcher
 from edgenas.search.searchers.optuna import OptunaSearcher
 from edgenas.search.searchers.random import RandomSearcher
 from edgenas.search.searchers.regularized_evolution import RegularizedEvolutionSearcher
@@ -19,6 +20,7 @@ __all__ = [
     "GradientSearcher",
     "LocalSearcher",
     "Nsga2Searcher",
+    "OneShotSearcher",
     "OptunaSearcher",
     "RandomSearcher",
     "RegularizedEvolutionSearcher",

@@ -1,0 +1,292 @@
+"""The training of a supernet: one set of weights that serves every network of a space within the budgets.
+
+Each step trains four networks on one batch: one of the largest, one of the smallest and two random ones (the
+sandwich rule, Yu and Huang 2019); the large one learns the labels, the others its answers as well (in-place
+distillation). A space such as `micro` has no network that contains all others, and its largest ones are far
+too slow; so "largest" is another one of the top tenth of a pool in each step, and the pool holds only
+networks that fit the budgets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from edgenas.arch.graph import OpGraph
+from edgenas.arch.space import SearchSpace
+from edgenas.arch.spec import ArchSpec
+from edgenas.errors import TrialError
+from edgenas.oneshot.descent import Descent, rate_at
+from edgenas.oneshot.elastic import Part, SharedWeights, parts_of
+from edgenas.oneshot.forward import Normalizer, forward
+from edgenas.train.batches import Walk
+from edgenas.train.checkpoint import Checkpoint, Standing
+from edgenas.train.job import DataFor, Job
+from edgenas.train.recipe import Recipe, batch_for
+from edgenas.train.trainer import Progress, TrainResult
+
+IMAGES = 72_000
+"""Images that a supernet sees, each of them by four networks: as much as eight candidates' trainings."""
+
+FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
+"""Between these lie the passes; the standing is kept after each."""
+
+EDGE = 0.1
+"""Share of the pool that counts as the largest, and as the smallest."""
+
+BATCH_BYTES = 2**30
+"""Memory that the tensors of one network on one batch may take; `micro` at 28x28 needs a tenth."""
+
+TENSORS = 3
+"""Tensors that an operation leaves for its gradient: before and after normalization, and activated."""
+
+DISTILL = 0.5
+"""Weight of the largest network's answers in the loss of the others; the labels have the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network ready to be trained: its operations and the tensors they need."""
+
+    spec: ArchSpec
+    graph: OpGraph
+    parts: tuple[Part, ...]
+
+
+def supernet_recipe(
+    train_images: int, search: Recipe, *, epochs: int | None = None, learning_rate: float | None = None
+) -> Recipe:
+    """How a supernet is trained.
+
+    Args:
+        train_images: Size of the training split.
+        search: How a candidate would be trained; class weights and seed are taken from it.
+        epochs: Passes, or None for what spreads `IMAGES`.
+        learning_rate: Peak for batches of 128, or None for the optimizer's own.
+    """
+    fewest = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(IMAGES / train_images)))
+    per_epoch = min(train_images, IMAGES // fewest)
+    return Recipe(
+        epochs or fewest, per_epoch, min(batch_for(train_images), per_epoch), learning_rate=learning_rate,
+        seed=search.seed, class_weights=search.class_weights,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SupernetJob(Job):
+    """Trains a supernet; what it leaves are the shared tensors in the order of their names.
+
+    Attributes:
+        space: Says what two networks share.
+        specs: The networks in play, fewest MACs first.
+        shrinking: Whether only the largest third trains at first, and smaller ones join (progressive
+            shrinking, after Cai et al. 2020).
+        seconds: Time for the training, or None; the learning rate falls by the clock if that is earlier.
+    """
+
+    space: SearchSpace | None = None
+    specs: tuple[ArchSpec, ...] = ()
+    shrinking: bool = False
+    seconds: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Tells this training from others in a checkpoint."""
+        names = [super().key, str(self.shrinking), *(spec.arch_id for spec in self.specs)]
+        return hashlib.sha256(" ".join(names).encode()).hexdigest()
+
+    def perform(self, data_for: DataFor, on_epoch: Progress) -> tuple[TrainResult, list[np.ndarray]]:
+        """Train all networks at once.
+
+        Raises:
+            TrialError: A loss became NaN or infinite; the message has the step and the widest path.
+            StoreError: The checkpoint cannot be written.
+        """
+        course = Supernet(self, data_for)
+        course.run(on_epoch)
+        return course.result(), list(course.weights.arrays.values())
+
+
+class Supernet:
+    """One supernet in training.
+
+    Args:
+        job: What to train, and how.
+        data_for: Examples of every resolution in play.
+
+    Attributes:
+        weights: The shared tensors.
+        history: One entry an epoch with the ``loss`` of the largest networks.
+    """
+
+    def __init__(self, job: SupernetJob, data_for: DataFor) -> None:
+        assert job.space is not None
+        self.job, self.space, self._data_for = job, job.space, data_for
+        self.weights = SharedWeights.fresh(job.space, job.specs, job.recipe.seed)
+        self.descent = Descent(self.weights)
+        self.history: list[dict[str, float]] = []
+        self._seconds, self._started = 0.0, time.perf_counter()
+        self._members: dict[str, Member] = {}
+        self._checkpoint = Checkpoint(job.checkpoint_path, job.key) if job.checkpoint_path else None
+        if self._checkpoint and (standing := self._checkpoint.load()):
+            self._go_on_from(standing)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, that before a stop included."""
+        return self._seconds + time.perf_counter() - self._started
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return max(1, self.job.recipe.images_per_epoch // self.job.recipe.batch_size)
+
+    def progress(self, epoch: int, step: int) -> float:
+        """Share of the training that is done, by steps or by the clock, whichever is further."""
+        done = (epoch * self.steps + step) / (self.job.recipe.epochs * self.steps)
+        return min(1.0, max(done, self.seconds / self.job.seconds if self.job.seconds else 0.0))
+
+    def run(self, on_epoch: Progress) -> None:
+        """Train what is left of the epochs."""
+        recipe = self.job.recipe
+        images, labels = self._data_for(self.job.spec.input_shape)[0]
+        walk = Walk(images, labels, recipe, self.steps)
+        while len(self.history) < recipe.epochs and self.progress(len(self.history), 0) < 1:
+            epoch = len(self.history)
+            losses = [self._step(walk, epoch, step) for step in range(self.steps)]
+            self.history.append({"loss": float(np.mean(losses))})
+            if self._checkpoint:
+                self._checkpoint.save(self._standing(self._checkpoint.key))
+            on_epoch({"epoch": epoch + 1, "epochs": recipe.epochs, **self.history[-1]})
+
+    def result(self) -> TrainResult:
+        """How the training went; what a supernet's accuracy is, only its networks' scores can say."""
+        seen = len(self.history) * self.steps * self.job.recipe.batch_size
+        loss = self.history[-1]["loss"]
+        return TrainResult(
+            None, loss, None, len(self.history), len(self.history) < self.job.recipe.epochs, self.seconds,
+            seen / self.seconds, self.history,
+        )  # fmt: skip
+
+    def _step(self, walk: Walk, epoch: int, step: int) -> float:
+        """Train four networks on one batch; the loss of the largest."""
+        recipe, progress = self.job.recipe, self.progress(epoch, step)
+        positions = walk.positions(epoch, step)
+        rng = np.random.default_rng([recipe.seed, epoch, step])
+        soft, first = None, math.nan
+        for spec in sandwich(self.job.specs, rng, progress if self.job.shrinking else 1.0):
+            member = self._member(spec)
+            loss, gradients, answers = self._learn(member, positions, soft)
+            if not math.isfinite(loss):
+                raise TrialError(_diverged(member, epoch, epoch * self.steps + step + 1))
+            if soft is None:
+                soft, first = answers, loss
+            self.descent.add(member.parts, gradients)
+        self.descent.step(rate_at(progress, recipe.peak_learning_rate, recipe.warmup))
+        return first
+
+    def _learn(self, member: Member, positions: np.ndarray, soft: Any) -> tuple[float, list[np.ndarray], Any]:
+        """Loss and gradients of one network on a batch, and its answers; large networks in several parts."""
+        loss, gradients, answers = 0.0, [np.zeros(part.shape, np.float32) for part in member.parts], []
+        weights = self.weights.cut(member.parts)
+        for some in np.array_split(np.arange(len(positions)), parts_of_batch(member.graph, len(positions))):
+            taught = None if soft is None else soft[some[0] : some[-1] + 1]
+            share = len(some) / len(positions)
+            found, slopes, own = self._learn_some(member, weights, positions[some], taught)
+            loss += share * found
+            for total, slope in zip(gradients, slopes, strict=True):
+                total += np.float32(share) * slope
+            answers.append(own)
+        return loss, gradients, np.concatenate(answers)
+
+    def _learn_some(
+        self, member: Member, arrays: Sequence[np.ndarray], positions: np.ndarray, soft: np.ndarray | None
+    ) -> tuple[float, list[np.ndarray], np.ndarray]:
+        """The same of some examples at once."""
+        import tensorflow as tf
+
+        images, labels = self._data_for(member.spec.input_shape)[0]
+        weights = [tf.constant(array) for array in arrays]
+        wanted = labels[positions]
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            logits = forward(
+                member.graph, member.parts, weights, tf.constant(images[positions]), Normalizer()
+            )
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted.astype(np.int64), logits)
+            if self.job.recipe.class_weights:
+                losses *= np.array(self.job.recipe.class_weights, np.float32)[wanted]
+            loss = tf.reduce_mean(losses)
+            if soft is not None:
+                taught = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits))
+                loss = (1 - DISTILL) * loss + DISTILL * taught
+        gradients = tape.gradient(loss, weights)
+        return float(loss), [gradient.numpy() for gradient in gradients], tf.nn.softmax(logits).numpy()
+
+    def _member(self, spec: ArchSpec) -> Member:
+        if spec.arch_id not in self._members:
+            graph = self.space.graph(spec)
+            self._members[spec.arch_id] = Member(spec, graph, parts_of(graph, self.space.sharing(spec)))
+        return self._members[spec.arch_id]
+
+    def _standing(self, key: str) -> Standing:
+        arrays = {
+            "weights": list(self.weights.arrays.values()),
+            "velocity": [self.descent.velocity[name] for name in self.weights.arrays],
+        }
+        return Standing(key, {"history": self.history, "seconds": self.seconds}, arrays)
+
+    def _go_on_from(self, standing: Standing) -> None:
+        for name, array, velocity in zip(
+            self.weights.arrays, standing.arrays["weights"], standing.arrays["velocity"], strict=True
+        ):
+            self.weights.arrays[name][...] = array
+            self.descent.velocity[name][...] = velocity
+        self.history, self._seconds = list(standing.facts["history"]), float(standing.facts["seconds"])
+
+
+def parts_of_batch(graph: OpGraph, size: int) -> int:
+    """Into how many parts a batch of a network is divided, so that what its gradient needs stays bounded.
+
+    A batch normalization then sees a part at a time, of 16 images or more.
+    """
+    needed = TENSORS * 4 * size * sum(prod(op.out_shape) for op in graph.ops)
+    return max(1, min(-(-needed // BATCH_BYTES), size // 16))
+
+
+def sandwich(specs: Sequence[ArchSpec], rng: np.random.Generator, progress: float = 1.0) -> list[ArchSpec]:
+    """The networks of one step, the largest first.
+
+    Args:
+        specs: The pool, fewest MACs first.
+        rng: Decides.
+        progress: Share of the training that is done, for progressive shrinking: below 0.7 the smallest
+            third does not take part yet, below 0.4 nor does the middle one.
+    """
+    third = len(specs) // 3
+    left_out = 2 * third if progress < 0.4 else third if progress < 0.7 else 0
+    pool = specs[left_out:]
+    edge = max(1, round(EDGE * len(pool)))
+    largest, smallest = len(pool) - 1 - int(rng.integers(edge)), int(rng.integers(edge))
+    others = sorted((int(rng.integers(len(pool))) for _ in range(2)), reverse=True)
+    return [pool[position] for position in (largest, *others, smallest)]
+
+
+def _diverged(member: Member, epoch: int, step: int) -> str:
+    """What is said of a loss that is not a number; the widest network of a step is trained first."""
+    blocks: list[str] = []
+    for block in map(str, member.spec.blocks):
+        if not blocks or blocks[-1] != block:
+            blocks.append(block)
+    return (
+        f"the supernet's loss became NaN or infinite in step {step} (epoch {epoch + 1}); the widest path "
+        f"that did is network {member.spec.arch_id} of {member.graph.macs:,} MACs: {' > '.join(blocks)}; a "
+        "lower --supernet-rate may help"
+    )

@@ -1,0 +1,74 @@
+"""How far the scores of a supernet can be trusted: words and a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgenas.report.axes import Frame, draw_x_axis, draw_y_axis, scale_for
+from edgenas.report.markup import figure, paragraph, text, two_sizes
+from edgenas.report.run import Run
+
+
+def trust_words(trust: Mapping[str, Any] | None) -> str:
+    """One sentence on how the ranks of scores and of trainings alone agree; empty where it was not asked."""
+    if not trust:
+        return ""
+    found = trust["agreement"]
+    if found is None:
+        return (
+            "how far the supernet's scores can be trusted was not measured: fewer than three networks were "
+            "trained alone, or all came out alike"
+        )
+    interval = "" if found["low"] is None else f" (95 % interval {found['low']:+.2f} to {found['high']:+.2f})"
+    return (
+        f"the supernet's scores and {found['networks']} networks trained alone are ranked with a Kendall "
+        f"correlation of {found['kendall']:+.2f}{interval}, Spearman {found['spearman']:+.2f}"
+    )
+
+
+def trust_section(run: Run) -> str:
+    """What was measured, for the report; empty for a run without a supernet."""
+    supernet, trust = run.document("supernet"), run.document("trust")
+    if not supernet:
+        return ""
+    origin = "was trained once for this run" if supernet["run"] is None else f"is that of {supernet['run']}"
+    about = (
+        f"No candidate was trained in the search: each got a score with weights cut from one supernet, which "
+        f"{origin} with {supernet['networks']:,} networks of {supernet['least_macs']:,} to "
+        f"{supernet['most_macs']:,} MACs."
+    )
+    if supernet["capped"]:
+        about += " Networks of more MACs were left out, as no budget was given."
+    if not trust:
+        return paragraph(text(about))
+    words = trust_words(trust)
+    shown = paragraph(text(about)) + paragraph(text(f"{words[:1].upper()}{words[1:]}."))
+    pairs = trust["pairs"]
+    if len(pairs) < 2:
+        return shown
+    note = (
+        "The networks were chosen evenly over the range of scores, which makes a correlation higher than "
+        "among networks that are all good. A training alone has luck of its own, so even a perfect score "
+        "would not reach 1."
+    )
+    drawing = two_sizes(_chart(pairs, Frame(640, 300)), _chart(pairs, Frame(368, 280, left=44)))
+    caption = f"Score by the supernet against validation accuracy of {len(pairs)} networks trained alone."
+    return shown + figure(drawing, caption) + paragraph(note, "note")
+
+
+def _chart(pairs: Sequence[Mapping[str, Any]], frame: Frame) -> str:
+    """Scores and accuracies in percent, one dot a network."""
+    scores = [100 * pair["score"] for pair in pairs]
+    alone = [100 * pair["alone"] for pair in pairs]
+    x, y = scale_for(scores, *frame.x_range), scale_for(alone, *frame.y_range)
+    words = [
+        f"trial {pair['trial']}: score {score:.1f} %, trained alone {accuracy:.1f} %"
+        for pair, score, accuracy in zip(pairs, scores, alone, strict=True)
+    ]
+    dots = "".join(
+        f'<circle class="on" cx="{x(score)}" cy="{y(accuracy)}" r="4"><title>{text(name)}</title></circle>'
+        for name, score, accuracy in zip(words, scores, alone, strict=True)
+    )
+    axes = draw_y_axis(frame, y, 5, " %") + draw_x_axis(frame, x, "score by the supernet, %", 6)
+    return frame.svg(f"Score against accuracy alone of {len(pairs)} networks", axes + dots)

@@ -1,0 +1,375 @@
+"""Any searcher on a supernet: candidates get a score with shared weights instead of a training.
+
+The supernet is trained once for a run, or taken from an earlier run of the same space and data: several
+budgets and devices are served without training again. The wrapped searcher proposes as ever; what the
+supernet has no weights for is kept from it (`CoveredSpace`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from edgenas.arch.chooser import Chooser
+from edgenas.arch.graph import OpGraph
+from edgenas.arch.space import SearchSpace
+from edgenas.arch.spec import ArchSpec
+from edgenas.errors import ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
+from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
+from edgenas.oneshot.pool import capped, trained_with
+from edgenas.oneshot.score import ScoreJob
+from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
+from edgenas.search.problem import Candidate, Problem
+from edgenas.search.searcher import Observation, Searcher
+from edgenas.search.transfer import Earlier
+from edgenas.search.workshop import Workshop
+from edgenas.store import Store, storage_errors
+from edgenas.task import CLASSIFICATION
+from edgenas.train.job import Job
+from edgenas.train.weights import load_weights
+
+FOLDER = "supernet"
+"""Of a run; holds the shared weights."""
+
+SHARE = 0.5
+"""Share of a search's time that its supernet is trained for, at most."""
+
+COVERED = 0.9
+"""Share of the networks within new budgets that an earlier supernet must have weights for."""
+
+TRIES = 100
+"""How often a network that the supernet has no weights for is replaced by another one."""
+
+
+@dataclass(frozen=True)
+class SupernetPlan:
+    """Where the supernet of a search comes from.
+
+    Attributes:
+        run: Folder of an earlier run whose supernet is used, or None to train one.
+        epochs: Passes of its training, or None for what the data size suggests.
+        rate: Peak learning rate for batches of 128, or None for the optimizer's own.
+        shrinking: Whether the largest networks train first and smaller ones join.
+    """
+
+    run: str | None = None
+    epochs: int | None = None
+    rate: float | None = None
+    shrinking: bool = False
+
+
+class CoveredSpace(SearchSpace):
+    """A space without the networks that a supernet has no weights for.
+
+    Args:
+        space: The whole space.
+
+    Attributes:
+        covers: Says whether a network can be scored; None before that is known.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self.name, self.heads, self.descent_steps = space.name, space.heads, space.descent_steps
+        self.input_shape, self.classes, self.head = space.input_shape, space.classes, space.head
+        self.covers: Callable[[ArchSpec], bool] | None = None
+
+    def decide(self, chooser: Chooser) -> ArchSpec:
+        """The architecture that the chooser's answers describe, whether it is covered or not."""
+        return self.space.decide(chooser)
+
+    def graph(self, spec: ArchSpec) -> OpGraph:
+        """The operations of a spec."""
+        return self.space.graph(spec)
+
+    def sharing(self, spec: ArchSpec) -> tuple[str, ...]:
+        """Names of a spec's blocks for shared weights."""
+        return self.space.sharing(spec)
+
+    def sample(self, rng: np.random.Generator) -> ArchSpec:
+        """A random architecture that is covered."""
+        return self._covered(lambda: self.space.sample(rng))
+
+    def mutate(self, spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """A mutant that is covered."""
+        return self._covered(lambda: self.space.mutate(spec, rng))
+
+    def crossover(self, first: ArchSpec, second: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """A child that is covered."""
+        return self._covered(lambda: self.space.crossover(first, second, rng))
+
+    def _covered(self, make: Callable[[], ArchSpec]) -> ArchSpec:
+        for _ in range(TRIES):
+            if self.covers is None or self.covers(spec := make()):
+                break
+        return make() if self.covers is None else spec
+
+
+class OnSupernet(Searcher):
+    """Lets a searcher propose, and a supernet score.
+
+    Args:
+        problem: What is searched.
+        seed: One seed gives one sequence of candidates for one sequence of results.
+        kind: The searcher that proposes.
+        plan: Where the supernet comes from.
+    """
+
+    def __init__(
+        self, problem: Problem, seed: int = 0, *, kind: type[Searcher], plan: SupernetPlan | None = None
+    ) -> None:
+        self.covered = CoveredSpace(problem.space)
+        super().__init__(replace(problem, space=self.covered), seed)
+        self.whole = problem
+        self.inner = kind(self.problem, seed)
+        self.refused = self.inner.refused
+        self.plan = plan or SupernetPlan()
+        self._weights: SharedWeights | None = None
+
+    def propose(self, rng: np.random.Generator) -> ArchSpec:
+        """What the inner searcher proposes."""
+        return self.inner.propose(rng)
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        covers = self.covered.covers
+        return (covers is None or covers(candidate.spec)) and super()._is_new(candidate)
+
+    def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
+        """Count a spec as asked, here and in the inner searcher."""
+        super().note_asked(spec, fidelity)
+        self.inner.note_asked(spec, fidelity)
+
+    def learn_from(self, earlier: Earlier) -> None:
+        """Let the inner searcher learn."""
+        super().learn_from(earlier)
+        self.inner.learn_from(earlier)
+
+    def tell(self, observation: Observation) -> None:
+        """Take note of a score."""
+        super().tell(observation)
+        self.inner.tell(observation)
+
+    def prepare(self, workshop: Workshop) -> None:
+        """Train the supernet, or go on with it, or take over that of an earlier run.
+
+        Raises:
+            UnsupportedError: The space cannot share weights, or the earlier supernet lacks those for most
+                networks within these budgets.
+            ConfigError: The earlier run has no supernet, or one of other data.
+            EdgenasError: Its loss became NaN or infinite.
+        """
+        refuse_unshared(self.whole)
+        store = workshop.store
+        facts = store.meta(FOLDER)
+        if facts is None:
+            facts = self._taken_over(workshop) if self.plan.run else self._trained(workshop)
+            store.set_meta(**{FOLDER: facts})
+        _standing_path(store).unlink(missing_ok=True)
+        self._use(facts, weights_path(store.folder))
+
+    def evaluation(self, job: Job) -> Job:
+        """The score of a candidate with weights cut from the supernet.
+
+        Raises:
+            TrialError: The supernet has no weights for it.
+        """
+        assert self._weights is not None
+        names = self.whole.space.sharing(job.spec)
+        cut = self._weights.cut(parts_of(self.whole.space.graph(job.spec), names))
+        return ScoreJob(
+            job.spec, job.recipe, job.weights_path, limits=job.limits, task=job.task,
+            names=names, weights=tuple(cut),
+        )  # fmt: skip
+
+    def _use(self, facts: Mapping[str, Any], path: Path) -> None:
+        try:
+            arrays = load_weights(path)
+            self._weights = SharedWeights(dict(zip(sorted(facts["tensors"]), arrays, strict=True)))
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"the supernet {path} cannot be read: {error}; bring it back or search in another folder"
+            ) from error
+        self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"])
+
+    def _pool(self) -> list[tuple[int, ArchSpec]]:
+        """Networks within the budgets, with MACs."""
+        problem = self.whole
+
+        def fits(spec: ArchSpec) -> int | None:
+            cost = problem.cost_of(spec)
+            return None if problem.violated(cost) else cost.macs
+
+        def descend(spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+            return problem.descend(spec, rng).spec
+
+        return trained_with(problem.space, fits, descend, self.seed)
+
+    def _trained(self, workshop: Workshop) -> dict[str, Any]:
+        """Train a supernet; what is known of it then."""
+        problem, store = self.whole, workshop.store
+        pool = self._pool() if problem.constraints else capped(self._pool())
+        specs = tuple(spec for _, spec in pool)
+        recipe = supernet_recipe(
+            len(workshop.dataset.train),
+            workshop.recipe,
+            epochs=self.plan.epochs,
+            learning_rate=self.plan.rate,
+        )
+        left = workshop.seconds_left() if workshop.seconds_left else None
+        job = SupernetJob(
+            specs[-1], recipe, weights_path(store.folder), checkpoint_path=_standing_path(store),
+            limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
+            space=problem.space, specs=specs, shrinking=self.plan.shrinking,
+            seconds=None if left is None else max(1.0, SHARE * left),
+        )  # fmt: skip
+        try:
+            result = workshop.train(job)
+        except TrialError as error:
+            raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
+        extents, _ = extents_of(problem.space, specs)
+        return {
+            **_problem_facts(problem, workshop),
+            "tensors": {name: list(shape) for name, shape in extents.items()},
+            "networks": len(specs),
+            "least_macs": pool[0][0],
+            "most_macs": pool[-1][0],
+            "capped": not problem.constraints,
+            "shrinking": self.plan.shrinking,
+            "recipe": recipe.to_json(),
+            "result": asdict(result),
+            "run": None,
+        }
+
+    def _taken_over(self, workshop: Workshop) -> dict[str, Any]:
+        """Copy the supernet of an earlier run into this one, if it fits."""
+        folder = Path(str(self.plan.run))
+        facts = facts_of(folder)
+        for name, value in _problem_facts(self.whole, workshop).items():
+            if facts[name] != value:
+                raise ConfigError(
+                    f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run "
+                    "of the same space, data and --seed for --supernet"
+                )
+        target = weights_path(workshop.store.folder)
+        with storage_errors(workshop.store.folder):
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(weights_path(folder), target)
+        self._use(facts, target)
+        assert self.covered.covers is not None
+        pool = self._pool()
+        share = sum(self.covered.covers(spec) for _, spec in pool) / max(1, len(pool))
+        if share < COVERED:
+            raise UnsupportedError(
+                f"the supernet of {folder} has weights for {100 * share:.0f} % of the networks within these "
+                f"budgets, as it was trained within others; expected {100 * COVERED:.0f} %: give tighter "
+                "budgets, or train a supernet of its own (leave out --supernet)"
+            )
+        return {**facts, "run": str(folder)}
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What a run knows of its supernet.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    store = Store.read(folder)
+    try:
+        facts = store.meta(FOLDER)
+    finally:
+        store.close()
+    if facts is None or not weights_path(folder).exists():
+        raise ConfigError(
+            f"{folder} was given for --supernet and has no supernet; expected a run by --searcher one-shot"
+        )
+    return dict(facts)
+
+
+def covers(space: SearchSpace, weights: SharedWeights, most_macs: int) -> Callable[[ArchSpec], bool]:
+    """What says whether a supernet has weights for a network, and was trained with ones as large."""
+
+    def covered(spec: ArchSpec) -> bool:
+        graph = space.graph(spec)
+        return graph.macs <= most_macs and not weights.lacks(parts_of(graph, space.sharing(spec)))
+
+    return covered
+
+
+def refuse_unshared(problem: Problem) -> None:
+    """Refuse what a supernet cannot be made for, before anything is trained.
+
+    Raises:
+        UnsupportedError: The networks of the space cannot share weights, or the task is no classification.
+    """
+    if problem.task != CLASSIFICATION.name:
+        raise UnsupportedError(
+            f"a search by shared weights was asked for {problem.task}; expected it for classification: use "
+            "--searcher front"
+        )
+    spec = problem.space.sample(np.random.default_rng(0))
+    parts_of(problem.space.graph(spec), problem.space.sharing(spec))
+
+
+def refuse_beside(kind: type[Searcher], plan: SupernetPlan | None, trained: Mapping[str, Any]) -> None:
+    """Refuse settings that say how candidates are trained, where a supernet scores them.
+
+    Args:
+        kind: The class of the searcher.
+        plan: Where a supernet comes from, or None for the searcher's own way to evaluate.
+        trained: Such settings by name; empty ones were not given.
+
+    Raises:
+        ConfigError: One of those was given.
+    """
+    given = [name for name, value in trained.items() if value]
+    if given and (plan or issubclass(kind, OnSupernet)):
+        raise ConfigError(
+            f"{' and '.join(given)} and a supernet were given; with one no candidate is trained in the "
+            "search: leave one of them out"
+        )
+
+
+def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: SupernetPlan | None) -> Searcher:
+    """A searcher, on a supernet where one was asked for.
+
+    Args:
+        kind: The class of the searcher.
+        problem: What is searched.
+        seed: Of the search.
+        plan: Where a supernet comes from, or None for the searcher's own way to evaluate.
+
+    Raises:
+        UnsupportedError: No supernet can be made for the problem.
+    """
+    if not (issubclass(kind, OnSupernet) or plan):
+        return kind(problem, seed)
+    refuse_unshared(problem)
+    if issubclass(kind, OnSupernet):  # it brings the kind that proposes
+        searcher = cast(Callable[[Problem, int], OnSupernet], kind)(problem, seed)
+        searcher.plan = plan or searcher.plan
+        return searcher
+    return OnSupernet(problem, seed, kind=kind, plan=plan)
+
+
+def weights_path(folder: Path) -> Path:
+    """Where the shared weights of a run lie."""
+    return folder / FOLDER / "weights.npz"
+
+
+def _standing_path(store: Store) -> Path:
+    return store.folder / FOLDER / "standing.npz"
+
+
+def _problem_facts(problem: Problem, workshop: Workshop) -> dict[str, Any]:
+    """What must be the same for two searches to use one supernet."""
+    return {
+        "space": problem.space.name,
+        "input_shape": list(problem.space.input_shape),
+        "classes": problem.space.classes,
+        "fingerprint": workshop.dataset.fingerprint,
+    }

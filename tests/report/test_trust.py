@@ -1,0 +1,73 @@
+"""A run whose candidates a supernet scored never calls them trained, and says how far to trust it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgenas.live.following import Follower
+from edgenas.live.standing import standing
+from edgenas.oneshot.trust import agreement
+from edgenas.report.trust import trust_words
+from edgenas.store import Store
+from tests.report.conftest import report_of
+from tests.report.made_up import DESCRIPTION, fill
+
+SUPERNET = {"run": None, "networks": 540, "least_macs": 9_000, "most_macs": 3_074_160, "capped": True}
+PAIRS = [
+    {"trial": f"{place:04d}", "score": 0.1 * place, "alone": 0.5 + 0.05 * (place if place != 3 else 1.5)}
+    for place in range(1, 8)
+]
+
+
+def trust_of(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    found = agreement([pair["score"] for pair in pairs], [pair["alone"] for pair in pairs])
+    return {"pairs": pairs, "failed": 0, "agreement": found}
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Store:
+    with Store.create(tmp_path / "run") as store:
+        store.set_meta(status="retraining", **DESCRIPTION, supernet=SUPERNET, trust=trust_of(PAIRS))
+        fill(store)
+    return Store.read(tmp_path / "run")
+
+
+def test_the_page_says_scored_and_draws_what_was_trained_alone(scored: Store) -> None:
+    page = report_of(scored)
+    text = page.text
+    assert "28 scored" in text
+    assert "All 28 scored candidates as a table" in text
+    assert "scored 28 networks of space micro" in text
+    for wrong in ("trained candidates", "28 trained", "short training"):
+        assert wrong not in text
+    section = page.section("trust")
+    assert "540 networks of 9,000 to 3,074,160 MACs" in section.text
+    assert "were left out, as no budget was given" in section.text
+    assert "Kendall correlation of +0.90" in section.text
+    titles = [element.text for element in section.all("title")]
+    assert "trial 0003: score 30.0 %, trained alone 57.5 %" in titles
+
+
+def test_watching_says_scored_too(scored: Store) -> None:
+    with Follower(scored.folder) as follower:
+        follower.refresh()
+        assert standing(follower)["judged"] == "scored"
+
+
+def test_a_run_that_trained_its_candidates_has_no_such_section(tmp_path: Path) -> None:
+    with Store.create(tmp_path / "run") as store:
+        store.set_meta(status="retraining", **DESCRIPTION)
+        fill(store)
+        page = report_of(store)
+    assert "28 trained" in page.text
+    assert "scored" not in page.text
+
+
+def test_the_sentence_has_an_interval_where_there_is_one() -> None:
+    assert trust_words(None) == ""
+    assert "(95 % interval +0.64 to +0.98)" in trust_words(trust_of(PAIRS))
+    assert "interval" not in trust_words(trust_of(PAIRS[:4]))
+    assert "was not measured" in trust_words(trust_of(PAIRS[:2]))
