@@ -20,6 +20,8 @@ from edgenas.task.regression import LOSSES
 DEFAULT_TRIALS = 30
 SCORED_TRIALS = 200
 """Candidates of a search whose candidates a supernet scores."""
+GRADIENT_TRIALS = 12
+"""Trials of a gradient search, whose first ones are what it has derived."""
 
 MAX_WINNERS = 20
 MAX_TRUST = 100
@@ -232,12 +234,12 @@ class RunConfig:
     @property
     def trial_limit(self) -> int | None:
         """Candidates to train, or None where only time ends the search."""
-        return self.trials or (None if self.minutes else usual_trials(self.searcher, self.supernet))
+        return self.trials or (None if self.minutes else default_trials(self.searcher, self.supernet))
 
     @property
     def on_supernet(self) -> bool:
         """Whether a supernet scores candidates, and none is trained in the search."""
-        return usual_trials(self.searcher, self.supernet) == SCORED_TRIALS
+        return default_trials(self.searcher, self.supernet) == SCORED_TRIALS
 
     def changed(self, **changes: Any) -> RunConfig:
         """A copy with some settings changed; None leaves a setting as it is."""
@@ -260,9 +262,11 @@ class RunConfig:
         return "\n".join(["# edgenas search config.toml", *lines, ""])
 
 
-def usual_trials(searcher: str | None, supernet: str | None) -> int:
-    """Candidates of a search without a limit: more where a supernet scores them."""
-    return SCORED_TRIALS if searcher == "one-shot" or supernet is not None else DEFAULT_TRIALS
+def default_trials(searcher: str | None, supernet: str | None = None) -> int:
+    """Candidates that a method trains, or a supernet scores, where neither trials nor time are given."""
+    if searcher == "one-shot" or supernet is not None:
+        return SCORED_TRIALS
+    return GRADIENT_TRIALS if (searcher or "").startswith("gradient") else DEFAULT_TRIALS
 
 
 def config_from(document: Mapping[str, Any]) -> RunConfig:

@@ -10,6 +10,7 @@ Layout of a run folder::
     winners/ID/      artifacts and manifest of each winner
     trained/NAME/    artifacts and manifest of each network that 'edgenas train' trained
     report.html      the report
+    gradient/        N.json and N.npz of each target of a search by gradients
     training.log     what Keras printed
     training_data/   images for the training process, removed when it ends
 """

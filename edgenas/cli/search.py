@@ -10,7 +10,10 @@ from edgenas.cli.words import names
 
 HELP = "search networks for a data set and a device, end with verified TFLite and ONNX files and a report"
 
-SEARCHERS = "bayesian, front, local-search, nsga2, one-shot, optuna, random, regularized-evolution, reinforce"
+SEARCHERS = (
+    "bayesian, front, gradient, gradient-binary, local-search, nsga2, one-shot, optuna, random, "
+    "regularized-evolution, reinforce"
+)
 PROXIES = "grad_norm, naswot, params, synflow, zen"
 INHERITED_SHARE = 0.5
 EXECUTORS = "local, processes, ray"
@@ -35,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_savings(parser)
     add_supernet(parser)
     add("--warm-start", metavar="RUN", help="run folder to learn from, also of other data or another device")
-    add("--trials", type=int, help="candidates to train (default: 30 without --minutes; one-shot: 200)")
+    add("--trials", type=int, help="candidates (default without --minutes: 30, gradient 12, one-shot 200)")
     add("--minutes", type=float, help="time for everything: search, final trainings and files")
     add("--epochs", type=int, help="epochs per candidate")
     add("--images", type=int, help="training images per epoch of a candidate")

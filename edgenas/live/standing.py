@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.config import usual_trials
+from edgenas.config import default_trials
 from edgenas.live.following import Follower
 from edgenas.report.judged import judged_by
 from edgenas.search.objective import COST_METRICS
@@ -78,7 +78,7 @@ def trial_limit(config: Mapping[str, Any]) -> int | None:
     """Trials that the search is to train, or None where only time ends it."""
     if not config:
         return None
-    usual = usual_trials(config.get("searcher"), config.get("supernet"))
+    usual = default_trials(config.get("searcher"), config.get("supernet"))
     return config.get("trials") or (None if config.get("minutes") else usual)
 
 

@@ -10,6 +10,7 @@ from edgenas.report.explained import explained
 from edgenas.report.front import front
 from edgenas.report.gap import validation_against_test
 from edgenas.report.glossary import glossary
+from edgenas.report.gradient import gradient
 from edgenas.report.guidance import inherited_table
 from edgenas.report.headline import headline
 from edgenas.report.long_trainings import long_trainings
@@ -68,6 +69,7 @@ def render(run: Run) -> str:
         section("networks", "The networks", networks(run)),
         section("reasons", "Why these", reasons(run)),
         section("explained", "What mattered", explained(run)),
+        *([section("gradient", "What the gradients learned", learned)] if (learned := gradient(run)) else []),
         section("training", "Final training", training(run)),
         section("test", "Validation against test", validation_against_test(run)),
         *([section("inherited", "Inherited weights", kin)] if (kin := inherited_table(run)) else []),

@@ -21,8 +21,8 @@ from edgenas.trainings import TrainingRecord
 
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
-    "elapsed_seconds", "machine", "search", "warm_start", "gained", "proxy", "inheritance", "supernet",
-    "trust",
+    "elapsed_seconds", "machine", "search", "warm_start", "gained", "proxy", "inheritance", "gradient",
+    "supernet", "trust",
 )  # fmt: skip
 
 

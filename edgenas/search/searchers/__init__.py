@@ -3,6 +3,7 @@
 from edgenas.search.searcher import SEARCHERS
 from edgenas.search.searchers.bayesian import BayesianSearcher
 from edgenas.search.searchers.front import FrontSearcher
+from edgenas.search.searchers.gradient import BinaryGradientSearcher, GradientSearcher
 from edgenas.search.searchers.local_search import LocalSearcher
 from edgenas.search.searchers.nsga2 import Nsga2Searcher
 from edgenas.search.searchers.one_shot import OneShotSearcher
@@ -14,7 +15,9 @@ from edgenas.search.searchers.reinforce import ReinforceSearcher
 __all__ = [
     "SEARCHERS",
     "BayesianSearcher",
+    "BinaryGradientSearcher",
     "FrontSearcher",
+    "GradientSearcher",
     "LocalSearcher",
     "Nsga2Searcher",
     "OneShotSearcher",

@@ -1,0 +1,141 @@
+"""Search by gradients against random search with the same CPU time, on Fashion-MNIST in space `micro`.
+
+For each seed: one gradient search for a latency target and the stand-alone training of the network that it
+derives; then random search within the same budgets until it has used as many CPU seconds, trainings of the
+same length. Printed and written: CPU seconds, latency as a share of the target, validation accuracy of the
+derived network, and that of the most accurate network of random search that is no slower.
+
+CPU seconds are those of this process and all its children, so other work on the machine changes them little.
+One file a piece of work lies in --work; what is done already is not done again.
+
+    python benchmarks/gradient.py --json benchmarks/results/gradient.json
+    python benchmarks/gradient.py --seeds 3 --device nucleo-l4r5zi --target-ms 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edgenas.config import RunConfig
+from edgenas.data.dataset import Dataset
+from edgenas.data.load import load_dataset
+from edgenas.environment import machine, versions
+from edgenas.problem_of import make_problem
+from edgenas.records import comparable
+from edgenas.search.problem import Problem
+from edgenas.search.tuner import EdgeTuner
+from edgenas.train.recipe import Recipe, search_recipe
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and its children, those that ended included."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    total = 0.0
+    for process in processes:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def search(
+    searcher: str, problem: Problem, dataset: Dataset, recipe: Recipe, folder: Path, seed: int,
+    trials: int | None, budget: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    """One search: CPU seconds, and latency and accuracy of each trial."""
+    began, started = cpu_seconds(), time.perf_counter()
+    tuner = EdgeTuner(
+        problem.space, cost_source=problem.cost_source, constraints=problem.constraints,
+        objectives=problem.objectives, searcher=searcher, seed=seed, max_trials=trials, workers=1,
+        seconds_left=(lambda: budget - (cpu_seconds() - began)) if budget else None,
+        directory=folder, project_name=f"{searcher}-{seed}", overwrite=True,
+    )  # fmt: skip
+    tuner.search(dataset, recipe=recipe)
+    return {
+        "searcher": searcher,
+        "seed": seed,
+        "cpu_seconds": cpu_seconds() - began,
+        "wall_seconds": time.perf_counter() - started,
+        "trials": [
+            {"latency_ms": trial.cost.latency_ms, "val_accuracy": 1.0 - (trial.val_error or 0.0)}
+            for trial in comparable(tuner.store.trials())
+        ],
+        "targets": [
+            {key: entry[key] for key in ("target", "reached", "seconds")}
+            for entry in (tuner.store.meta("gradient") or {"targets": []})["targets"]
+        ],
+    }
+
+
+def kept(path: Path, make: Any) -> dict[str, Any]:
+    """What a file holds, or what is made and written to it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(make(), indent=1))
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def compared(gradient: dict[str, Any], random: dict[str, Any], target: float) -> dict[str, Any]:
+    """One seed's figures."""
+    derived = gradient["trials"][0]
+    no_slower = [
+        one["val_accuracy"] for one in random["trials"] if one["latency_ms"] <= derived["latency_ms"]
+    ]
+    return {
+        "seed": gradient["seed"],
+        "gradient_cpu_seconds": gradient["cpu_seconds"],
+        "random_cpu_seconds": random["cpu_seconds"],
+        "random_trials": len(random["trials"]),
+        "latency_share_of_target": derived["latency_ms"] / target,
+        "derived_val_accuracy": derived["val_accuracy"],
+        "random_front_val_accuracy": max(no_slower, default=None),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--device", default="host")
+    parser.add_argument("--target-ms", type=float, default=0.05)
+    parser.add_argument("--images", type=int, default=36_000, help="images of one training")
+    parser.add_argument("--searcher", default="gradient", help="gradient or gradient-binary")
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmark-gradient"))
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    dataset = load_dataset("fashion-mnist", seed=0)
+    config = RunConfig(data="fashion-mnist", device=args.device, latency_ms=args.target_ms)
+    problem, _ = make_problem(config, dataset)
+    rows = []
+    for seed in range(args.seeds):
+        recipe = search_recipe(len(dataset.train), epochs=3, images=args.images // 3, seed=seed)
+        one = (problem, dataset, recipe, args.work, seed)
+        gradient = kept(
+            args.work / f"{args.searcher}-{seed}.json", lambda one=one: search(args.searcher, *one, 1, None)
+        )
+        budget = gradient["cpu_seconds"]
+        random = kept(
+            args.work / f"random-{seed}.json",
+            lambda one=one, budget=budget: search("random", *one, None, budget),
+        )
+        rows.append(compared(gradient, random, args.target_ms))
+        print(json.dumps(rows[-1]), flush=True)
+    document = {
+        "benchmark": "gradient", "data": "fashion-mnist", "space": "micro", "device": args.device,
+        "searcher": args.searcher, "target_ms": args.target_ms, "images_per_training": args.images,
+        "machine": machine(), "versions": versions(), "seeds": rows,
+    }  # fmt: skip
+    if args.json:
+        args.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

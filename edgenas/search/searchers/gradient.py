@@ -1,0 +1,157 @@
+"""Differentiable search: distributions over architectures that gradients have learned propose the networks.
+
+FBNet (Wu et al. 2019) in mode ``gumbel``, ProxylessNAS (Cai et al. 2019) in mode ``binary``, on the
+super-network of `edgenas.oneshot.gradient`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.arch.spec import ArchSpec, Value
+from edgenas.errors import BudgetError
+from edgenas.oneshot.gradient import GradientJob, Relaxed
+from edgenas.oneshot.gradient_derive import derived
+from edgenas.oneshot.gradient_goal import Goal
+from edgenas.oneshot.gradient_result import Outcome, read_outcome
+from edgenas.oneshot.gradient_space import Selection, refuse_rigid
+from edgenas.search.objective import metric_value
+from edgenas.search.searcher import SEARCHERS
+from edgenas.search.searchers.reinforce import Logits, Policy, ReinforceSearcher
+from edgenas.search.targets import SKELETONS, goals_of, skeletons_for, within
+from edgenas.search.workshop import Workshop
+from edgenas.whole import write_whole
+
+FOLDER = "gradient"
+"""Folder of a run that holds, for each target, the search's file and ``N.json`` with what it came to."""
+
+OUTER_LOGIT = 3.0
+"""Logit of what was decided outside, in the policies that further proposals are drawn from."""
+
+LEAST_SHARE = 1e-3
+"""Probability that every option has at least when the policies begin."""
+
+EXPONENT = -0.07  # MnasNet's
+
+
+@SEARCHERS.register("gradient")
+class GradientSearcher(ReinforceSearcher):
+    """Trains a super-network for each target, derives a network from each, and draws further ones.
+
+    The distributions that gradients learned are where the policies of `ReinforceSearcher` begin; each
+    further result moves them. Unprepared, they begin uniform.
+
+    Attributes:
+        mode: See `edgenas.oneshot.gradient_gates`.
+        skeletons: How many skeletons race for each target.
+    """
+
+    mode = "gumbel"
+    skeletons = SKELETONS
+
+    def prepare(self, workshop: Workshop) -> None:
+        """Search for each target and derive a network.
+
+        Raises:
+            ConfigError: The space has a choice that cannot be relaxed, or the task's data are no images.
+            TrialError: The super-network's loss became NaN.
+        """
+        refuse_rigid(self.problem.space)
+        folder = workshop.store.folder / FOLDER
+        documents: list[dict[str, Any]] = []
+        inherited: Path | None = None
+        for number, goal in enumerate(goals_of(self.problem, self.seed)):
+            path = folder / f"{number}.json"
+            if not path.exists():
+                if documents and out_of_time(workshop, documents):
+                    break
+                self._search(workshop, goal, folder / f"{number}.npz", inherited)
+            documents.append(json.loads(path.read_text(encoding="utf-8")))
+            inherited = folder / f"{number}.npz"
+        workshop.store.set_meta(gradient={"mode": self.mode, "targets": documents})
+        self._begin_with(documents)
+
+    def _search(self, workshop: Workshop, goal: Goal, path: Path, inherited: Path | None) -> None:
+        """One search, and what it came to as a document beside its file."""
+        relaxed = skeletons_for(self.problem, goal, self.seed, self.skeletons)
+        if not relaxed:
+            raise BudgetError(f"no network within the budgets was found for a target of {goal.target:g}")
+        spec = relaxed[0].skeleton.spec(self.problem.space, relaxed[0].skeleton.smallest)
+        checkpoint = path.with_suffix(".checkpoint.npz")
+        job = GradientJob(
+            spec, workshop.recipe, path, task=workshop.dataset.task, checkpoint_path=checkpoint,
+            relaxed=tuple(relaxed), goal=goal, mode=self.mode, inherited=inherited,
+        )  # fmt: skip
+        path.parent.mkdir(exist_ok=True)
+        result = workshop.train(job)
+        outcome = read_outcome(path)
+        document = self._document(goal, relaxed[outcome.number], outcome, result.seconds)
+        write_whole(path.with_suffix(".json"), json.dumps(document, indent=1) + "\n", "outcome")
+        checkpoint.unlink(missing_ok=True)
+
+    def _document(self, goal: Goal, relaxed: Relaxed, outcome: Outcome, seconds: float) -> dict[str, Any]:
+        skeleton = relaxed.skeleton
+        bounded = within(self.problem, goal)
+
+        def exact(selection: Selection) -> tuple[float, bool]:
+            cost = bounded.cost_of(skeleton.spec(bounded.space, selection))
+            return metric_value(cost, goal.metric), not bounded.violated(cost)
+
+        found = derived(outcome.logits, relaxed.costs, goal, exact)
+        return {
+            "metric": goal.metric,
+            "target": goal.target,
+            "reached": found[0][1] if found else None,
+            "spec": skeleton.spec(bounded.space, found[0][0]).to_json() if found else None,
+            "outer": dict(skeleton.outer),
+            "decisions": outcome.probabilities(skeleton),
+            "history": list(outcome.history),
+            "multipliers": list(outcome.multipliers),
+            "seconds": seconds,
+        }
+
+    def _begin_with(self, documents: list[dict[str, Any]]) -> None:
+        """Propose the derived networks first, then draw; a resumed run has results already."""
+        specs = [ArchSpec.from_json(document["spec"]) for document in documents if document["spec"]]
+        self.first = (*specs, *self.first)
+        names = self.problem.space.names
+        self._policies = [Policy(EXPONENT, policy_logits(document, names)) for document in documents]
+        observations, self.observations = self.observations, []
+        for observation in observations:
+            self.tell(observation)
+
+
+@SEARCHERS.register("gradient-binary")
+class BinaryGradientSearcher(GradientSearcher):
+    """The same with binarized gates: less memory, as only sampled networks are computed."""
+
+    mode = "binary"
+
+
+def policy_logits(document: Mapping[str, Any], names: Mapping[str, tuple[Value, ...]]) -> Logits:
+    """The logits of a policy that draws what a search has learned.
+
+    Args:
+        document: What the search came to.
+        names: All options of each choice; those that the search had left out get the smallest share.
+    """
+    logits: Logits = {name: {value: OUTER_LOGIT} for name, value in document["outer"].items()}
+    for decision in document["decisions"]:
+        learned = dict(zip(decision["options"], decision["shares"], strict=True))
+        logits[decision["name"]] = {
+            option: float(np.log(learned.get(option, 0.0) + LEAST_SHARE))
+            for option in names[decision["name"]]
+        }
+    return logits
+
+
+def out_of_time(workshop: Workshop, documents: list[dict[str, Any]]) -> bool:
+    """Whether another search would take more than half of the time that is left."""
+    if workshop.seconds_left is None:
+        return False
+    return workshop.seconds_left() < 2 * float(documents[-1]["seconds"])
