@@ -31,16 +31,16 @@ from edgenas.report.axes import Frame, Scale, draw_x_axis, draw_y_axis, scale_fo
 FAMILIES: dict[str, dict[str, Any]] = {
     "random": {"searcher": "random"},
     "evolutionary": {"searcher": "regularized-evolution"},
-    "evolutionary, inherited": {"searcher": "regularized-evolution", "inherit": True},
+    "evolutionary, inherited": {"searcher": "regularized-evolution", "inherit": 0.5},
     "reinforcement": {"searcher": "reinforce"},
     "Bayesian (front)": {"searcher": "front"},
-    "one-shot": {"searcher": "one-shot", "trials": None},
+    "one-shot": {"searcher": "one-shot", "trials": 100},
     "gradient": {"searcher": "gradient", "trials": None},
 }
-"""Settings of each; without ``trials`` a family says itself how many candidates it looks at."""
+"""Settings of each; without ``trials`` a family says itself how many candidates it trains."""
 
 COLOURS = ("#6b7280", "#b45309", "#d97706", "#7c3aed", "#0f766e", "#dc2626", "#1d4ed8")
-COMMON = {"ram_kib": 32, "flash_kib": 32, "seeds": 1, "winners": 5, "workers": 2}
+COMMON = {"ram_kib": 32, "flash_kib": 32, "seeds": 1, "winners": 4, "final_epochs": 30, "workers": 2}
 STYLE = (
     "text{font:12px sans-serif;fill:#374151}.title{font-weight:600}.axis{stroke:#9ca3af}.grid{stroke:#e5e7eb}"
 )
