@@ -25,7 +25,7 @@ SCORED_TRIALS = 200
 """Candidates of a search whose candidates a supernet scores."""
 
 MAX_WINNERS = 20
-MAX_TRUST = 100
+FEWEST_TRUST, MAX_TRUST = 3, 100
 HALVING = ("epochs", "images", "resolution")
 _COUNTS = (
     "trials", "epochs", "images", "final_epochs", "winners", "seeds", "workers", "supernet_epochs",
@@ -191,8 +191,11 @@ class RunConfig:
             raise ConfigError(
                 f"--supernet-rate {self.supernet_rate:g} was given; expected above 0 and below 10"
             )
-        if self.trust is not None and not 0 <= self.trust <= MAX_TRUST:
-            raise ConfigError(f"--trust {self.trust} was given; expected 0 to {MAX_TRUST}")
+        if self.trust and not FEWEST_TRUST <= self.trust <= MAX_TRUST:
+            raise ConfigError(
+                f"--trust {self.trust} was given; expected {FEWEST_TRUST} to {MAX_TRUST}, as fewer networks "
+                "have no ranks to compare, or 0 for none"
+            )
         for name in ("halving", "stop_curves", "proxy", "inherit") if self.on_supernet else ():
             if getattr(self, name):
                 raise ConfigError(

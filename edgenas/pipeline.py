@@ -18,7 +18,7 @@ from edgenas.captured import captured
 from edgenas.config import RunConfig, config_from
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import balanced_weights, lasting_name, load_dataset
-from edgenas.distribute import Executor
+from edgenas.distribute import EXECUTORS, Executor
 from edgenas.errors import StoreError
 from edgenas.problem_of import (
     check_supernet,
@@ -57,7 +57,9 @@ def start(config: RunConfig, listener: StageListener) -> Path:
     """
     clock = Clock()
     check_method(config)
-    config = config.changed(data=lasting_name(config.data))  # a run may be resumed from another folder
+    # A run may be resumed from another folder.
+    supernet = lasting_name(config.supernet) if config.supernet not in (None, "new") else None
+    config = config.changed(data=lasting_name(config.data), supernet=supernet)
     dataset = load_data(config, Path(config.out).parent if config.out else Path("runs"))
     check_training_size(dataset)
     check_for_classes(dataset.task, {"class_weights": config.class_weights})
@@ -65,6 +67,7 @@ def start(config: RunConfig, listener: StageListener) -> Path:
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
     check_supernet(config, problem)
+    SEARCHERS.get(config.searcher).refuse(problem)
     knowledge = knowledge_of(Path(config.warm_start)) if config.warm_start else None
     if knowledge:
         Earlier(knowledge, problem)  # refuses a run of another space
@@ -84,11 +87,13 @@ def check_method(config: RunConfig) -> None:
     """Refuse a search method, or what is to guide it, before anything is read.
 
     Raises:
-        UnknownNameError: No such searcher or proxy.
+        UnknownNameError: No such searcher, proxy or executor.
         ConfigError: The searcher does not go with the rest.
     """
     SEARCHERS.get(config.searcher)
-    Guidance(config.proxy, config.inherit).check(config.searcher, config.halving, config.stop_curves)
+    Guidance(config.proxy, config.inherit, supernet_plan(config)).check(
+        config.searcher, config.halving, config.stop_curves, executor=EXECUTORS.get(config.executor)
+    )
 
 
 def resume(folder: Path, listener: StageListener, changes: Mapping[str, Any] | None = None) -> Path:
@@ -107,6 +112,7 @@ def resume(folder: Path, listener: StageListener, changes: Mapping[str, Any] | N
         clock = Clock(store.meta("elapsed_seconds", 0.0))
         config, dataset = begun_with(store)
         config = elsewhere(config, changes or {})
+        check_method(config)  # another executor may not go with it
         problem, _ = make_problem(config, dataset)
         with executor_of(config) as executor, way_back(folder):
             if config.to_json() != store.meta("config"):

@@ -81,7 +81,7 @@ def check_supernet(config: RunConfig, problem: Problem) -> None:
     given = [
         name for name in ("supernet_epochs", "supernet_rate", "supernet_shrinking") if getattr(config, name)
     ]
-    if given and (not config.on_supernet or config.supernet not in (None, "new")):
+    if given and not config.on_supernet:
         raise ConfigError(
             f"--{given[0].replace('_', '-')} was given without a supernet to train; expected --searcher "
             "one-shot or --supernet new beside it"

@@ -80,6 +80,8 @@ class GradientJob(Job):
             where the file is missing.
         drop: First share of channels dropped on the way around a block that may be left out; 0 leaves this
             guard against collapse out.
+        seconds: After so much time no further epoch begins, the first one excepted; None for no limit. What
+            was learned by then is what networks are derived from.
     """
 
     relaxed: tuple[Relaxed, ...] = ()
@@ -87,6 +89,7 @@ class GradientJob(Job):
     mode: str = "gumbel"
     inherited: Path | None = None
     drop: float = DROP
+    seconds: float | None = None
 
     @property
     def key(self) -> str:
@@ -138,7 +141,7 @@ class _Search:
         self.job, self.data_for, self.on_epoch = job, data_for, on_epoch
         self.total = EPOCHS * job.steps_per_epoch
         self.history: list[dict[str, float]] = []
-        self.started = time.perf_counter()
+        self.started = self.resumed = time.perf_counter()
         self.trained = 0
         self.training_seconds = 0.0
 
@@ -146,13 +149,19 @@ class _Search:
         checkpoint = Checkpoint(self.job.checkpoint_path, self.job.key) if self.job.checkpoint_path else None
         standing = checkpoint.load() if checkpoint else None
         steps = self.race() if standing is None else self.restored(standing)
-        while len(self.history) < EPOCHS:
+        while len(self.history) < EPOCHS and not (self.history and self.late):
             self.epoch(steps, len(self.history))
             if checkpoint:
                 checkpoint.save(self.standing(steps, checkpoint.key))
             entry = self.history[-1]
             self.on_epoch({"epoch": len(self.history), "epochs": EPOCHS, **entry})
         return self.result(), self.outcome(steps)
+
+    @property
+    def late(self) -> bool:
+        """Whether its time is up; that before a stop does not count."""
+        limit = self.job.seconds
+        return limit is not None and time.perf_counter() - self.resumed > limit
 
     # --- beginning ---
 
@@ -344,7 +353,8 @@ class _Search:
         speed = self.trained / self.training_seconds if self.training_seconds else 0.0
         seconds = time.perf_counter() - self.started
         return TrainResult(
-            last.get("val_accuracy"), last["val_loss"], None, EPOCHS, False, seconds, speed, self.history,
+            last.get("val_accuracy"), last["val_loss"], None, len(self.history), len(self.history) < EPOCHS,
+            seconds, speed, self.history,
             last.get("val_error"), others, task.metric,
         )  # fmt: skip
 

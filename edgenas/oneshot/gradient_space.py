@@ -16,6 +16,7 @@ from math import prod
 
 import numpy as np
 
+from edgenas.arch.chooser import RandomChooser
 from edgenas.arch.graph import Shape
 from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec, Block, Value
@@ -165,18 +166,25 @@ def refuse_rigid(space: SearchSpace) -> None:
     Raises:
         ConfigError: It has a choice or a block without a relaxed form; names it.
     """
-    for name, options in space.names.items():
-        if name not in OUTER and not _STAGE.fullmatch(name):
-            raise ConfigError(
-                f"space '{space.name}' cannot be searched by gradient: its choice '{name}' "
-                f"({', '.join(map(str, options))}) has no relaxed form; expected stages with "
-                f"{', '.join(KINDS)}, as in micro and mobile; choose another --searcher, such as front"
-            )
-    for block in space.sample(np.random.default_rng(0)).blocks:
+    chooser = RandomChooser(np.random.default_rng(0))
+    spec = space.decide(chooser)
+    _refuse_choices(space.name, dict(sorted(chooser.options.items())))  # all names take a build function long
+    _refuse_choices(space.name, space.names)
+    for block in spec.blocks:
         if block.kind not in BLOCKS:
             raise ConfigError(
                 f"space '{space.name}' cannot be searched by gradient: its block '{block.kind}' has no "
                 f"relaxed form; expected {', '.join(sorted(BLOCKS))}; choose another --searcher"
+            )
+
+
+def _refuse_choices(space: str, choices: Mapping[str, Sequence[Value]]) -> None:
+    for name, options in choices.items():
+        if name not in OUTER and not _STAGE.fullmatch(name):
+            raise ConfigError(
+                f"space '{space}' cannot be searched by gradient: its choice '{name}' "
+                f"({', '.join(map(str, options))}) has no relaxed form; expected stages with "
+                f"{', '.join(KINDS)}, as in micro and mobile; choose another --searcher, such as front"
             )
 
 

@@ -158,13 +158,22 @@ class Supernet:
         recipe = self.job.recipe
         images, labels = self._data_for(self.job.spec.input_shape)[0]
         walk = Walk(images, labels, recipe, self.steps)
-        while len(self.history) < recipe.epochs and self.progress(len(self.history), 0) < 1:
+        while not self._is_over(recipe.epochs):
             epoch = len(self.history)
-            losses = [self._step(walk, epoch, step) for step in range(self.steps)]
+            losses = [self._step(walk, epoch, 0)]
+            for step in range(1, self.steps):
+                if self.progress(epoch, step) >= 1:
+                    break
+                losses.append(self._step(walk, epoch, step))
             self.history.append({"loss": float(np.mean(losses))})
             if self._checkpoint:
                 self._checkpoint.save(self._standing(self._checkpoint.key))
             on_epoch({"epoch": epoch + 1, "epochs": recipe.epochs, **self.history[-1]})
+
+    def _is_over(self, epochs: int) -> bool:
+        """Whether nothing is left to train; one epoch is begun however little time there is."""
+        begun = len(self.history)
+        return begun >= epochs or (begun > 0 and self.progress(begun, 0) >= 1)
 
     def result(self) -> TrainResult:
         """How the training went; what a supernet's accuracy is, only its networks' scores can say."""

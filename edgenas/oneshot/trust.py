@@ -48,6 +48,6 @@ def agreement(scores: Sequence[float], alone: Sequence[float]) -> dict[str, Any]
         most = 1.0 - 2.0 / (networks * (networks - 1))
         centre = atanh(max(-most, min(most, tau)))
         reach = NORMAL_95 * sqrt(0.437 / (networks - 4))
-        low, high = tanh(centre - reach), max(tau, tanh(centre + reach))
+        low, high = min(tau, tanh(centre - reach)), max(tau, tanh(centre + reach))
     spearman = float(spearmanr(scores, alone).statistic)
     return {"networks": networks, "kendall": tau, "low": low, "high": high, "spearman": spearman}

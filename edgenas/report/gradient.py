@@ -26,6 +26,9 @@ def gradient(run: Run) -> str:
         f"{METHODS.get(document['mode'], text(document['mode']))}, weights and distribution on separate "
         "splits of the training data. The network derived from each was then trained alone, like any trial."
     )
+    short = [quantity(entry["metric"], entry["target"]) for entry in targets if entry.get("cut_short")]
+    if short:
+        said += f" The time limit ended the search early for {', '.join(short)}."
     strips = [
         details(
             f"Learned for {quantity(entry['metric'], entry['target'])}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgenas.config import SCORED_TRIALS, usual_trials
+from edgenas.config import scores_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +35,5 @@ def judged_by(meta: Mapping[str, Any]) -> Judged:
         meta: What is known of the run, by name.
     """
     config = meta.get("config") or {}
-    asked = usual_trials(config.get("searcher"), config.get("supernet")) == SCORED_TRIALS
+    asked = scores_candidates(config.get("searcher"), config.get("supernet"))
     return SCORED if asked or meta.get("supernet") else TRAINED

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgenas.report.axes import Frame, draw_x_axis, draw_y_axis, scale_for
-from edgenas.report.markup import figure, paragraph, text, two_sizes
+from edgenas.report.markup import count, duration, figure, paragraph, text, two_sizes
 from edgenas.report.run import Run
 
 
@@ -15,15 +15,16 @@ def trust_words(trust: Mapping[str, Any] | None) -> str:
     if not trust:
         return ""
     found = trust["agreement"]
+    lost = f"; {trust['failed']:,} more could not be trained alone" if trust["failed"] else ""
     if found is None:
         return (
             "how far the supernet's scores can be trusted was not measured: fewer than three networks were "
-            "trained alone, or all came out alike"
+            f"trained alone, or all came out alike{lost}"
         )
     interval = "" if found["low"] is None else f" (95 % interval {found['low']:+.2f} to {found['high']:+.2f})"
     return (
         f"the supernet's scores and {found['networks']} networks trained alone are ranked with a Kendall "
-        f"correlation of {found['kendall']:+.2f}{interval}, Spearman {found['spearman']:+.2f}"
+        f"correlation of {found['kendall']:+.2f}{interval}, Spearman {found['spearman']:+.2f}{lost}"
     )
 
 
@@ -40,10 +41,11 @@ def trust_section(run: Run) -> str:
     )
     if supernet["capped"]:
         about += " Networks of more MACs were left out, as no budget was given."
+    told = text(about) + _length(supernet["result"])
     if not trust:
-        return paragraph(text(about))
+        return paragraph(told)
     words = trust_words(trust)
-    shown = paragraph(text(about)) + paragraph(text(f"{words[:1].upper()}{words[1:]}."))
+    shown = paragraph(told) + paragraph(text(f"{words[:1].upper()}{words[1:]}."))
     pairs = trust["pairs"]
     if len(pairs) < 2:
         return shown
@@ -55,6 +57,12 @@ def trust_section(run: Run) -> str:
     drawing = two_sizes(_chart(pairs, Frame(640, 300)), _chart(pairs, Frame(368, 280, left=44)))
     caption = f"Score by the supernet against validation accuracy of {len(pairs)} networks trained alone."
     return shown + figure(drawing, caption) + paragraph(note, "note")
+
+
+def _length(result: Mapping[str, Any]) -> str:
+    """How long a supernet was trained, as HTML."""
+    end = ", cut short by the time limit" if result["stopped_early"] else ""
+    return f" Its training took {duration(result['seconds'])} and {count(result['epochs'], 'epoch')}{end}."
 
 
 def _chart(pairs: Sequence[Mapping[str, Any]], frame: Frame) -> str:

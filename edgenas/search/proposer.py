@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgenas.distribute import Executor, LocalExecutor
 from edgenas.errors import ConfigError
 from edgenas.search.fidelity import Ladder
 from edgenas.search.guided import ProxyGuided, check_proxy
@@ -33,9 +34,10 @@ class Guidance:
     supernet: SupernetPlan | None = None
 
     def check(
-        self, searcher: str, halving: str | None, stop_curves: bool | None, hypermodel: Any = None
-    ) -> None:
-        """Refuse what does not go with a search method, its short trainings, or a user's build function.
+        self, searcher: str, halving: str | None, stop_curves: bool | None, hypermodel: Any = None,
+        executor: type[Executor] = LocalExecutor,
+    ) -> None:  # fmt: skip
+        """Refuse what does not go with a search method, short trainings, a build function, or an executor.
 
         Raises:
             UnknownNameError: No such proxy.
@@ -49,6 +51,11 @@ class Guidance:
             check_proxy(self.proxy)
         if self.inherit is not None:
             check_inherit(self.inherit, halving, stop_curves)
+            if not issubclass(executor, LocalExecutor):
+                raise ConfigError(
+                    "--inherit was given with an executor on other machines, which do not have the parents' "
+                    "weights; leave it out or search with --executor local"
+                )
             check_parents(searcher)
 
     def to_json(self) -> dict[str, Any]:

@@ -78,6 +78,14 @@ class Searcher(ABC):
         self._asked: set[str] = set()
         self._parent: str | None = None
 
+    @classmethod  # noqa: B027  most searchers search anything
+    def refuse(cls, problem: Problem) -> None:
+        """Refuse a problem that it cannot search, before anything is trained.
+
+        Raises:
+            UsageError: It cannot; the message says why.
+        """
+
     @abstractmethod
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """A spec worth training next; it may be over budget or known, then this is called again."""

@@ -15,15 +15,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgenas.arch.chooser import Chooser
-from edgenas.arch.graph import OpGraph
-from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
+from edgenas.search.covered import CoveredSpace, covers
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.searcher import Observation, Searcher
 from edgenas.search.transfer import Earlier
@@ -42,9 +40,6 @@ SHARE = 0.5
 COVERED = 0.9
 """Share of the networks within new budgets that an earlier supernet must have weights for."""
 
-TRIES = 100
-"""How often a network that the supernet has no weights for is replaced by another one."""
-
 
 @dataclass(frozen=True)
 class SupernetPlan:
@@ -55,6 +50,9 @@ class SupernetPlan:
         epochs: Passes of its training, or None for what the data size suggests.
         rate: Peak learning rate for batches of 128, or None for the optimizer's own.
         shrinking: Whether the largest networks train first and smaller ones join.
+
+    Raises:
+        ConfigError: A number out of range, or how to train a supernet that is trained already.
     """
 
     run: str | None = None
@@ -62,52 +60,16 @@ class SupernetPlan:
     rate: float | None = None
     shrinking: bool = False
 
-
-class CoveredSpace(SearchSpace):
-    """A space without the networks that a supernet has no weights for.
-
-    Args:
-        space: The whole space.
-
-    Attributes:
-        covers: Says whether a network can be scored; None before that is known.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
-        self.name, self.heads, self.descent_steps = space.name, space.heads, space.descent_steps
-        self.input_shape, self.classes, self.head = space.input_shape, space.classes, space.head
-        self.covers: Callable[[ArchSpec], bool] | None = None
-
-    def decide(self, chooser: Chooser) -> ArchSpec:
-        """The architecture that the chooser's answers describe, whether it is covered or not."""
-        return self.space.decide(chooser)
-
-    def graph(self, spec: ArchSpec) -> OpGraph:
-        """The operations of a spec."""
-        return self.space.graph(spec)
-
-    def sharing(self, spec: ArchSpec) -> tuple[str, ...]:
-        """Names of a spec's blocks for shared weights."""
-        return self.space.sharing(spec)
-
-    def sample(self, rng: np.random.Generator) -> ArchSpec:
-        """A random architecture that is covered."""
-        return self._covered(lambda: self.space.sample(rng))
-
-    def mutate(self, spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-        """A mutant that is covered."""
-        return self._covered(lambda: self.space.mutate(spec, rng))
-
-    def crossover(self, first: ArchSpec, second: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-        """A child that is covered."""
-        return self._covered(lambda: self.space.crossover(first, second, rng))
-
-    def _covered(self, make: Callable[[], ArchSpec]) -> ArchSpec:
-        for _ in range(TRIES):
-            if self.covers is None or self.covers(spec := make()):
-                break
-        return make() if self.covers is None else spec
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"{self.epochs} epochs of a supernet were given; expected 1 or more")
+        if self.rate is not None and not 0 < self.rate < 10:
+            raise ConfigError(f"rate {self.rate:g} of a supernet was given; expected above 0 and below 10")
+        if self.run is not None and (self.epochs or self.rate or self.shrinking):
+            raise ConfigError(
+                f"the supernet of {self.run} was given with epochs, a rate or shrinking; it is trained "
+                "already: leave these out, or train another one (--supernet new)"
+            )
 
 
 class OnSupernet(Searcher):
@@ -130,6 +92,15 @@ class OnSupernet(Searcher):
         self.refused = self.inner.refused
         self.plan = plan or SupernetPlan()
         self._weights: SharedWeights | None = None
+
+    @classmethod
+    def refuse(cls, problem: Problem) -> None:
+        """Refuse what a supernet cannot be made for.
+
+        Raises:
+            UnsupportedError: There can be none.
+        """
+        refuse_unshared(problem)
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """What the inner searcher proposes."""
@@ -163,7 +134,7 @@ class OnSupernet(Searcher):
             ConfigError: The earlier run has no supernet, or one of other data.
             EdgenasError: Its loss became NaN or infinite.
         """
-        refuse_unshared(self.whole)
+        self.refuse(self.whole)
         store = workshop.store
         facts = store.meta(FOLDER)
         if facts is None:
@@ -197,7 +168,7 @@ class OnSupernet(Searcher):
         self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"])
 
     def _pool(self) -> list[tuple[int, ArchSpec]]:
-        """Networks within the budgets, with MACs."""
+        """Networks within the budgets, with MACs; without a budget all but the largest."""
         problem = self.whole
 
         def fits(spec: ArchSpec) -> int | None:
@@ -207,12 +178,13 @@ class OnSupernet(Searcher):
         def descend(spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
             return problem.descend(spec, rng).spec
 
-        return trained_with(problem.space, fits, descend, self.seed)
+        pool = trained_with(problem.space, fits, descend, self.seed)
+        return pool if problem.constraints else capped(pool)
 
     def _trained(self, workshop: Workshop) -> dict[str, Any]:
         """Train a supernet; what is known of it then."""
         problem, store = self.whole, workshop.store
-        pool = self._pool() if problem.constraints else capped(self._pool())
+        pool = self._pool()
         specs = tuple(spec for _, spec in pool)
         recipe = supernet_recipe(
             len(workshop.dataset.train),
@@ -220,12 +192,11 @@ class OnSupernet(Searcher):
             epochs=self.plan.epochs,
             learning_rate=self.plan.rate,
         )
-        left = workshop.seconds_left() if workshop.seconds_left else None
         job = SupernetJob(
             specs[-1], recipe, weights_path(store.folder), checkpoint_path=_standing_path(store),
             limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
             space=problem.space, specs=specs, shrinking=self.plan.shrinking,
-            seconds=None if left is None else max(1.0, SHARE * left),
+            seconds=_seconds_for(workshop),
         )  # fmt: skip
         try:
             result = workshop.train(job)
@@ -290,16 +261,6 @@ def facts_of(folder: Path) -> dict[str, Any]:
     return dict(facts)
 
 
-def covers(space: SearchSpace, weights: SharedWeights, most_macs: int) -> Callable[[ArchSpec], bool]:
-    """What says whether a supernet has weights for a network, and was trained with ones as large."""
-
-    def covered(spec: ArchSpec) -> bool:
-        graph = space.graph(spec)
-        return graph.macs <= most_macs and not weights.lacks(parts_of(graph, space.sharing(spec)))
-
-    return covered
-
-
 def refuse_unshared(problem: Problem) -> None:
     """Refuse what a supernet cannot be made for, before anything is trained.
 
@@ -326,6 +287,11 @@ def refuse_beside(kind: type[Searcher], plan: SupernetPlan | None, trained: Mapp
     Raises:
         ConfigError: One of those was given.
     """
+    if plan and not issubclass(kind, OnSupernet) and kind.prepare is not Searcher.prepare:
+        raise ConfigError(
+            "a supernet was given for a searcher that trains a network of its own to propose by; leave out "
+            "--supernet, or take another --searcher, such as nsga2"
+        )
     given = [name for name, value in trained.items() if value]
     if given and (plan or issubclass(kind, OnSupernet)):
         raise ConfigError(
@@ -344,11 +310,12 @@ def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: Super
         plan: Where a supernet comes from, or None for the searcher's own way to evaluate.
 
     Raises:
-        UnsupportedError: No supernet can be made for the problem.
+        UsageError: The searcher cannot search the problem, or no supernet can be made for it.
     """
+    kind.refuse(problem)
     if not (issubclass(kind, OnSupernet) or plan):
         return kind(problem, seed)
-    refuse_unshared(problem)
+    OnSupernet.refuse(problem)
     if issubclass(kind, OnSupernet):  # it brings the kind that proposes
         searcher = cast(Callable[[Problem, int], OnSupernet], kind)(problem, seed)
         searcher.plan = plan or searcher.plan
@@ -359,6 +326,17 @@ def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: Super
 def weights_path(folder: Path) -> Path:
     """Where the shared weights of a run lie."""
     return folder / FOLDER / "weights.npz"
+
+
+def _seconds_for(workshop: Workshop) -> float | None:
+    """How long a supernet may train, stops left out; a resumed run keeps what it began with."""
+    if workshop.seconds_left is None:
+        return None
+    seconds = workshop.store.meta("supernet_seconds")
+    if seconds is None:
+        seconds = max(1.0, SHARE * workshop.seconds_left())
+        workshop.store.set_meta(supernet_seconds=seconds)
+    return float(seconds)
 
 
 def _standing_path(store: Store) -> Path:

@@ -132,7 +132,7 @@ class EdgeTuner(keras_tuner.Tuner):
         if self._own_hypermodel and halving == "resolution":
             raise ConfigError("a build function's model has one input size; halve epochs or images instead")
         self._guidance = Guidance(proxy, inherit, supernet)
-        self._guidance.check(searcher, halving, stop_curves, self._own_hypermodel)
+        self._guidance.check(searcher, halving, stop_curves, self._own_hypermodel, type(self.executor))
         proposer, self.kin = self._guidance.proposer(searcher, self.problem, seed, self.store, self.ladder)
         self._knowledge = earlier_knowledge(self.store, earlier)
         self.earlier = Earlier(self._knowledge, self.problem) if self._knowledge else None

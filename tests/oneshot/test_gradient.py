@@ -120,6 +120,13 @@ def test_binary_gates_learn_too_and_a_race_picks_a_skeleton(
     assert read_outcome(tmp_path / "done.npz").number == 0
 
 
+def test_the_clock_ends_a_search_early(small_job: GradientJob, data_for: Any) -> None:
+    job = replace(small_job, seconds=1e-6, recipe=replace(SHORT, epochs=1))
+    result, arrays = job.perform(data_for, lambda entry: None)
+    assert result.epochs == 1 and result.stopped_early
+    assert len(arrays) == 3  # what networks are derived from
+
+
 def test_nan_stops_with_step_and_width(small_job: GradientJob, data_for: Any) -> None:
     (x, y), validation = data_for((8, 8, 1))
     broken = (np.full_like(x, np.nan), y)
@@ -188,3 +195,4 @@ def test_the_command_line_searches_and_reports(
     )
     assert refused.returncode == 2
     assert "cannot be searched by gradient" in refused.stderr
+    assert not (tmp_path / "no").exists()

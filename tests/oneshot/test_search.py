@@ -21,17 +21,20 @@ from edgenas.cost.static import StaticSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import load_dataset
 from edgenas.data.resize import prepare
+from edgenas.distribute import LocalExecutor
 from edgenas.errors import ConfigError, StoreError, UnsupportedError
 from edgenas.merging import merge
 from edgenas.oneshot.supernet import SupernetJob
-from edgenas.pipeline import begun_with
+from edgenas.pipeline import begun_with, check_method
 from edgenas.problem_of import check_supernet, make_problem
+from edgenas.search.covered import CoveredSpace
 from edgenas.search.listener import PrintingListener
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
 from edgenas.search.searchers import RandomSearcher
-from edgenas.search.supernet import CoveredSpace, OnSupernet, SupernetPlan, facts_of, weights_path
+from edgenas.search.supernet import OnSupernet, SupernetPlan, _seconds_for, facts_of, weights_path
 from edgenas.search.tuner import EdgeTuner
+from edgenas.search.workshop import Workshop
 from edgenas.store import Store
 from edgenas.train.recipe import Recipe
 from edgenas.train.weights import load_weights
@@ -181,8 +184,33 @@ def test_wrong_use_is_refused_before_anything_is_trained(tmp_path: Path) -> None
         check_supernet(RunConfig(data="digits", trust=3), micro)
     with pytest.raises(ConfigError, match="--halving was given for a search that a supernet scores"):
         RunConfig(data="digits", searcher="one-shot", halving="epochs")
+    with pytest.raises(ConfigError, match="--trust 2 was given; expected 3 to 100"):
+        RunConfig(data="digits", searcher="one-shot", trust=2)
+    with pytest.raises(ConfigError, match="it is trained already"):
+        SupernetPlan(run="there", epochs=3)
+    with pytest.raises(ConfigError, match="0 epochs of a supernet were given"):
+        SupernetPlan(epochs=0)
+    for config in (
+        RunConfig(data="digits", searcher="gradient", supernet="new"),
+        RunConfig(data="digits", searcher="nsga2", inherit=0.5, executor="ray"),
+    ):
+        with pytest.raises(ConfigError, match=r"leave .*out"):
+            check_method(config)
+    with pytest.raises(ConfigError, match="trains a network of its own"):
+        EdgeTuner(micro.space, searcher="gradient", supernet=SupernetPlan(), directory=tmp_path)
     with pytest.raises(UnsupportedError, match="build function"):
         EdgeTuner(_build, searcher="one-shot", directory=tmp_path)
+    with pytest.raises(ConfigError, match="its choice 'units'"):
+        EdgeTuner(_build, searcher="gradient", directory=tmp_path)
+
+
+def test_a_resumed_supernet_has_the_time_it_began_with(tmp_path: Path, digits: Dataset) -> None:
+    left = iter([80.0, 30.0])
+    with Store.create(tmp_path / "run") as store:
+        workshop = Workshop(
+            store, digits, Recipe(1, 1), PrintingListener(), LocalExecutor(), lambda: next(left)
+        )
+        assert [_seconds_for(workshop) for _ in range(2)] == [40.0, 40.0]
 
 
 def _build(hp: Any) -> Any:

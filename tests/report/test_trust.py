@@ -15,7 +15,8 @@ from edgenas.store import Store
 from tests.report.conftest import report_of
 from tests.report.made_up import DESCRIPTION, fill
 
-SUPERNET = {"run": None, "networks": 540, "least_macs": 9_000, "most_macs": 3_074_160, "capped": True}
+SUPERNET = {"run": None, "networks": 540, "least_macs": 9_000, "most_macs": 3_074_160, "capped": True,
+            "result": {"epochs": 12, "seconds": 90.0, "stopped_early": True}}  # fmt: skip
 PAIRS = [
     {"trial": f"{place:04d}", "score": 0.1 * place, "alone": 0.5 + 0.05 * (place if place != 3 else 1.5)}
     for place in range(1, 8)
@@ -46,6 +47,7 @@ def test_the_page_says_scored_and_draws_what_was_trained_alone(scored: Store) ->
     section = page.section("trust")
     assert "540 networks of 9,000 to 3,074,160 MACs" in section.text
     assert "were left out, as no budget was given" in section.text
+    assert "12 epochs, cut short by the time limit" in section.text
     assert "Kendall correlation of +0.90" in section.text
     titles = [element.text for element in section.all("title")]
     assert "trial 0003: score 30.0 %, trained alone 57.5 %" in titles
@@ -71,3 +73,4 @@ def test_the_sentence_has_an_interval_where_there_is_one() -> None:
     assert "(95 % interval +0.64 to +0.98)" in trust_words(trust_of(PAIRS))
     assert "interval" not in trust_words(trust_of(PAIRS[:4]))
     assert "was not measured" in trust_words(trust_of(PAIRS[:2]))
+    assert trust_words({**trust_of(PAIRS), "failed": 1}).endswith("; 1 more could not be trained alone")

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec, Value
-from edgenas.errors import BudgetError
-from edgenas.oneshot.gradient import GradientJob, Relaxed
+from edgenas.errors import BudgetError, EdgenasError, TrialError
+from edgenas.oneshot.gradient import EPOCHS, GradientJob, Relaxed
 from edgenas.oneshot.gradient_derive import derived
 from edgenas.oneshot.gradient_goal import Goal
 from edgenas.oneshot.gradient_result import Outcome, read_outcome
 from edgenas.oneshot.gradient_space import Selection, refuse_rigid
 from edgenas.search.objective import metric_value
+from edgenas.search.problem import Problem
 from edgenas.search.searcher import SEARCHERS
 from edgenas.search.searchers.reinforce import Logits, Policy, ReinforceSearcher
 from edgenas.search.targets import SKELETONS, goals_of, skeletons_for, within
 from edgenas.search.workshop import Workshop
+from edgenas.store import storage_errors
 from edgenas.whole import write_whole
 
 FOLDER = "gradient"
@@ -32,6 +35,9 @@ FOLDER = "gradient"
 
 OUTER_LOGIT = 3.0
 """Logit of what was decided outside, in the policies that further proposals are drawn from."""
+
+SHARE = 0.5
+"""Share of the time that is left for a search which one target may take, at most."""
 
 LEAST_SHARE = 1e-3
 """Probability that every option has at least when the policies begin."""
@@ -54,14 +60,23 @@ class GradientSearcher(ReinforceSearcher):
     mode = "gumbel"
     skeletons = SKELETONS
 
+    @classmethod
+    def refuse(cls, problem: Problem) -> None:
+        """Refuse a space with a choice or a block that cannot be relaxed.
+
+        Raises:
+            ConfigError: It has one; the message names it.
+        """
+        refuse_rigid(problem.space)
+
     def prepare(self, workshop: Workshop) -> None:
         """Search for each target and derive a network.
 
         Raises:
-            ConfigError: The space has a choice that cannot be relaxed, or the task's data are no images.
-            TrialError: The super-network's loss became NaN.
+            ConfigError: The space has a choice that cannot be relaxed.
+            EdgenasError: The super-network's loss became NaN, or it took more memory than it may.
         """
-        refuse_rigid(self.problem.space)
+        self.refuse(self.problem)
         folder = workshop.store.folder / FOLDER
         documents: list[dict[str, Any]] = []
         inherited: Path | None = None
@@ -83,12 +98,21 @@ class GradientSearcher(ReinforceSearcher):
             raise BudgetError(f"no network within the budgets was found for a target of {goal.target:g}")
         spec = relaxed[0].skeleton.spec(self.problem.space, relaxed[0].skeleton.smallest)
         checkpoint = path.with_suffix(".checkpoint.npz")
+        left = workshop.seconds_left() if workshop.seconds_left else None
         job = GradientJob(
             spec, workshop.recipe, path, task=workshop.dataset.task, checkpoint_path=checkpoint,
+            limits=replace(workshop.executor.allotment.limits, minutes=None),  # those are a candidate's
             relaxed=tuple(relaxed), goal=goal, mode=self.mode, inherited=inherited,
+            seconds=None if left is None else max(1.0, SHARE * left),
         )  # fmt: skip
-        path.parent.mkdir(exist_ok=True)
-        result = workshop.train(job)
+        with storage_errors(path.parent):
+            path.parent.mkdir(exist_ok=True)
+        try:
+            result = workshop.train(job)
+        except TrialError as error:
+            raise EdgenasError(
+                f"the gradient search for {goal.metric} {goal.target:g} failed: {error}"
+            ) from error
         outcome = read_outcome(path)
         document = self._document(goal, relaxed[outcome.number], outcome, result.seconds)
         write_whole(path.with_suffix(".json"), json.dumps(document, indent=1) + "\n", "outcome")
@@ -113,6 +137,7 @@ class GradientSearcher(ReinforceSearcher):
             "history": list(outcome.history),
             "multipliers": list(outcome.multipliers),
             "seconds": seconds,
+            "cut_short": len(outcome.history) < EPOCHS,
         }
 
     def _begin_with(self, documents: list[dict[str, Any]]) -> None:
@@ -151,7 +176,7 @@ def policy_logits(document: Mapping[str, Any], names: Mapping[str, tuple[Value, 
 
 
 def out_of_time(workshop: Workshop, documents: list[dict[str, Any]]) -> bool:
-    """Whether another search would take more than half of the time that is left."""
+    """Whether another search would take more than `SHARE` of the time that is left."""
     if workshop.seconds_left is None:
         return False
-    return workshop.seconds_left() < 2 * float(documents[-1]["seconds"])
+    return SHARE * workshop.seconds_left() < float(documents[-1]["seconds"])
