@@ -89,7 +89,7 @@ def _read(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     try:
         text, flat, logits = load_weights(path)
         return json.loads(str(text)), flat, logits
-    except (OSError, ValueError, KeyError) as error:
+    except (StoreError, ValueError, KeyError) as error:
         raise StoreError(
             f"the gradient search's file {path} cannot be read ({error}); remove it and resume"
         ) from None

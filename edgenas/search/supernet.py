@@ -161,7 +161,7 @@ class OnSupernet(Searcher):
         try:
             arrays = load_weights(path)
             self._weights = SharedWeights(dict(zip(sorted(facts["tensors"]), arrays, strict=True)))
-        except (OSError, ValueError) as error:
+        except (StoreError, ValueError) as error:
             raise StoreError(
                 f"the supernet {path} cannot be read: {error}; bring it back or search in another folder"
             ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgenas.arch.spec import ArchSpec
 from edgenas.build.builder import build_model
-from edgenas.errors import TrialError
+from edgenas.errors import StoreError, TrialError
 from edgenas.train.identity import Layers
 from edgenas.train.morph import Inherited, Morph
 from edgenas.train.weights import load_weights
@@ -51,7 +51,7 @@ class Heritage:
                 model.set_weights(weights)
                 return Inherited(1.0, True)
             parent = _layers_of(self.spec, weights)
-        except (OSError, ValueError) as error:
+        except (StoreError, ValueError) as error:
             raise TrialError(f"weights {self.path} cannot be taken over: {error}") from error
         layers = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
         found = Morph(self.spec, parent, spec, layers).run()
