@@ -66,7 +66,7 @@ def start(config: RunConfig, listener: StageListener) -> Path:
     augmentations_for(dataset.kind, config.augment, config.shift)  # refuses what does not fit
     problem, device = make_problem(config, dataset)
     check_budgets(problem, config.seed)
-    check_supernet(config, problem)
+    check_supernet(config, problem, dataset)
     SEARCHERS.get(config.searcher).refuse(problem)
     knowledge = knowledge_of(Path(config.warm_start)) if config.warm_start else None
     if knowledge:

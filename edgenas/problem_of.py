@@ -25,7 +25,7 @@ from edgenas.profile.vela import VelaSource
 from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem
-from edgenas.search.supernet import SupernetPlan, facts_of, refuse_unshared
+from edgenas.search.supernet import SupernetPlan, facts_for, refuse_unshared
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION
 from edgenas.train.augment import augmentations_for
@@ -71,12 +71,12 @@ def supernet_plan(config: RunConfig) -> SupernetPlan | None:
     return SupernetPlan(run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking))
 
 
-def check_supernet(config: RunConfig, problem: Problem) -> None:
-    """Refuse what a supernet cannot be made for, or a run that has none.
+def check_supernet(config: RunConfig, problem: Problem, dataset: Dataset) -> None:
+    """Refuse what a supernet cannot be made for, or a run that has none for this space and these data.
 
     Raises:
         UnsupportedError: The space's networks cannot share weights; the message has the choice.
-        ConfigError: The run named has no supernet, or an option of a supernet was given without one.
+        ConfigError: The run named has no such supernet, or an option of a supernet was given without one.
     """
     given = [
         name for name in ("supernet_epochs", "supernet_rate", "supernet_shrinking") if getattr(config, name)
@@ -92,7 +92,7 @@ def check_supernet(config: RunConfig, problem: Problem) -> None:
         refuse_unshared(problem)
     plan = supernet_plan(config)
     if plan and plan.run:
-        facts_of(Path(plan.run))
+        facts_for(Path(plan.run), problem, dataset.fingerprint)
 
 
 def check_training_size(dataset: Dataset) -> None:

@@ -204,7 +204,7 @@ class OnSupernet(Searcher):
             raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
         extents, _ = extents_of(problem.space, specs)
         return {
-            **_problem_facts(problem, workshop),
+            **_problem_facts(problem, workshop.dataset.fingerprint),
             "tensors": {name: list(shape) for name, shape in extents.items()},
             "networks": len(specs),
             "least_macs": pool[0][0],
@@ -219,13 +219,7 @@ class OnSupernet(Searcher):
     def _taken_over(self, workshop: Workshop) -> dict[str, Any]:
         """Copy the supernet of an earlier run into this one, if it fits."""
         folder = Path(str(self.plan.run))
-        facts = facts_of(folder)
-        for name, value in _problem_facts(self.whole, workshop).items():
-            if facts[name] != value:
-                raise ConfigError(
-                    f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run "
-                    "of the same space, data and --seed for --supernet"
-                )
+        facts = facts_for(folder, self.whole, workshop.dataset.fingerprint)
         target = weights_path(workshop.store.folder)
         with storage_errors(workshop.store.folder):
             target.parent.mkdir(exist_ok=True)
@@ -259,6 +253,27 @@ def facts_of(folder: Path) -> dict[str, Any]:
             f"{folder} was given for --supernet and has no supernet; expected a run by --searcher one-shot"
         )
     return dict(facts)
+
+
+def facts_for(folder: Path, problem: Problem, fingerprint: str) -> dict[str, Any]:
+    """What a run knows of its supernet, if another search can use it.
+
+    Args:
+        folder: Of the run.
+        problem: What the other search is for.
+        fingerprint: Of its data.
+
+    Raises:
+        ConfigError: The run has none, or one of another space or other data.
+    """
+    facts = facts_of(folder)
+    for name, value in _problem_facts(problem, fingerprint).items():
+        if facts[name] != value:
+            raise ConfigError(
+                f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run of "
+                "the same space, data and --seed for --supernet"
+            )
+    return facts
 
 
 def refuse_unshared(problem: Problem) -> None:
@@ -343,11 +358,11 @@ def _standing_path(store: Store) -> Path:
     return store.folder / FOLDER / "standing.npz"
 
 
-def _problem_facts(problem: Problem, workshop: Workshop) -> dict[str, Any]:
+def _problem_facts(problem: Problem, fingerprint: str) -> dict[str, Any]:
     """What must be the same for two searches to use one supernet."""
     return {
         "space": problem.space.name,
         "input_shape": list(problem.space.input_shape),
         "classes": problem.space.classes,
-        "fingerprint": workshop.dataset.fingerprint,
+        "fingerprint": fingerprint,
     }

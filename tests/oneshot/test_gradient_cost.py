@@ -149,7 +149,7 @@ def test_targets_are_spread_where_none_is_given_and_the_budget_where_one_is(
 
 @pytest.mark.parametrize(("space", "shape", "names"), [
     ("cell", (32, 32, 3), "'cells' (1, 2, 3, 5)"),
-    ("sequence", (64, 4), "'conv1_filters'"),
+    ("sequence", (64, 4), "'form' (conv, tcn, lstm, gru)"),
     ("dense", (20,), "'activation' (relu, relu6)"),
 ])  # fmt: skip
 def test_a_space_that_cannot_be_relaxed_names_the_choice(

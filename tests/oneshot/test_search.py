@@ -161,6 +161,11 @@ def test_an_earlier_supernet_that_does_not_fit_is_refused(run: Path, digits: Dat
         tuner_on(run, tmp_path / "wide", 40 * RAM).search(digits)
     with pytest.raises(ConfigError, match="has fingerprint"):
         tuner_on(run, tmp_path / "other", RAM).search(load_dataset("digits", seed=1))
+    micro = Problem(SPACES.get("micro")((8, 8, 1), 10), StaticSource())
+    config = RunConfig(data="digits", searcher="one-shot", supernet=str(run))
+    check_supernet(config, micro, digits)
+    with pytest.raises(ConfigError, match="has fingerprint"):
+        check_supernet(config, micro, load_dataset("digits", seed=1))
     with Store.create(tmp_path / "trained") as store:
         store.set_meta(status="done")
     with pytest.raises(ConfigError, match="has no supernet"):
@@ -169,19 +174,19 @@ def test_an_earlier_supernet_that_does_not_fit_is_refused(run: Path, digits: Dat
         merge([run, tmp_path / "trained"], tmp_path / "merged")
 
 
-def test_wrong_use_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_path: Path) -> None:
     config = RunConfig(data="digits", searcher="one-shot")
     cell = Problem(SPACES.get("cell")((8, 8, 1), 10), StaticSource())
     with pytest.raises(UnsupportedError, match="edge_0_1"):
-        check_supernet(config, cell)
+        check_supernet(config, cell, digits)
     regression = Problem(SPACES.get("micro")((8, 8, 1), 1, "linear"), StaticSource(), task="regression")
     with pytest.raises(UnsupportedError, match="expected it for classification"):
-        check_supernet(config, regression)
+        check_supernet(config, regression, digits)
     micro = Problem(SPACES.get("micro")((8, 8, 1), 10), StaticSource())
     with pytest.raises(ConfigError, match="--supernet-epochs was given without a supernet to train"):
-        check_supernet(RunConfig(data="digits", supernet_epochs=3), micro)
+        check_supernet(RunConfig(data="digits", supernet_epochs=3), micro, digits)
     with pytest.raises(ConfigError, match="--trust was given without"):
-        check_supernet(RunConfig(data="digits", trust=3), micro)
+        check_supernet(RunConfig(data="digits", trust=3), micro, digits)
     with pytest.raises(ConfigError, match="--halving was given for a search that a supernet scores"):
         RunConfig(data="digits", searcher="one-shot", halving="epochs")
     with pytest.raises(ConfigError, match="--trust 2 was given; expected 3 to 100"):
