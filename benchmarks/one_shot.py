@@ -221,13 +221,12 @@ class Bench:
 
 def mobile_steps(steps: int) -> dict[str, Any]:
     """Train a supernet of `mobile` at 96x96x3 for some steps of 128 random images."""
-    from edgenas.oneshot.pool import capped
     from edgenas.oneshot.supernet import Supernet, SupernetJob
     from edgenas.train.recipe import Recipe
 
     space = SPACES.get("mobile")((96, 96, 3), 10)
     searcher = OnSupernet(Problem(space, StaticSource()), 0, kind=FrontSearcher)
-    pool = capped(searcher._pool())
+    pool = searcher._pool()
     specs = tuple(spec for _, spec in pool)
     rng = np.random.default_rng(0)
 

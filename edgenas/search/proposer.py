@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,19 @@ class Guidance:
         """What tells how candidates are judged: results of other ways must not stand in one folder."""
         found = {"halving": ladder.knob if ladder else None, "stop": stop_curves, **self.to_json()}
         return {**found, "supernet": True} if isinstance(searcher, OnSupernet) else found
+
+    @staticmethod
+    def refuse_callbacks(searcher: Searcher, callbacks: Sequence[Any]) -> None:
+        """Refuse callbacks of trainings that a search does not have.
+
+        Raises:
+            ConfigError: A supernet scores its candidates.
+        """
+        if callbacks and isinstance(searcher, OnSupernet):
+            raise ConfigError(
+                "callbacks were given for a search that a supernet scores; no candidate is trained in it: "
+                "leave them out"
+            )
 
     def proposer(
         self, searcher: str, problem: Problem, seed: int, store: Store, ladder: Ladder | None

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
-from edgenas.errors import ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
+from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
@@ -129,6 +129,7 @@ class OnSupernet(Searcher):
         """Train the supernet, or go on with it, or take over that of an earlier run.
 
         Raises:
+            BudgetError: No network was found within the budgets.
             UnsupportedError: The space cannot share weights, or the earlier supernet lacks those for most
                 networks within these budgets.
             ConfigError: The earlier run has no supernet, or one of other data.
@@ -185,6 +186,11 @@ class OnSupernet(Searcher):
         """Train a supernet; what is known of it then."""
         problem, store = self.whole, workshop.store
         pool = self._pool()
+        if not pool:
+            raise BudgetError(
+                "no network within the budgets was found to train a supernet with; widen the budgets, or use "
+                "--searcher front"
+            )
         specs = tuple(spec for _, spec in pool)
         recipe = supernet_recipe(
             len(workshop.dataset.train),

@@ -10,6 +10,7 @@ import numpy as np
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.static import StaticSource
 from edgenas.cost.types import Cost
+from edgenas.errors import BudgetError
 from edgenas.oneshot.gradient import Relaxed
 from edgenas.oneshot.gradient_cost import HEAD, STRUCTURES, Costs, expected_costs
 from edgenas.oneshot.gradient_goal import Goal
@@ -38,6 +39,9 @@ def goals_of(problem: Problem, seed: int) -> list[Goal]:
 
     A latency budget is a target. Without one, costs are spread over the range of random networks within
     the budgets, in the first cost among the objectives.
+
+    Raises:
+        BudgetError: None of these was found.
     """
     limits = {constraint.metric: constraint.limit for constraint in problem.constraints}
     metric = "latency_ms" if "latency_ms" in limits else problem.objectives[1]
@@ -46,6 +50,11 @@ def goals_of(problem: Problem, seed: int) -> list[Goal]:
     costs = [metric_value(found.cost, metric) for found in fitting if not problem.violated(found.cost)]
     if metric in limits:
         targets = [limits[metric]]
+    elif not costs:
+        raise BudgetError(
+            "no network within the budgets was found to choose targets by; widen the budgets, or give "
+            "--latency-ms"
+        )
     else:
         targets = sorted({float(target) for target in np.quantile(costs, QUANTILES)})
     others = tuple((name, limit) for name, limit in limits.items() if name != metric)

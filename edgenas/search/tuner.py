@@ -185,6 +185,7 @@ class EdgeTuner(keras_tuner.Tuner):
         Raises:
             DataError: The data cannot be trained on.
             StoreError: Another process searches in this folder, or it was begun with other data.
+            ConfigError: Callbacks were given where a supernet scores.
             EdgenasError: Five trainings in a row failed; the message has the last reason.
         """
         task = self.problem.task
@@ -206,6 +207,7 @@ class EdgeTuner(keras_tuner.Tuner):
         recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed, task=task)
         if self.ladder:
             self.ladder.check(self.space.input_shape, recipe)
+        self._guidance.refuse_callbacks(self.oracle.searcher, callbacks)
         self._dataset = dataset
         with ExitStack() as stack:
             if self._owns_store:

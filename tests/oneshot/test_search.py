@@ -203,6 +203,8 @@ def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_pa
             check_method(config)
     with pytest.raises(ConfigError, match="trains a network of its own"):
         EdgeTuner(micro.space, searcher="gradient", supernet=SupernetPlan(), directory=tmp_path)
+    with pytest.raises(ConfigError, match="callbacks were given for a search that a supernet scores"):
+        EdgeTuner(micro.space, searcher="one-shot", directory=tmp_path).search(digits, callbacks=[Quiet()])
     with pytest.raises(UnsupportedError, match="build function"):
         EdgeTuner(_build, searcher="one-shot", directory=tmp_path)
     with pytest.raises(ConfigError, match="its choice 'units'"):
