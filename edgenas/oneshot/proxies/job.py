@@ -12,11 +12,13 @@ from edgenas.arch.graph import Shape
 from edgenas.arch.spec import ArchSpec
 from edgenas.data.prepared import Prepared
 from edgenas.data.resize import resize
-from edgenas.errors import TrialError
 from edgenas.oneshot.proxies.proxy import BATCH, PROXIES, Probe
 from edgenas.train.job import DataFor, Job
 from edgenas.train.trainer import Progress, TrainResult
 from edgenas.train.weights import load_weights
+
+LAST = -1e30
+"""Score of a network whose own is not finite: it ranks behind all others."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,6 @@ class ProxyJob(Job):
 
         Returns:
             A result without accuracy, and one float64 array of shape (networks, proxies).
-
-        Raises:
-            TrialError: A score is not finite.
         """
         started = time.monotonic()
         train_split, _ = data_for(self.spec.input_shape)
@@ -64,12 +63,7 @@ class ProxyJob(Job):
         probe = Probe(spec, _sized(images, spec.input_shape), labels, self.recipe.seed, self.task)
         found = [PROXIES.get(name).score(probe) for name in self.proxies]
         keras.backend.clear_session()
-        for name, score in zip(self.proxies, found, strict=True):
-            if not np.isfinite(score):
-                raise TrialError(
-                    f"proxy {name} of network {spec.arch_id} is {score}; take another with --proxy"
-                )
-        return found
+        return [score if np.isfinite(score) else LAST for score in found]
 
 
 def _sized(images: np.ndarray, shape: Shape) -> np.ndarray:
