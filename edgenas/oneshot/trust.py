@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import atanh, sqrt, tanh
 from typing import Any
 
@@ -24,6 +24,22 @@ def spread_over(scores: Sequence[float], count: int) -> list[int]:
         left = [row for row in order if row not in chosen]
         chosen.append(min(left, key=lambda row: abs(scores[row] - target)))
     return sorted(chosen, key=lambda row: (scores[row], row))
+
+
+def compared(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How scores, and how plain MACs, agree with trainings of each alone: scores have to do better.
+
+    Args:
+        pairs: ``score``, ``macs`` and ``alone`` (accuracy) of each network.
+
+    Returns:
+        ``agreement`` of the scores and ``agreement_of_macs``, both from `agreement`.
+    """
+    alone = [pair["alone"] for pair in pairs]
+    return {
+        "agreement": agreement([pair["score"] for pair in pairs], alone),
+        "agreement_of_macs": agreement([pair["macs"] for pair in pairs], alone),
+    }
 
 
 def agreement(scores: Sequence[float], alone: Sequence[float]) -> dict[str, Any] | None:

@@ -24,8 +24,19 @@ def trust_words(trust: Mapping[str, Any] | None) -> str:
     interval = "" if found["low"] is None else f" (95 % interval {found['low']:+.2f} to {found['high']:+.2f})"
     return (
         f"the supernet's scores and {found['networks']} networks trained alone are ranked with a Kendall "
-        f"correlation of {found['kendall']:+.2f}{interval}, Spearman {found['spearman']:+.2f}{lost}"
+        f"correlation of {found['kendall']:+.2f}{interval}, Spearman {found['spearman']:+.2f}"
+        f"{_rival(found, trust['agreement_of_macs'])}{lost}"
     )
+
+
+def _rival(found: Mapping[str, Any], macs: Mapping[str, Any] | None) -> str:
+    """What MACs alone would have been worth, and what to do where that is as much."""
+    if macs is None:
+        return ""
+    told = f"; MACs alone rank them with {macs['kendall']:+.2f}"
+    if found["kendall"] > macs["kendall"]:
+        return told
+    return f"{told}, so the scores say nothing more: train the supernet longer, or take --searcher front"
 
 
 def trust_section(run: Run) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgenas.data.dataset import Dataset
 from edgenas.distribute import Executor
-from edgenas.oneshot.trust import agreement, spread_over
+from edgenas.oneshot.trust import compared, spread_over
 from edgenas.records import TrialRecord, comparable, error_of
 from edgenas.search.listener import StageListener
 from edgenas.store import Store
@@ -86,7 +86,7 @@ def _conclude(store: Store, chosen: Sequence[TrialRecord]) -> None:
             failed += 1
             continue
         score = 1.0 - error_of(trial.result or {})
-        pairs.append({"trial": trial.trial_id, "score": score, "alone": 1.0 - error_of(one.result)})
+        alone, macs = 1.0 - error_of(one.result), trial.cost.macs
+        pairs.append({"trial": trial.trial_id, "score": score, "alone": alone, "macs": macs})
         weights_of(store, one.weights_name).unlink(missing_ok=True)
-    found = agreement([pair["score"] for pair in pairs], [pair["alone"] for pair in pairs])
-    store.set_meta(trust={"pairs": pairs, "failed": failed, "agreement": found})
+    store.set_meta(trust={"pairs": pairs, "failed": failed, **compared(pairs)})

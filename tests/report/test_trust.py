@@ -9,7 +9,7 @@ import pytest
 
 from edgenas.live.following import Follower
 from edgenas.live.standing import standing
-from edgenas.oneshot.trust import agreement
+from edgenas.oneshot.trust import compared
 from edgenas.report.trust import trust_words
 from edgenas.store import Store
 from tests.report.conftest import report_of
@@ -18,14 +18,18 @@ from tests.report.made_up import DESCRIPTION, fill
 SUPERNET = {"run": None, "networks": 540, "least_macs": 9_000, "most_macs": 3_074_160, "capped": True,
             "result": {"epochs": 12, "seconds": 90.0, "stopped_early": True}}  # fmt: skip
 PAIRS = [
-    {"trial": f"{place:04d}", "score": 0.1 * place, "alone": 0.5 + 0.05 * (place if place != 3 else 1.5)}
+    {
+        "trial": f"{place:04d}",
+        "score": 0.1 * place,
+        "alone": 0.5 + 0.05 * (place if place != 3 else 1.5),
+        "macs": 1000 * (place + 3 * (place % 2)),
+    }
     for place in range(1, 8)
 ]
 
 
 def trust_of(pairs: list[dict[str, Any]]) -> dict[str, Any]:
-    found = agreement([pair["score"] for pair in pairs], [pair["alone"] for pair in pairs])
-    return {"pairs": pairs, "failed": 0, "agreement": found}
+    return {"pairs": pairs, "failed": 0, **compared(pairs)}
 
 
 @pytest.fixture
@@ -74,3 +78,11 @@ def test_the_sentence_has_an_interval_where_there_is_one() -> None:
     assert "interval" not in trust_words(trust_of(PAIRS[:4]))
     assert "was not measured" in trust_words(trust_of(PAIRS[:2]))
     assert trust_words({**trust_of(PAIRS), "failed": 1}).endswith("; 1 more could not be trained alone")
+
+
+def test_scores_that_rank_no_better_than_macs_are_called_so() -> None:
+    better = trust_words(trust_of(PAIRS))
+    assert "MACs alone rank them with +0.55" in better and "nothing more" not in better
+    worse = trust_words(trust_of([{**pair, "macs": pair["alone"]} for pair in PAIRS]))
+    assert "MACs alone rank them with +1.00, so the scores say nothing more" in worse
+    assert "--searcher front" in worse
