@@ -83,7 +83,10 @@ def read_wav(file: Path) -> tuple[int, Array]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks with texts, which do not matter
-        rate, samples = wavfile.read(file)
+        try:
+            rate, samples = wavfile.read(file)
+        except ZeroDivisionError:  # no channels, or fewer bytes a frame than channels
+            raise ValueError("its header says that a sample has no bytes") from None
     if samples.dtype.kind == "f":
         audio = samples.astype(np.float32)
     elif samples.dtype.name in _FULL_SCALE:

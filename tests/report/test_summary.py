@@ -13,8 +13,8 @@ from tests.report.made_up import DESCRIPTION
 
 FIELDS = [
     "run", "status", "data", "space", "device", "objectives", "budgets", "trials", "front", "winners",
-    "dropped", "rank_correlation", "trainings", "savings", "proxy", "inheritance", "refusals", "failures",
-    "versions", "seed", "seconds", "task", "metric",
+    "dropped", "rank_correlation", "judged", "trust", "trainings", "savings", "proxy", "inheritance",
+    "refusals", "failures", "versions", "seed", "seconds", "task", "metric",
 ]  # fmt: skip
 
 WINNER_FIELDS = {

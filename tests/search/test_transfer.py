@@ -122,7 +122,8 @@ class Trial:
 
     def __init__(self, spec: ArchSpec, problem: Problem, error: float) -> None:
         self.spec, self.cost = spec, problem.cost_of(spec)
-        self.val_error, self.status, self.fidelity = error, "completed", 1.0
+        self.val_error, self.status = error, "completed"
+        self.fidelity = self.rank_fidelity = 1.0
 
 
 def test_a_run_says_what_the_earlier_one_brought() -> None:

@@ -184,6 +184,7 @@ def test_a_run_of_the_second_schema_gets_a_table_of_trainings(store: Store) -> N
     store.close()
     with sqlite3.connect(folder / DATABASE) as connection:
         connection.execute("DROP TABLE trainings")
+        connection.execute("ALTER TABLE trials DROP COLUMN parent")
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     with Store.open(folder) as again:
