@@ -21,15 +21,14 @@ import numpy as np
 from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
 from edgenas.oneshot.proxies import PROXIES, Probe, ProxyJob, read_scores
+from edgenas.search.around import Around
 from edgenas.search.pareto import greedy_order, ranks
 from edgenas.search.problem import Candidate
 from edgenas.search.ranking import Verdict
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
-from edgenas.search.transfer import Earlier
 
 if TYPE_CHECKING:
     from edgenas.search.workshop import Workshop
-    from edgenas.train.job import Job
 
 POOL = 48
 """Random networks that are scored before the search."""
@@ -59,7 +58,7 @@ def check_proxy(name: str) -> None:
         )
 
 
-class ProxyGuided(Searcher):
+class ProxyGuided(Around):
     """Lets a proxy choose the first candidates of an inner searcher, and screen the later ones.
 
     Args:
@@ -73,11 +72,9 @@ class ProxyGuided(Searcher):
     """
 
     def __init__(self, inner: Searcher, proxy: str) -> None:
-        super().__init__(inner.problem, inner.seed)
+        super().__init__(inner)
         check_proxy(proxy)
-        self.inner = inner
         self.proxy = proxy
-        self.refused = inner.refused
         self.scores: dict[str, float] = {}
         self.verdict: Verdict | None = None
         self.off_after: int | None = None
@@ -88,28 +85,6 @@ class ProxyGuided(Searcher):
     def has_parents(self) -> bool:  # type: ignore[override]
         """Whether the inner searcher has."""
         return self.inner.has_parents
-
-    def learn_from(self, earlier: Earlier) -> None:
-        """Let the inner searcher learn."""
-        self.inner.learn_from(earlier)
-
-    def evaluation(self, job: Job) -> Job:
-        """The inner searcher's way to evaluate."""
-        return self.inner.evaluation(job)
-
-    def promote(
-        self, short: Sequence[Observation], longer: Sequence[Observation], awaited: Sequence[ArchSpec]
-    ) -> ArchSpec | None:
-        """Whom the inner searcher would give a longer training."""
-        return self.inner.promote(short, longer, awaited)
-
-    def propose(self, rng: np.random.Generator) -> ArchSpec:
-        """What the inner searcher proposes."""
-        return self.inner.propose(rng)
-
-    def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
-        """Let the inner searcher count it."""
-        self.inner.note_asked(spec, fidelity)
 
     def prepare(self, workshop: Workshop) -> None:
         """Let the inner searcher prepare, then score the pool unless that was done before."""

@@ -14,20 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
+from edgenas.search.around import Around
 from edgenas.search.fidelity import REDUCTION
 from edgenas.search.pareto import hypervolume, unit_square
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
-from edgenas.search.transfer import Earlier
-
-if TYPE_CHECKING:
-    from edgenas.search.workshop import Workshop
-    from edgenas.train.job import Job
 
 BEYOND_WORST = 1.1
 """Reference point of the hypervolume, in units of a rung's range."""
@@ -61,7 +56,7 @@ class Rung:
         return done[waiting[best]].candidate.spec if gains[best] > 1e-12 else None
 
 
-class SuccessiveHalving(Searcher):
+class SuccessiveHalving(Around):
     """Gives an inner searcher's candidates short trainings, and the worthy ones longer ones.
 
     Args:
@@ -71,27 +66,9 @@ class SuccessiveHalving(Searcher):
     """
 
     def __init__(self, inner: Searcher, rungs: Sequence[float], reduction: float = REDUCTION) -> None:
-        super().__init__(inner.problem, inner.seed)
-        self.inner = inner
-        self.refused = inner.refused
+        super().__init__(inner)
         self.reduction = reduction
         self.rungs = [Rung(fidelity) for fidelity in rungs]
-
-    def learn_from(self, earlier: Earlier) -> None:
-        """Let the inner searcher learn."""
-        self.inner.learn_from(earlier)
-
-    def prepare(self, workshop: Workshop) -> None:
-        """Let the inner searcher prepare."""
-        self.inner.prepare(workshop)
-
-    def evaluation(self, job: Job) -> Job:
-        """The inner searcher's way to evaluate."""
-        return self.inner.evaluation(job)
-
-    def propose(self, rng: np.random.Generator) -> ArchSpec:
-        """What the inner searcher proposes."""
-        return self.inner.propose(rng)
 
     def ask(self) -> Candidate:
         """A promotion if one is due, the longest first; else a new candidate.

@@ -9,20 +9,13 @@ inner searcher is told fresh scores and corrected ones, never an inherited one a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
+from edgenas.search.around import Around
 from edgenas.search.calibration import FEWEST, Calibration
 from edgenas.search.problem import Candidate
 from edgenas.search.searcher import SEARCHERS, Observation, Searcher
-from edgenas.search.transfer import Earlier
-
-if TYPE_CHECKING:
-    from edgenas.search.workshop import Workshop
-    from edgenas.train.job import Job
 
 PAIR_EVERY = 12
 """One child in so many is trained both ways once the scores are calibrated, so that a drift is seen."""
@@ -60,7 +53,7 @@ def check_inherit(share: float, halving: str | None, stop_curves: bool | None) -
         )
 
 
-class Inheriting(Searcher):
+class Inheriting(Around):
     """Lets an inner searcher's children inherit, and calibrates their scores.
 
     Args:
@@ -76,9 +69,7 @@ class Inheriting(Searcher):
     inherits = True
 
     def __init__(self, inner: Searcher, share: float) -> None:
-        super().__init__(inner.problem, inner.seed)
-        self.inner = inner
-        self.refused = inner.refused
+        super().__init__(inner)
         self.share = share
         self.calibration: Calibration | None = None
         self.paired: list[str] = []
@@ -86,22 +77,6 @@ class Inheriting(Searcher):
         self._since = 0
         self._both: dict[str, dict[bool, float | None]] = {}
         self._waiting: list[Observation] = []
-
-    def learn_from(self, earlier: Earlier) -> None:
-        """Let the inner searcher learn."""
-        self.inner.learn_from(earlier)
-
-    def prepare(self, workshop: Workshop) -> None:
-        """Let the inner searcher prepare."""
-        self.inner.prepare(workshop)
-
-    def evaluation(self, job: Job) -> Job:
-        """The inner searcher's way to evaluate."""
-        return self.inner.evaluation(job)
-
-    def propose(self, rng: np.random.Generator) -> ArchSpec:
-        """What the inner searcher proposes."""
-        return self.inner.propose(rng)
 
     def ask(self) -> Candidate:
         """The fresh training of a child that was asked for before, or the inner searcher's next candidate.

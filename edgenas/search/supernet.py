@@ -21,6 +21,7 @@ from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
+from edgenas.search.around import Around
 from edgenas.search.covered import CoveredSpace, covers
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.searcher import Observation, Searcher
@@ -72,7 +73,7 @@ class SupernetPlan:
             )
 
 
-class OnSupernet(Searcher):
+class OnSupernet(Around):
     """Lets a searcher propose, and a supernet score.
 
     Args:
@@ -86,10 +87,8 @@ class OnSupernet(Searcher):
         self, problem: Problem, seed: int = 0, *, kind: type[Searcher], plan: SupernetPlan | None = None
     ) -> None:
         self.covered = CoveredSpace(problem.space)
-        super().__init__(replace(problem, space=self.covered), seed)
+        super().__init__(kind(replace(problem, space=self.covered), seed))
         self.whole = problem
-        self.inner = kind(self.problem, seed)
-        self.refused = self.inner.refused
         self.plan = plan or SupernetPlan()
         self._weights: SharedWeights | None = None
 
@@ -102,23 +101,19 @@ class OnSupernet(Searcher):
         """
         refuse_unshared(problem)
 
-    def propose(self, rng: np.random.Generator) -> ArchSpec:
-        """What the inner searcher proposes."""
-        return self.inner.propose(rng)
-
     def _is_new(self, candidate: Candidate) -> bool:
         covers = self.covered.covers
         return (covers is None or covers(candidate.spec)) and super()._is_new(candidate)
 
     def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked, here and in the inner searcher."""
+        self._asked.add(spec.arch_id)
         super().note_asked(spec, fidelity)
-        self.inner.note_asked(spec, fidelity)
 
     def learn_from(self, earlier: Earlier) -> None:
-        """Let the inner searcher learn."""
+        """Begin with the earlier front, and let the inner searcher learn."""
+        self.first = earlier.seeds
         super().learn_from(earlier)
-        self.inner.learn_from(earlier)
 
     def tell(self, observation: Observation) -> None:
         """Take note of a score."""
