@@ -10,7 +10,7 @@ import numpy as np
 
 from edgenas.arch.chooser import Chooser, RandomChooser, ReplayChooser, enumerate_paths
 from edgenas.arch.graph import Op, OpGraph, Shape
-from edgenas.arch.spec import ArchSpec, Value
+from edgenas.arch.spec import ArchSpec, Block, Value
 from edgenas.errors import ConfigError, UnsupportedError
 from edgenas.registry import Registry
 
@@ -59,6 +59,12 @@ class SearchSpace(ABC):
     @abstractmethod
     def decide(self, chooser: Chooser) -> ArchSpec:
         """The architecture that the chooser's answers describe."""
+
+    @property
+    def classifier(self) -> Block:
+        """The mean over all places, a fully connected layer, and a softmax unless the head is ``linear``."""
+        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
+        return Block("head", {"classes": self.classes, **linear})
 
     def graph(self, spec: ArchSpec) -> OpGraph:
         """The operations of a spec of this space."""

@@ -15,6 +15,9 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.build.functions import activation_function
 from edgenas.errors import UnsupportedError
 
+EPSILON = 1e-3
+"""What a batch normalization adds to the variance: Keras's default, which `build_model` leaves as it is."""
+
 Tensor = Any
 Model = Any
 Emitter = Callable[[ModuleType, Op, Sequence[Tensor]], Tensor]

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from edgenas.arch.graph import OpGraph
+from edgenas.build.builder import EPSILON
 from edgenas.build.keras_layers import SKIPPED
 from edgenas.build.read_keras import graph_from_keras
 from edgenas.build.twin import named_twin
 from edgenas.errors import UnsupportedError
-
-EPSILON = 1e-3
-"""Of the batch normalizations that `edgenas.build.builder` makes."""
 
 SAME = 1e-3
 """Largest difference of an output, relative to the largest output."""

@@ -58,11 +58,13 @@ class Descent:
 def rate_at(progress: float, peak: float, warmup: float) -> float:
     """Learning rate at a share of the training: a linear rise, then a cosine to zero (Loshchilov and Hutter).
 
+    That of `edgenas.train.trainer.make_optimizer`, which rises from a tenth of the peak.
+
     Args:
         progress: Share that is done, 0 to 1.
         peak: Highest learning rate.
         warmup: Share in which it rises.
     """
     if progress < warmup:
-        return peak * max(0.05, progress / warmup)
+        return peak * (0.1 + 0.9 * progress / warmup)
     return peak * 0.5 * (1.0 + cos(pi * (progress - warmup) / (1.0 - warmup)))

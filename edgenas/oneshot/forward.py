@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from edgenas.arch.graph import Op, OpGraph
+from edgenas.build.builder import EPSILON
 from edgenas.oneshot.elastic import Part
 
 Tensor = Any
 Statistics = dict[int, tuple[np.ndarray, np.ndarray]]
 """Mean and variance of each channel, by the position of the operation that is normalized."""
-
-EPSILON = 1e-3
-"""Keras's default, which `edgenas.build.builder` leaves as it is."""
 
 
 class Normalizer:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas.arch.mobile_blocks import SQUEEZE, divisible
+from edgenas.build.builder import EPSILON
 
 if TYPE_CHECKING:
     from edgenas.oneshot.gradient_net import SuperNetwork
 
-EPSILON = 1e-3  # of Keras's batch normalization
 Tensor = Any
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from edgenas.oneshot.descent import rate_at
 from edgenas.oneshot.gradient_gates import Gates
 from edgenas.oneshot.gradient_net import SuperNetwork, Tensor
 from edgenas.task import Task
@@ -77,13 +77,8 @@ class Steps:
         return float(self._loss(outputs, tf.constant(targets), None))
 
     def rate(self, step: int) -> float:
-        """The recipe's learning rate: linear warm-up, cosine decay."""
-        warm = max(1, round(self.recipe.warmup * self.total))
-        peak = self.recipe.peak_learning_rate
-        if step < warm:
-            return peak * (0.1 + 0.9 * step / warm)
-        done = (step - warm) / max(1, self.total - warm)
-        return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        """The recipe's learning rate."""
+        return rate_at(min(1.0, step / self.total), self.recipe.peak_learning_rate, self.recipe.warmup)
 
     def _tensors(
         self, batch: tuple[np.ndarray, ...], gates: Gates, drop: float, step: int

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgenas.arch.graph import Shape
 from edgenas.arch.mobile_blocks import GATE_START
+from edgenas.oneshot.elastic import cut_of
 
 
 class Parameters:
@@ -61,17 +62,6 @@ class Parameters:
         for name, target in arrays.items():
             source = others.get(name)
             if source is not None and source.ndim == target.ndim:
-                here, there = zip(
-                    *(_common(name, axis, target.shape, source.shape) for axis in range(target.ndim)),
-                    strict=True,
-                )
-                target[here] = source[there]
+                common = tuple(map(min, target.shape, source.shape))
+                target[cut_of(target.shape, common)] = source[cut_of(source.shape, common)]
         return self.flat(arrays)
-
-
-def _common(name: str, axis: int, target: Shape, source: Shape) -> tuple[slice, slice]:
-    """The part of an axis that two arrays share."""
-    length = min(target[axis], source[axis])
-    is_window = axis < 2 and len(target) == 4
-    starts = [(size[axis] - length) // 2 if is_window else 0 for size in (target, source)]
-    return slice(starts[0], starts[0] + length), slice(starts[1], starts[1] + length)

@@ -12,10 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from edgenas.arch.graph import Op, OpGraph
+from edgenas.build.builder import EPSILON
 from edgenas.errors import UnsupportedError
-
-EPSILON = 1e-3
-"""Of Keras' batch normalization, as `edgenas.build.builder` makes it."""
 
 Weights = Mapping[str, list[np.ndarray]]
 

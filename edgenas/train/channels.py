@@ -8,9 +8,6 @@ import numpy as np
 
 from edgenas.arch.graph import Op, OpGraph
 
-EPSILON = 1e-3
-"""What Keras adds to the variance in a batch normalization."""
-
 SIGMAS = 8.0
 """A normalized value further than this from its mean is not expected."""
 

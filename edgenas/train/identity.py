@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgenas.arch.graph import Op
-from edgenas.train.channels import CEILING, EPSILON, Carried, Values, around
+from edgenas.build.builder import EPSILON
+from edgenas.train.channels import CEILING, Carried, Values, around
 
 Layers = dict[str, list[np.ndarray]]
 """Weights by the name of their layer."""

@@ -21,8 +21,8 @@ import numpy as np
 
 from edgenas.arch.graph import Op
 from edgenas.arch.spec import ArchSpec
+from edgenas.build.builder import EPSILON
 from edgenas.train.channels import (
-    EPSILON,
     Carried,
     around,
     normalized_values,

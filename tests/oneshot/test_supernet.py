@@ -139,10 +139,10 @@ def test_a_step_moves_only_what_its_networks_use() -> None:
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
-    assert rate_at(0.05, 1.0, 0.1) == pytest.approx(0.5)
+    assert rate_at(0.05, 1.0, 0.1) == pytest.approx(0.55)
     assert rate_at(0.1, 1.0, 0.1) == pytest.approx(1.0)
     assert rate_at(1.0, 1.0, 0.1) == pytest.approx(0.0)
-    assert rate_at(0.0, 1.0, 0.1) > 0
+    assert rate_at(0.0, 1.0, 0.1) == pytest.approx(0.1)
 
 
 def test_trust_covers_the_range_and_is_honest_about_few_networks() -> None:

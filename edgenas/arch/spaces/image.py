@@ -7,6 +7,9 @@ from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
 
+SMALLEST_SIDE = 8
+"""Images are not resized to fewer pixels than this a side."""
+
 
 class ImageSpace(SearchSpace):
     """A space of networks for images; abstract.
@@ -22,6 +25,13 @@ class ImageSpace(SearchSpace):
                 f"space '{self.name}' needs images of shape (height, width, channels); given "
                 f"{self.input_shape}"
             )
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Heights that the input may be resized to: all, three quarters and half, from 8 pixels up."""
+        side = self.input_shape[0]
+        smaller = {4 * round(side * 0.75 / 4), 2 * round(side * 0.5 / 2)}
+        return tuple(sorted({side, *(h for h in smaller if min(self.image(h)[:2]) >= SMALLEST_SIDE)}))
 
     def image(self, height: int) -> Shape:
         """The shape of the data resized to a height, with the sides' proportions kept."""

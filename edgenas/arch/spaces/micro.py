@@ -25,7 +25,6 @@ FILTERS = (8, 16, 24, 32, 48, 64, 96)
 KERNELS = (3, 5, 7)
 EXPANSIONS = (1, 2, 4)
 STRIDES = (1, 2)
-SMALLEST_SIDE = 8
 
 
 @SPACES.register("micro")
@@ -34,14 +33,6 @@ class MicroSpace(ImageSpace):
 
     name = "micro"
     heads = ("softmax", "linear")
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """Heights that the input may be resized to: all, three quarters and half, from 8 pixels up."""
-        side = self.input_shape[0]
-        scaled = {side, 4 * round(side * 0.75 / 4), 2 * round(side * 0.5 / 2)}
-        fit = {height for height in scaled if min(self.image(height)[:2]) >= SMALLEST_SIDE}
-        return tuple(sorted(fit | {side}))
 
     def decide(self, chooser: Chooser) -> ArchSpec:
         """The architecture that the chooser's answers describe."""
@@ -54,12 +45,8 @@ class MicroSpace(ImageSpace):
         blocks = [Block("stem", stem)]
         for stage in range(1, chooser.choice("stages", STAGES) + 1):
             blocks += self._stage(chooser, f"s{stage}")
-        blocks.append(Block("head", self._head()))
+        blocks.append(self.classifier)
         return ArchSpec(self.name, image, self.classes, tuple(blocks), dict(chooser.values))
-
-    def _head(self) -> dict[str, Value]:
-        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
-        return {"classes": self.classes, **linear}
 
     def _stage(self, chooser: Chooser, stage: str) -> list[Block]:
         depth = chooser.choice(f"{stage}_depth", DEPTHS)
@@ -112,5 +99,5 @@ class MicroSpace(ImageSpace):
                             BLOCKS["mbconv"](graph, 0, "mb", expansion=expansion, **args)
                         yield from graph.ops
         graph = GraphBuilder(shape)
-        BLOCKS["head"](graph, 0, "head", **self._head())
+        BLOCKS["head"](graph, 0, "head", **self.classifier.args)
         yield from graph.ops

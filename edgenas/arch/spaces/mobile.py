@@ -17,7 +17,7 @@ from edgenas.arch.chooser import Chooser
 from edgenas.arch.graph import GraphBuilder, Op, Shape, window_output
 from edgenas.arch.mobile_blocks import divisible
 from edgenas.arch.space import SPACES
-from edgenas.arch.spaces.image import ImageSpace, staged_names
+from edgenas.arch.spaces.image import SMALLEST_SIDE, ImageSpace, staged_names
 from edgenas.arch.spec import ArchSpec, Block, Value
 
 RESOLUTIONS = (8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -25,7 +25,6 @@ RESOLUTIONS = (8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128, 160, 192, 224)
 
 LARGEST_SIDE = 224
 MOST_RESOLUTIONS = 3
-SMALLEST_SIDE = 8
 SMALLEST_HALVED = 8
 """Shorter sides than this are not halved any more."""
 
@@ -101,7 +100,7 @@ class MobileSpace(ImageSpace):
         if last:
             activation = chooser.choice("last_activation", ACTIVATIONS)
             blocks.append(_last(stages[-1].filters * last, activation))
-        blocks.append(self._head())
+        blocks.append(self.classifier)
         return ArchSpec(self.name, image, self.classes, tuple(blocks), dict(chooser.values))
 
     def _stage(self, chooser: Chooser, name: str, stage: _Stage) -> list[Block]:
@@ -144,12 +143,8 @@ class MobileSpace(ImageSpace):
             for shape, stride in ((stage.before, stage.stride), (stage.after, 1)):
                 yield from _operations(shape, Block("bottleneck", {**args, "stride": stride}), done)
 
-    def _head(self) -> Block:
-        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
-        return Block("head", {"classes": self.classes, **linear})
-
     def _head_operations(self, shape: Shape, done: set[object]) -> Iterator[Op]:
-        head = self._head()
+        head = self.classifier
         yield from _operations(shape, head, done)
         for expansion, activation in product(LAST_EXPANSIONS[1:], ACTIVATIONS):
             filters = shape[-1] * expansion

@@ -131,7 +131,7 @@ class SequenceSpace(SearchSpace):
                 "skip": chooser.flag(f"ds{stage}_skip"),
             }
             blocks.append(Block("ds", args))
-        return [*blocks, Block("head", self._head())]
+        return [*blocks, self.classifier]
 
     def _first(self, chooser: Chooser, form: str, strides: tuple[int, ...]) -> Block:
         args = {
@@ -141,12 +141,8 @@ class SequenceSpace(SearchSpace):
         }
         return Block("tconv", args)
 
-    def _head(self) -> dict[str, Value]:
-        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
-        return {"classes": self.classes, **linear}
-
     def _ending(self, pool: str) -> Block:
-        return Block("series_head", {"pool": pool, **self._head()})
+        return Block("series_head", {"pool": pool, **self.classifier.args})
 
     def operations(self) -> Iterator[Op]:
         """Every operation of the space: all blocks on all shapes that reach them."""
@@ -203,7 +199,7 @@ class SequenceSpace(SearchSpace):
         shapes = reach.put([self.input_shape], stems)
         for _ in STAGES:
             shapes = reach.put(shapes, blocks_of("ds", args))
-            reach.put(shapes, [Block("head", self._head())])
+            reach.put(shapes, [self.classifier])
 
 
 _FORMS: dict[str, Form] = {

@@ -27,7 +27,6 @@ FILTERS = (4, 6, 8, 12, 16, 20, 24, 32)
 KERNELS = (1, 3, 5)
 STRIDES = (1, 2)
 HEADS = ("flat", "mean")
-SMALLEST_SIDE = 8
 
 
 @SPACES.register("tiny")
@@ -36,13 +35,6 @@ class TinySpace(ImageSpace):
 
     name = "tiny"
     heads = ("softmax", "linear")
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """Heights that the input may be resized to: all, three quarters and half, from 8 pixels up."""
-        side = self.input_shape[0]
-        smaller = {4 * round(side * 0.75 / 4), 2 * round(side * 0.5 / 2)}
-        return tuple(sorted({side, *(h for h in smaller if min(self.image(h)[:2]) >= SMALLEST_SIDE)}))
 
     def decide(self, chooser: Chooser) -> ArchSpec:
         """The architecture that the chooser's answers describe."""
@@ -70,8 +62,7 @@ class TinySpace(ImageSpace):
                 Block("flat", {}),
                 Block("series_head", {"classes": self.classes, "activation": self.head}),
             ]
-        linear: dict[str, Value] = {"activation": "linear"} if self.head == "linear" else {}
-        return [Block("head", {"classes": self.classes, **linear})]
+        return [self.classifier]
 
     def operations(self) -> Iterator[Op]:
         """Every operation of the space: all blocks on all shapes that reach them."""
