@@ -66,7 +66,7 @@ def _explained(int8: bytes, differing: int, values: int, largest: int) -> str:
     """Why two sets of reference kernels do not agree, as far as the file tells."""
     kinds = {op.kind for op in graph_from_tflite(int8).ops}
     suspects = sorted(
-        kinds & {"softmax", "global_avg_pool", "mean", "avg_pool2d", "activation", "log_softmax"}
+        kinds & {"dense", "softmax", "global_avg_pool", "mean", "avg_pool2d", "activation", "log_softmax"}
     )
     named = f"; those of {', '.join(suspects)} are known to round in two ways" if suspects else ""
     return (
