@@ -77,7 +77,7 @@ class RunConfig:
             None trains every candidate from random weights.
         warm_start: Folder of an earlier run to learn from, or None.
         trials: Candidates to train or score; None for no limit if there is a time limit, else 30 (200 where
-            a supernet scores them).
+            a supernet scores them, 12 by gradients).
         minutes: Time for everything, search, final trainings and export; None for no limit.
         epochs: Epochs per candidate, or None for what the data size suggests.
         images: Training images per epoch of a candidate, or None likewise.
