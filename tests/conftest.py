@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,15 +46,22 @@ def command(*words: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def edgenas() -> Iterator[Command]:
+def forking() -> Iterator[Forking]:
+    """Runs commands of this test process; a socket's path must be short."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = Forking(Path(folder))
+        yield process
+        process.close()
+
+
+@pytest.fixture(scope="session")
+def edgenas(forking: Forking) -> Command:
     """Runs one command to its end, in a process of its own, and returns its exit code and output."""
-    forking = Forking()
 
     def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return forking.run([*map(str, words)], cwd, seconds=300)
 
-    yield call
-    forking.close()
+    return call
 
 
 @pytest.fixture(scope="session")
