@@ -59,7 +59,7 @@ def edgenas(forking: Forking) -> Command:
     """Runs one command to its end, in a process of its own, and returns its exit code and output."""
 
     def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return forking.run([*map(str, words)], cwd, seconds=300)
+        return forking.run([*map(str, words)], cwd, seconds=900)
 
     return call
 
