@@ -8,16 +8,17 @@ supernet has no weights for is kept from it (`CoveredSpace`).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from edgenas.arch.spec import ArchSpec
+from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
+from edgenas.oneshot.frames import RaceJob, frame_of, racers_of, winner_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
@@ -37,6 +38,9 @@ FOLDER = "supernet"
 
 SHARE = 0.5
 """Share of a search's time that its supernet is trained for, at most."""
+
+RACE_SHARE = 0.1
+"""Share of a search's time that is spent on choosing a frame, at most."""
 
 COVERED = 0.9
 """Share of the networks within new budgets that an earlier supernet must have weights for."""
@@ -161,11 +165,12 @@ class OnSupernet(Around):
             raise StoreError(
                 f"the supernet {path} cannot be read: {error}; bring it back or search in another folder"
             ) from error
-        self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"])
+        self.covered.frame = facts.get("frame", {})
+        self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"], self.covered.frame)
 
     def _pool(self) -> list[tuple[int, ArchSpec]]:
-        """Networks within the budgets, with MACs; without a budget all but the largest."""
-        problem = self.whole
+        """Networks of the frame within the budgets, with MACs; without a budget all but the largest."""
+        problem = self.problem
 
         def fits(spec: ArchSpec) -> int | None:
             cost = problem.cost_of(spec)
@@ -177,6 +182,23 @@ class OnSupernet(Around):
         pool = trained_with(problem.space, fits, descend, self.seed)
         return pool if problem.constraints else capped(pool)
 
+    def _framed(self, workshop: Workshop, pool: Sequence[tuple[int, ArchSpec]]) -> dict[str, Value]:
+        """The frame in which the supernet's networks are to be looked for, found by a race."""
+        path = workshop.store.folder / FOLDER / "race.npz"
+        racers = tuple(racers_of([spec for _, spec in pool]))
+        if len(racers) == 1:
+            return frame_of(racers[0])
+        if not path.exists():
+            left = workshop.seconds_left() if workshop.seconds_left else None
+            with storage_errors(path.parent):
+                path.parent.mkdir(exist_ok=True)
+            workshop.train(RaceJob(
+                racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
+                limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
+                space=self.whole.space, specs=racers, seconds=None if left is None else RACE_SHARE * left,
+            ))  # fmt: skip
+        return frame_of(winner_of(path, racers))
+
     def _trained(self, workshop: Workshop) -> dict[str, Any]:
         """Train a supernet; what is known of it then."""
         problem, store = self.whole, workshop.store
@@ -186,26 +208,29 @@ class OnSupernet(Around):
                 "no network within the budgets was found to train a supernet with; widen the budgets, or use "
                 "--searcher front"
             )
-        specs = tuple(spec for _, spec in pool)
         recipe = supernet_recipe(
             len(workshop.dataset.train),
             workshop.recipe,
             epochs=self.plan.epochs,
             learning_rate=self.plan.rate,
         )
-        job = SupernetJob(
-            specs[-1], recipe, weights_path(store.folder), checkpoint_path=_standing_path(store),
-            limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
-            space=problem.space, specs=specs, shrinking=self.plan.shrinking,
-            seconds=_seconds_for(workshop),
-        )  # fmt: skip
         try:
+            self.covered.frame = self._framed(workshop, pool)
+            pool = self._pool()
+            specs = tuple(spec for _, spec in pool)
+            job = SupernetJob(
+                specs[-1], recipe, weights_path(store.folder), checkpoint_path=_standing_path(store),
+                limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
+                space=problem.space, specs=specs, shrinking=self.plan.shrinking,
+                seconds=_seconds_for(workshop),
+            )  # fmt: skip
             result = workshop.train(job)
         except TrialError as error:
             raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
         extents, _ = extents_of(problem.space, specs)
         return {
             **_problem_facts(problem, workshop.dataset.fingerprint),
+            "frame": dict(self.covered.frame),
             "tensors": {name: list(shape) for name, shape in extents.items()},
             "networks": len(specs),
             "least_macs": pool[0][0],
@@ -225,9 +250,10 @@ class OnSupernet(Around):
         with storage_errors(workshop.store.folder):
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(weights_path(folder), target)
+        self.covered.frame = facts.get("frame", {})
+        pool = self._pool()
         self._use(facts, target)
         assert self.covered.covers is not None
-        pool = self._pool()
         share = sum(self.covered.covers(spec) for _, spec in pool) / max(1, len(pool))
         if share < COVERED:
             raise UnsupportedError(
