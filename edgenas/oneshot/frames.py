@@ -34,8 +34,11 @@ _RIGID = re.compile(r"stages|stem_\w+|(\w+_)?(stride|skip|activation)")
 RACERS = 8
 """Frames that are compared, at most."""
 
-RACE_IMAGES = 4096
-"""Training images that one network of each frame sees in the race."""
+FEWEST_IMAGES, MOST_IMAGES = 512, 4096
+"""Training images that one network of each frame sees in the race, between these."""
+
+RACE_COST = 0.1
+"""What the race may take of a supernet's training, each image of which four networks see."""
 
 
 def frame_of(spec: ArchSpec) -> dict[str, Value]:
@@ -61,6 +64,12 @@ def racers_of(specs: Sequence[ArchSpec]) -> list[ArchSpec]:
     return list(best.values())[:RACERS]
 
 
+def race_images(supernet: Recipe, racers: int) -> int:
+    """Images that each network of a race sees, for the supernet whose frame it finds."""
+    share = RACE_COST * 4 * supernet.images / max(1, racers)
+    return int(max(FEWEST_IMAGES, min(MOST_IMAGES, share)))
+
+
 @dataclass(frozen=True)
 class RaceJob(Job):
     """Trains one network of each frame for a moment; ``weights_path`` receives their losses.
@@ -71,11 +80,13 @@ class RaceJob(Job):
     Attributes:
         space: Of the networks.
         specs: One a frame.
+        images: Training images that each of them sees.
         seconds: No further one is begun after so long, or None.
     """
 
     space: SearchSpace | None = None
     specs: tuple[ArchSpec, ...] = ()
+    images: int = MOST_IMAGES
     seconds: float | None = None
 
     def perform(self, data_for: DataFor, on_epoch: Progress) -> tuple[TrainResult, list[np.ndarray]]:
@@ -92,13 +103,13 @@ class RaceJob(Job):
         if not np.isfinite(losses).any():
             raise TrialError("the loss of every frame's network became NaN; a lower --supernet-rate may help")
         seconds, best = time.perf_counter() - started, float(losses.min())
-        speed = len(self.specs) * RACE_IMAGES / seconds
+        speed = len(self.specs) * self.images / seconds
         return TrainResult(None, best, None, 1, False, seconds, speed, []), [losses]
 
     def _raced(self, spec: ArchSpec, data_for: DataFor) -> float:
-        examples = min(RACE_IMAGES, 8 * len(data_for(spec.input_shape)[0][1]))
+        half = max(1, self.images // 2)
         recipe = Recipe(
-            2, max(1, examples // 2), min(SUPERNET_BATCH, max(1, examples // 2)),
+            2, half, min(SUPERNET_BATCH, half),
             learning_rate=self.recipe.learning_rate, seed=self.recipe.seed,
             class_weights=self.recipe.class_weights,
         )  # fmt: skip

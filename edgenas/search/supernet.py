@@ -18,7 +18,7 @@ import numpy as np
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
-from edgenas.oneshot.frames import RaceJob, frame_of, racers_of, winner_of
+from edgenas.oneshot.frames import RaceJob, frame_of, race_images, racers_of, winner_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
@@ -31,6 +31,7 @@ from edgenas.search.workshop import Workshop
 from edgenas.store import Store, storage_errors
 from edgenas.task import CLASSIFICATION
 from edgenas.train.job import Job
+from edgenas.train.recipe import Recipe
 from edgenas.train.weights import load_weights
 
 FOLDER = "supernet"
@@ -182,7 +183,9 @@ class OnSupernet(Around):
         pool = trained_with(problem.space, fits, descend, self.seed)
         return pool if problem.constraints else capped(pool)
 
-    def _framed(self, workshop: Workshop, pool: Sequence[tuple[int, ArchSpec]]) -> dict[str, Value]:
+    def _framed(
+        self, workshop: Workshop, pool: Sequence[tuple[int, ArchSpec]], recipe: Recipe
+    ) -> dict[str, Value]:
         """The frame in which the supernet's networks are to be looked for, found by a race."""
         path = workshop.store.folder / FOLDER / "race.npz"
         racers = tuple(racers_of([spec for _, spec in pool]))
@@ -195,7 +198,8 @@ class OnSupernet(Around):
             workshop.train(RaceJob(
                 racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
                 limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
-                space=self.whole.space, specs=racers, seconds=None if left is None else RACE_SHARE * left,
+                space=self.whole.space, specs=racers, images=race_images(recipe, len(racers)),
+                seconds=None if left is None else RACE_SHARE * left,
             ))  # fmt: skip
         return frame_of(winner_of(path, racers))
 
@@ -215,7 +219,7 @@ class OnSupernet(Around):
             learning_rate=self.plan.rate,
         )
         try:
-            self.covered.frame = self._framed(workshop, pool)
+            self.covered.frame = self._framed(workshop, pool, recipe)
             pool = self._pool()
             specs = tuple(spec for _, spec in pool)
             job = SupernetJob(

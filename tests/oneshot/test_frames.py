@@ -13,7 +13,7 @@ from edgenas.arch.space import SPACES
 from edgenas.data.dataset import Dataset
 from edgenas.data.resize import prepare
 from edgenas.errors import ConfigError, TrialError
-from edgenas.oneshot.frames import RACERS, RaceJob, frame_of, racers_of, winner_of
+from edgenas.oneshot.frames import RACERS, RaceJob, frame_of, race_images, racers_of, winner_of
 from edgenas.train.job import DataFor
 from edgenas.train.recipe import Recipe
 from edgenas.train.weights import save_weights
@@ -69,9 +69,15 @@ def test_the_network_that_learns_wins(data_for: DataFor, tmp_path: Path) -> None
     save_weights(tmp_path / "race.npz", [losses])
     assert winner_of(tmp_path / "race.npz", specs) is specs[1]
 
-    late = RaceJob(specs[0], Recipe(1, 1), space=SPACE, specs=specs, seconds=1e-9)
+    late = RaceJob(specs[0], Recipe(1, 1), space=SPACE, specs=specs, images=64, seconds=1e-9)
     _, (losses,) = late.perform(data_for, lambda entry: None)  # one runs, however late it is
     assert math.isfinite(losses[0]) and losses[1] == math.inf
+
+
+def test_a_race_takes_a_tenth_of_the_supernet_within_bounds() -> None:
+    assert race_images(Recipe(12, 6_000, 32), 8) == 3_600
+    assert race_images(Recipe(100, 6_000, 32), 8) == 4_096
+    assert race_images(Recipe(3, 1_000, 32), 8) == 512
 
 
 def test_a_race_that_nobody_survives_says_so(data_for: DataFor) -> None:
