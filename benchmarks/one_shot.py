@@ -43,7 +43,8 @@ from edgenas.search.objective import Constraint
 from edgenas.search.pareto import hypervolume
 from edgenas.search.problem import Problem
 from edgenas.search.searchers import FrontSearcher
-from edgenas.search.supernet import OnSupernet, SupernetPlan, facts_of, weights_path
+from edgenas.search.supernet import OnSupernet
+from edgenas.search.supernet_plan import SupernetPlan, facts_of, weights_path
 from edgenas.search.tuner import EdgeTuner
 from edgenas.store import Store
 from edgenas.train.job import Job

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,16 +26,22 @@ from edgenas.search.around import Around
 from edgenas.search.covered import CoveredSpace, covers
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.searcher import Observation, Searcher
+from edgenas.search.supernet_plan import (
+    FOLDER,
+    SupernetPlan,
+    facts_for,
+    problem_facts,
+    race_path,
+    standing_path,
+    weights_path,
+)
 from edgenas.search.transfer import Earlier
 from edgenas.search.workshop import Workshop
-from edgenas.store import Store, storage_errors
+from edgenas.store import storage_errors
 from edgenas.task import CLASSIFICATION
 from edgenas.train.job import Job
 from edgenas.train.recipe import Recipe
 from edgenas.train.weights import load_weights
-
-FOLDER = "supernet"
-"""Of a run; holds the shared weights."""
 
 SHARE = 0.5
 """Share of a search's time that its supernet is trained for, at most."""
@@ -45,37 +51,6 @@ RACE_SHARE = 0.1
 
 COVERED = 0.9
 """Share of the networks within new budgets that an earlier supernet must have weights for."""
-
-
-@dataclass(frozen=True)
-class SupernetPlan:
-    """Where the supernet of a search comes from.
-
-    Attributes:
-        run: Folder of an earlier run whose supernet is used, or None to train one.
-        epochs: Passes of its training, or None for what the data size suggests.
-        rate: Peak learning rate for batches of 128, or None for the optimizer's own.
-        shrinking: Whether the largest networks train first and smaller ones join.
-
-    Raises:
-        ConfigError: A number out of range, or how to train a supernet that is trained already.
-    """
-
-    run: str | None = None
-    epochs: int | None = None
-    rate: float | None = None
-    shrinking: bool = False
-
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.epochs < 1:
-            raise ConfigError(f"{self.epochs} epochs of a supernet were given; expected 1 or more")
-        if self.rate is not None and not 0 < self.rate < 10:
-            raise ConfigError(f"rate {self.rate:g} of a supernet was given; expected above 0 and below 10")
-        if self.run is not None and (self.epochs or self.rate or self.shrinking):
-            raise ConfigError(
-                f"the supernet of {self.run} was given with epochs, a rate or shrinking; it is trained "
-                "already: leave these out, or train another one (--supernet new)"
-            )
 
 
 class OnSupernet(Around):
@@ -141,7 +116,7 @@ class OnSupernet(Around):
         if facts is None:
             facts = self._taken_over(workshop) if self.plan.run else self._trained(workshop)
             store.set_meta(**{FOLDER: facts})
-        _standing_path(store).unlink(missing_ok=True)
+        standing_path(store.folder).unlink(missing_ok=True)
         self._use(facts, weights_path(store.folder))
 
     def evaluation(self, job: Job) -> Job:
@@ -187,7 +162,7 @@ class OnSupernet(Around):
         self, workshop: Workshop, pool: Sequence[tuple[int, ArchSpec]], recipe: Recipe
     ) -> dict[str, Value]:
         """The frame in which the supernet's networks are to be looked for, found by a race."""
-        path = workshop.store.folder / FOLDER / "race.npz"
+        path = race_path(workshop.store.folder)
         racers = tuple(racers_of([spec for _, spec in pool]))
         if len(racers) == 1:
             return frame_of(racers[0])
@@ -223,7 +198,7 @@ class OnSupernet(Around):
             pool = self._pool()
             specs = tuple(spec for _, spec in pool)
             job = SupernetJob(
-                specs[-1], recipe, weights_path(store.folder), checkpoint_path=_standing_path(store),
+                specs[-1], recipe, weights_path(store.folder), checkpoint_path=standing_path(store.folder),
                 limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
                 space=problem.space, specs=specs, shrinking=self.plan.shrinking,
                 seconds=_seconds_for(workshop),
@@ -233,7 +208,7 @@ class OnSupernet(Around):
             raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
         extents, _ = extents_of(problem.space, specs)
         return {
-            **_problem_facts(problem, workshop.dataset.fingerprint),
+            **problem_facts(problem, workshop.dataset.fingerprint),
             "frame": dict(self.covered.frame),
             "tensors": {name: list(shape) for name, shape in extents.items()},
             "networks": len(specs),
@@ -266,45 +241,6 @@ class OnSupernet(Around):
                 "budgets, or train a supernet of its own (leave out --supernet)"
             )
         return {**facts, "run": str(folder)}
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """What a run knows of its supernet.
-
-    Raises:
-        ConfigError: It has none.
-    """
-    store = Store.read(folder)
-    try:
-        facts = store.meta(FOLDER)
-    finally:
-        store.close()
-    if facts is None or not weights_path(folder).exists():
-        raise ConfigError(
-            f"{folder} was given for --supernet and has no supernet; expected a run by --searcher one-shot"
-        )
-    return dict(facts)
-
-
-def facts_for(folder: Path, problem: Problem, fingerprint: str) -> dict[str, Any]:
-    """What a run knows of its supernet, if another search can use it.
-
-    Args:
-        folder: Of the run.
-        problem: What the other search is for.
-        fingerprint: Of its data.
-
-    Raises:
-        ConfigError: The run has none, or one of another space or other data.
-    """
-    facts = facts_of(folder)
-    for name, value in _problem_facts(problem, fingerprint).items():
-        if facts[name] != value:
-            raise ConfigError(
-                f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run of "
-                "the same space, data and --seed for --supernet"
-            )
-    return facts
 
 
 def refuse_unshared(problem: Problem) -> None:
@@ -369,11 +305,6 @@ def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: Super
     return OnSupernet(problem, seed, kind=kind, plan=plan)
 
 
-def weights_path(folder: Path) -> Path:
-    """Where the shared weights of a run lie."""
-    return folder / FOLDER / "weights.npz"
-
-
 def _seconds_for(workshop: Workshop) -> float | None:
     """How long a supernet may train, stops left out; a resumed run keeps what it began with."""
     if workshop.seconds_left is None:
@@ -383,17 +314,3 @@ def _seconds_for(workshop: Workshop) -> float | None:
         seconds = max(1.0, SHARE * workshop.seconds_left())
         workshop.store.set_meta(supernet_seconds=seconds)
     return float(seconds)
-
-
-def _standing_path(store: Store) -> Path:
-    return store.folder / FOLDER / "standing.npz"
-
-
-def _problem_facts(problem: Problem, fingerprint: str) -> dict[str, Any]:
-    """What must be the same for two searches to use one supernet."""
-    return {
-        "space": problem.space.name,
-        "input_shape": list(problem.space.input_shape),
-        "classes": problem.space.classes,
-        "fingerprint": fingerprint,
-    }

@@ -32,7 +32,7 @@ from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.proposer import Guidance
 from edgenas.search.results import front_of, trial_point
-from edgenas.search.supernet import SupernetPlan
+from edgenas.search.supernet_plan import SupernetPlan
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store

@@ -33,7 +33,8 @@ from edgenas.search.listener import PrintingListener
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
 from edgenas.search.searchers import RandomSearcher
-from edgenas.search.supernet import OnSupernet, SupernetPlan, _seconds_for, facts_of, weights_path
+from edgenas.search.supernet import OnSupernet, _seconds_for
+from edgenas.search.supernet_plan import SupernetPlan, facts_of, weights_path
 from edgenas.search.tuner import EdgeTuner
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
