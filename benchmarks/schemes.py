@@ -13,9 +13,11 @@ Goals, and what is printed of each:
     g  CPU seconds of an export with its four files and all proof (processes it starts left out)
 
 Each network is a file in `--work`, so a stopped run goes on; `--networks 20` after 10 adds ten. Part c
-asks the predictor of a Raspberry Pi 4, as the host's table does not hold every number of channels.
+asks the predictor of a device, as the host's table does not hold every number of channels. Part b is about
+networks under 16 kB; `--bytes 32000 65536` takes larger ones for the others.
 
     python benchmarks/schemes.py [--data D] [--networks N] [--epochs E] [--images I] [--work DIR] [--json OUT]
+        [--bytes LEAST MOST] [--predicted-on DEVICE]
 """
 
 from __future__ import annotations
@@ -50,7 +52,6 @@ SEED = 41_000
 SMALL_BYTES = 16_000
 MOST_MACS = 2_000_000
 SCHEMES = ("qat", "channel-pruning", "pruning-2x4")
-PREDICTED_ON = "raspberry-pi-4"
 CALIBRATION_IMAGES, HELD_BACK_IMAGES = 200, 5_000
 INT8_LOSES, PRUNED_LOSES, RUNTIMES_DIFFER = 0.003, 0.005, 0.003
 PRUNED_LATENCY, EXPORT_SECONDS = 0.75, 60.0
@@ -62,18 +63,21 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=6, help="of each network's own training")
     parser.add_argument("--images", type=int, default=120_000, help="that a scheme's training sees")
+    parser.add_argument("--bytes", type=int, nargs=2, default=(0, SMALL_BYTES), metavar=("LEAST", "MOST"))
+    parser.add_argument("--predicted-on", default="raspberry-pi-4", metavar="DEVICE")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-schemes"))
     parser.add_argument("--json", type=Path, metavar="OUT")
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     data = load_dataset(args.data)
-    work = args.work / f"{data.name}-{args.epochs}-{args.images}"
+    sizes = "" if tuple(args.bytes) == (0, SMALL_BYTES) else "-{}-{}".format(*args.bytes)
+    work = args.work / f"{data.name}-{args.epochs}-{args.images}{sizes}"
     work.mkdir(parents=True, exist_ok=True)
     rows = []
-    for number, spec in enumerate(sampled(data, args.networks)):
+    for number, spec in enumerate(sampled(data, args.networks, *args.bytes)):
         path = work / f"{number}.json"
         if not path.exists():
-            row = measure(data, spec, number, args.epochs, args.images, work)
+            row = measure(data, spec, number, args.epochs, args.images, work, args.predicted_on)
             write_whole(path, json.dumps(row, indent=1) + "\n", "benchmark row")
         rows.append(json.loads(path.read_text(encoding="utf-8")))
         show(rows[-1])
@@ -84,6 +88,8 @@ def main() -> None:
         "data": data.name,
         "epochs": args.epochs,
         "images": args.images,
+        "bytes": list(args.bytes),
+        "predicted_on": args.predicted_on,
         "networks": len(rows),
         "figures": figures(rows),
         "machine": {**machine(), "load_1_min": os.getloadavg()[0]},
@@ -97,21 +103,21 @@ def main() -> None:
         args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def sampled(data: Dataset, count: int) -> list[ArchSpec]:
-    """The first specs of a seeded sequence whose int8 file is small and that are not slow to train."""
+def sampled(data: Dataset, count: int, least: int, most: int) -> list[ArchSpec]:
+    """The first specs of a seeded sequence with an int8 file of such a size that are not slow to train."""
     space, static = MicroSpace(data.input_shape, data.classes), StaticSource()
     found: list[ArchSpec] = []
     number = 0
     while len(found) < count:
         spec = space.sample(np.random.default_rng((SEED, number)))
         number += 1
-        if spec.graph().macs <= MOST_MACS and static.estimate(spec.graph()).flash_bytes <= SMALL_BYTES:
+        if spec.graph().macs <= MOST_MACS and least <= static.estimate(spec.graph()).flash_bytes <= most:
             found.append(spec)
     return found
 
 
 def measure(
-    data: Dataset, spec: ArchSpec, number: int, epochs: int, images: int, work: Path
+    data: Dataset, spec: ArchSpec, number: int, epochs: int, images: int, work: Path, device: str
 ) -> dict[str, Any]:
     """Train a network, export it plainly, then under the schemes."""
 
@@ -135,7 +141,7 @@ def measure(
     export_bundle(twin(spec, load_weights(weights)), out_dir=work / f"{number}-plain", **given)
     seconds = time.process_time() - started
     plan = SchemePlan(
-        SCHEMES, latency=scheme_latency(load_device(PREDICTED_ON)), images=images, seed=number, keep_all=True
+        SCHEMES, latency=scheme_latency(load_device(device)), images=images, seed=number, keep_all=True
     )
     folder = work / f"{number}-schemes"
     manifest = export_bundle(twin(spec, load_weights(weights)), out_dir=folder, plan=plan, **given)
