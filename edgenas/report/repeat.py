@@ -55,6 +55,7 @@ def _time(run: Run) -> str:
     final = sum(_final_seconds(winner) for winner in run.shortlist)
     facts = {
         "whole run": duration(run.meta["elapsed_seconds"]),
+        **_beside(run),
         f"{'scoring' if run.meta['supernet'] else 'training'} candidates": duration(trained),
         "training winners": duration(final),
         "search method itself": duration(search.get("own_seconds")),
@@ -62,6 +63,18 @@ def _time(run: Run) -> str:
         "seed": UNKNOWN if run.meta["seed"] is None else text(run.meta["seed"]),
     }
     return _facts("Time and seed", facts)
+
+
+def _beside(run: Run) -> dict[str, str]:
+    """How long what is neither a candidate nor a winner was trained, where there is any."""
+    supernet, trust, gradient = (run.document(name) for name in ("supernet", "trust", "gradient"))
+    spent = {
+        "training the supernet": [] if supernet.get("run") else [supernet.get("result", {}).get("seconds")],
+        "training networks alone, for trust": [pair.get("seconds") for pair in trust.get("pairs", [])],
+        "training the network with gates": [entry["seconds"] for entry in gradient.get("targets", [])],
+    }
+    known = {name: [seconds for seconds in each if seconds] for name, each in spent.items()}
+    return {name: duration(sum(each)) for name, each in known.items() if each}
 
 
 def _final_seconds(winner: Winner) -> float:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
-from edgenas.errors import ConfigError
-from edgenas.oneshot.proxies import PROXIES, Probe, ProxyJob, read_scores
+from edgenas.errors import ConfigError, TrialError
+from edgenas.oneshot.proxies import LAST, PROXIES, Probe, ProxyJob, read_scores
 from edgenas.search.around import Around
 from edgenas.search.pareto import greedy_order, ranks
 from edgenas.search.problem import Candidate
@@ -178,12 +178,12 @@ class ProxyGuided(Around):
                 self.verdict = verdict
                 if not verdict.beats_macs:
                     self.off_after = self._judged
-                    self._say(verdict)
+                    self._log(verdict.words(self.proxy, off=True))
 
-    def _say(self, verdict: Verdict) -> None:
+    def _log(self, words: str) -> None:
         assert self._workshop is not None
         with (self._workshop.store.folder / "training.log").open("a", encoding="utf-8") as log:
-            log.write(f"edgenas: {verdict.words(self.proxy, off=True)}\n")
+            log.write(f"edgenas: {words}\n")
 
     def _score(self, specs: Sequence[ArchSpec]) -> None:
         """Score networks that have no score yet."""
@@ -199,6 +199,7 @@ class ProxyGuided(Around):
         self.scores |= {spec.arch_id: score for spec, score in zip(fresh, found, strict=True)}
 
     def _scored_elsewhere(self, specs: Sequence[ArchSpec]) -> list[float]:
+        """Scores from a process with Keras; one that cannot be had, as for lack of memory, ranks last."""
         assert self._workshop is not None
         path = self._workshop.store.folder / "weights" / "proxy.npz"
         recipe = replace(self._workshop.recipe, seed=self.seed)
@@ -209,6 +210,11 @@ class ProxyGuided(Around):
         try:
             self._workshop.train(job)
             return [float(score) for score in read_scores(path)[:, 0]]
+        except TrialError as error:
+            if len(specs) == 1:
+                self._log(f"no {self.proxy} of network {specs[0].arch_id}, which ranks last: {error}")
+                return [LAST]
+            return [score for spec in specs for score in self._scored_elsewhere([spec])]
         finally:
             path.unlink(missing_ok=True)
 

@@ -87,6 +87,9 @@ def _conclude(store: Store, chosen: Sequence[TrialRecord]) -> None:
             continue
         score = 1.0 - error_of(trial.result or {})
         alone, macs = 1.0 - error_of(one.result), trial.cost.macs
-        pairs.append({"trial": trial.trial_id, "score": score, "alone": alone, "macs": macs})
+        seconds = one.result.get("seconds")
+        pairs.append({
+            "trial": trial.trial_id, "score": score, "alone": alone, "macs": macs, "seconds": seconds,
+        })  # fmt: skip
         weights_of(store, one.weights_name).unlink(missing_ok=True)
     store.set_meta(trust={"pairs": pairs, "failed": failed, **compared(pairs)})

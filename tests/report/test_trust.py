@@ -14,6 +14,7 @@ from edgenas.report.trust import trust_words
 from edgenas.store import Store
 from tests.report.conftest import report_of
 from tests.report.made_up import DESCRIPTION, fill
+from tests.report.test_repeat import facts
 
 SUPERNET = {"run": None, "networks": 540, "least_macs": 9_000, "most_macs": 3_074_160, "capped": True,
             "result": {"epochs": 12, "seconds": 90.0, "stopped_early": True}}  # fmt: skip
@@ -23,6 +24,7 @@ PAIRS = [
         "score": 0.1 * place,
         "alone": 0.5 + 0.05 * (place if place != 3 else 1.5),
         "macs": 1000 * (place + 3 * (place % 2)),
+        "seconds": 20.0 + place,
     }
     for place in range(1, 8)
 ]
@@ -55,6 +57,20 @@ def test_the_page_says_scored_and_draws_what_was_trained_alone(scored: Store) ->
     assert "Kendall correlation of +0.90" in section.text
     titles = [element.text for element in section.all("title")]
     assert "trial 0003: score 30.0 %, trained alone 57.5 %" in titles
+
+
+def test_what_a_supernet_and_the_trainings_alone_took_is_among_the_times(scored: Store) -> None:
+    listed = facts(report_of(scored).section("repeat"))
+    assert listed["training the supernet"] == "2 min"
+    assert listed["training networks alone, for trust"] == "3 min"
+    assert "training the network with gates" not in listed
+
+
+def test_a_supernet_of_an_earlier_run_took_no_time_here(scored: Store) -> None:
+    taken = {**SUPERNET, "run": "runs/earlier"}
+    with Store.open(scored.folder) as store:
+        store.set_meta(supernet=taken)
+    assert "training the supernet" not in facts(report_of(Store.read(scored.folder)).section("repeat"))
 
 
 def test_watching_says_scored_too(scored: Store) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import ConfigError, UnknownNameError
-from edgenas.oneshot.proxies import PROXIES, Probe, Proxy
+from edgenas.errors import ConfigError, TrialError, UnknownNameError
+from edgenas.oneshot.proxies import PROXIES, Probe, Proxy, ProxyJob
 from edgenas.records import by_fidelity, comparable
 from edgenas.report.guidance import guidance_document, inherited_table, inherited_words, proxy_words
 from edgenas.report.run import read_run
@@ -39,6 +39,7 @@ from edgenas.testing.searchers import (
     toy_problem,
 )
 from edgenas.train.recipe import Recipe
+from edgenas.train.weights import save_weights
 from tests.search.test_tuner import Silent
 
 EVOLUTION = "regularized-evolution"
@@ -214,6 +215,29 @@ def test_a_proxy_that_ranks_no_better_is_switched_off_and_the_search_goes_on(
     assert found.off_after == JUDGED
     assert len(set(names)) == JUDGED + 8
     assert "switched off" in (tmp_path / "training.log").read_text()
+
+
+def test_a_network_that_cannot_be_scored_ranks_last_and_the_search_goes_on(tmp_path: Path) -> None:
+    """Scores of a process that fails whenever one network is among those it is given."""
+    store = Store.create(tmp_path)
+    searcher = ProxyGuided(SEARCHERS.get("nsga2")(toy_problem(), 0), "synflow")
+    victim = searcher._pool()[3].spec.arch_id
+
+    def train(job: ProxyJob) -> None:
+        if victim in [spec.arch_id for spec in job.specs]:
+            raise TrialError("out of memory")
+        assert job.weights_path is not None
+        save_weights(job.weights_path, [np.array([[-toy_error(spec)] for spec in job.specs])])
+
+    searcher.prepare(cast(Workshop, SimpleNamespace(
+        store=store, train=train, recipe=Recipe(1, 64, 32), dataset=SimpleNamespace(task="classification"),
+    )))  # fmt: skip
+    assert victim not in names_of(go_on(searcher, FIRST))
+    assert searcher.scores[victim] == min(searcher.scores.values()) < -1
+    assert (
+        f"no synflow of network {victim}, which ranks last: out of memory"
+        in (tmp_path / "training.log").read_text()
+    )
 
 
 @pytest.mark.parametrize("proxy", ["late", "lying"])
