@@ -122,7 +122,8 @@ FACTS: dict[str, Form] = {
     "supernet": ({"run": _MAYBE_TEXT, "networks": int, "least_macs": int, "most_macs": int, "capped": bool,
                   "result": _LENGTH}, None),
     "trust": ({
-        "pairs": [{"trial": str, "score": float, "alone": float, "macs": int}], "failed": int,
+        "pairs": [{"trial": str, "score": float, "alone": float, "macs": int, "seconds?": _MAYBE_NUMBER}],
+        "failed": int,
         "agreement": _AGREEMENT, "agreement_of_macs": _AGREEMENT,
     }, None),
 }  # fmt: skip

@@ -116,12 +116,21 @@ def _change(draw: st.DrawFn, connection: sqlite3.Connection) -> None:
     row, text = draw(st.sampled_from(rows))
     if not of_documents:
         value = draw(st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text() | st.binary())
-    elif text is None or not draw(st.integers(0, 9)):
+    elif not _is_json(text) or not draw(st.integers(0, 9)):
         value = draw(st.text(max_size=5) | VALUES.map(json.dumps) | st.binary(max_size=5) | st.integers(0, 9))
     else:
         value = json.dumps(draw(changed_document({"it": json.loads(text)})).get("it"))
     with suppress(sqlite3.IntegrityError, UnicodeEncodeError):
         connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value, row))
+
+
+def _is_json(text: Any) -> bool:
+    """Not so where there is nothing, or what an earlier change left."""
+    try:
+        json.loads(text)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def read_run_database(path: Path) -> None:
