@@ -108,7 +108,8 @@ def workers_of(folder: Path) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGINT])
 def test_an_interrupt_says_that_nothing_is_lost(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "run"
-    process = subprocess.Popen(command(*WORDS, "--out", str(folder)), stderr=subprocess.PIPE, text=True)
+    words = command(*WORDS, "--workers", "1", "--out", str(folder))
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     wait_until(process, folder, lambda store: bool(store.trials()))  # type: ignore[arg-type]
     process.send_signal(number)
     _, printed = process.communicate(timeout=60)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import command
+
 DIGITS = ("search", "--data", "digits")
 
 WRONG = {
@@ -62,12 +64,23 @@ WRONG = {
 def test_wrong_input_gets_one_line(edgenas: Any, tmp_path: Path, name: str) -> None:
     words, expected = WRONG[name]
     (tmp_path / "Makefile").write_text("")
-    done = edgenas(*words, cwd=tmp_path)
+    assert_one_line(edgenas(*words, cwd=tmp_path), expected)
+    assert {path.name for path in tmp_path.iterdir()} == {"Makefile"}
+
+
+@pytest.mark.parametrize("name", ["tiny RAM", "own model"])
+def test_so_it_does_from_a_shell(tmp_path: Path, name: str) -> None:
+    """Python is started anew: what frameworks print when they are imported would be in the way."""
+    words, expected = WRONG[name]
+    done = subprocess.run(command(*words), capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert_one_line(done, expected)
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], expected: str) -> None:
     assert done.returncode == 2, done.stderr
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
-    assert {path.name for path in tmp_path.iterdir()} == {"Makefile"}
 
 
 def test_a_setting_that_does_not_exist_is_named(edgenas: Any, tmp_path: Path) -> None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import DOCS, ROOT, blocks
+from tests.forked import Forking
 
 EVERYTHING = os.environ.get("EDGENAS_GUIDES") == "all"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(forking: Forking, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as after the installation: `edgenas` is a command, nothing else is there."""
     found = tmp_path_factory.mktemp("guides")
-    command = found / "bin" / "edgenas"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m edgenas "$@"\n')
-    command.chmod(0o755)
+    (found / "bin").mkdir()
+    forking.write_command(found / "bin" / "edgenas")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from edgenas.export.bundle import export_bundle
 from edgenas.export.making import keras_outputs
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import train
-from tests.export.digit_bundles import NETWORKS, SHAPE, SPECS, Exported, Images, users_own
+from tests.export.digit_bundles import NETWORKS, SHAPE, SPECS, Exported, Images, OnDemand, users_own
 
 RECIPE = Recipe(epochs=10, images_per_epoch=1024, batch_size=64)
 
@@ -25,30 +26,27 @@ def digits() -> Images:
 
 
 @pytest.fixture(scope="session")
-def models(digits: Images) -> dict[str, Any]:
+def models(digits: Images) -> Mapping[str, Any]:
     """Trained models as the exporter gets them: tf_keras twins, and the user's own as it is."""
     import keras
 
     from edgenas.build.builder import build_model
 
-    trained = {}
-    for name in NETWORKS:
+    def trained(name: str) -> Any:
         keras.utils.set_random_seed(3)
         model = users_own(keras) if name not in SPECS else build_model(SPECS[name], keras)
         train(model, digits.train, digits.validation, RECIPE)
-        trained[name] = model
-    for name, spec in SPECS.items():
-        trained[name] = twin(spec, trained[name].get_weights())
-    return trained
+        return model if name not in SPECS else twin(SPECS[name], model.get_weights())
+
+    return OnDemand(trained)
 
 
 @pytest.fixture(scope="session")
 def bundles(
-    models: dict[str, Any], digits: Images, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Exported]:
-    exported = {}
-    for number, (name, model) in enumerate(models.items()):
-        folder = tmp_path_factory.mktemp("bundles") / str(number)
+    models: Mapping[str, Any], digits: Images, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Exported]:
+    def exported(name: str) -> Exported:
+        model, folder = models[name], tmp_path_factory.mktemp("bundles") / str(NETWORKS.index(name))
         manifest = export_bundle(
             model,
             out_dir=folder,
@@ -58,10 +56,11 @@ def bundles(
             test=digits.test,
             description={"network": name},
         )
-        exported[name] = Exported(folder, manifest, model, keras_outputs(model, digits.validation[0]))
-    return exported
+        return Exported(folder, manifest, model, keras_outputs(model, digits.validation[0]))
+
+    return OnDemand(exported)
 
 
 @pytest.fixture(params=NETWORKS)
-def bundle(request: pytest.FixtureRequest, bundles: dict[str, Exported]) -> Exported:
+def bundle(request: pytest.FixtureRequest, bundles: Mapping[str, Exported]) -> Exported:
     return bundles[request.param]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ class Exported:
     manifest: Manifest
     model: Any
     reference: np.ndarray
+
+
+class OnDemand(dict[str, Any]):
+    """What is made when it is first asked for: not every test process needs all."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        self.make = make
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self.make(name)
+        return self[name]
 
 
 def spec_of(*blocks: Block) -> ArchSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.conftest import Command
 
 
 @pytest.fixture(scope="session")
-def own_file(models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_file(models: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("own") / "mine.keras"
     models["user's own"].save(path)
     return path
@@ -39,14 +40,14 @@ def test_a_model_file_becomes_a_proven_bundle(edgenas: Command, own_file: Path, 
     assert manifest.description["model"] == "mine.keras" and manifest.sensitivity
 
 
-def test_a_range_that_the_network_was_not_trained_on_is_told(models: dict[str, Any]) -> None:
+def test_a_range_that_the_network_was_not_trained_on_is_told(models: Mapping[str, Any]) -> None:
     own = OwnModel(Path("mine.keras"), models["user's own"], load_dataset("digits"), (200.0, 201.0))
     with pytest.raises(DataError, match=r"0 to 1: it was trained on those; give --input-range=0,1"):
         own.check_range()
     OwnModel(own.path, own.model, own.dataset).check_range()
 
 
-def test_a_network_of_chance_and_one_of_another_shape_are_told(models: dict[str, Any]) -> None:
+def test_a_network_of_chance_and_one_of_another_shape_are_told(models: Mapping[str, Any]) -> None:
     import keras
 
     keras.utils.set_random_seed(0)

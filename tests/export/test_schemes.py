@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_a_plan_refuses_what_cannot_work_before_anything_is_done() -> None:
     SchemePlan(["int8", "qat", "int16x8"], runtime="tflite-micro").check("board")
 
 
-def test_a_bundle_of_several_schemes(models: dict[str, Any], digits: Images, tmp_path: Path) -> None:
+def test_a_bundle_of_several_schemes(models: Mapping[str, Any], digits: Images, tmp_path: Path) -> None:
     """A user's own Keras 3 network is rebuilt for the scheme that trains; each file has its proof."""
     plan = SchemePlan(["qat", "float16", "int16x8"], keep_all=True, images=300, sensitivity=True)
     manifest = export_bundle(

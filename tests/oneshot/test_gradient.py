@@ -177,8 +177,8 @@ def test_the_command_line_searches_and_reports(
     out = tmp_path / "run"
     done = edgenas(
         "search", "--data", "digits", "--searcher", "gradient-binary", "--latency-ms", "0.008",
-        "--trials", "2", "--epochs", "2", "--images", "320", "--winners", "1", "--seeds", "1",
-        "--final-epochs", "1", "--out", out, "--json",
+        "--trials", "2", "--epochs", "1", "--images", "320", "--winners", "1", "--seeds", "1",
+        "--final-epochs", "1", "--workers", "1", "--out", out, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
