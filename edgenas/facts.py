@@ -120,7 +120,7 @@ FACTS: dict[str, Form] = {
     "inheritance": ({"ratio": float, "low": float, "high": float, "spread": float, "pairs": int}, None),
     "gradient": ({"mode": str, "targets": [_TARGET]}, None),
     "supernet": ({"run": _MAYBE_TEXT, "networks": int, "least_macs": int, "most_macs": int, "capped": bool,
-                  "result": _LENGTH}, None),
+                  "result": _LENGTH, "frame?": {str: (str, float, bool)}}, None),
     "trust": ({
         "pairs": [{"trial": str, "score": float, "alone": float, "macs": int, "seconds?": _MAYBE_NUMBER}],
         "failed": int,
