@@ -1,7 +1,8 @@
 """Do all readers of files from outside answer damaged ones in one line, in bounded time and memory?
 
-Configurations, device files, specs, latency tables, predictors, manifests, tables, measurements, arrays and
-model files are damaged by hypothesis: other values in sound documents, fields less and more, other bytes.
+Configurations, device files, specs, latency tables, predictors, manifests, tables, measurements, arrays,
+model files and databases of runs are damaged by hypothesis: other values in sound documents, fields less and
+more, other bytes.
 Allowed are a value and an `EdgenasError`. Goal: 20,000 files of each without anything else, none longer than
 ten seconds. (`fuzz_readers.py` does the same to model files, larger ones among them.)
 

@@ -43,7 +43,8 @@ from edgenas.search.objective import Constraint
 from edgenas.search.pareto import hypervolume
 from edgenas.search.problem import Problem
 from edgenas.search.searchers import FrontSearcher
-from edgenas.search.supernet import OnSupernet, SupernetPlan, facts_of, weights_path
+from edgenas.search.supernet import OnSupernet
+from edgenas.search.supernet_plan import SupernetPlan, facts_of, weights_path
 from edgenas.search.tuner import EdgeTuner
 from edgenas.store import Store
 from edgenas.train.job import Job
@@ -129,11 +130,9 @@ class Bench:
         self._one_shot()
         problem = Problem(self.space, StaticSource(), BUDGETS)
         searcher = OnSupernet(problem, self.args.seed + 1, kind=FrontSearcher)
-        pool = searcher._pool()
         folder = self.work / "one_shot"
         searcher._use(facts_of(folder), weights_path(folder))
-        assert searcher.covered.covers is not None
-        covered = [spec for _, spec in pool if searcher.covered.covers(spec)]
+        covered = [spec for _, spec in searcher._pool()]
         rows = np.linspace(0, len(covered) - 1, self.args.networks).round().astype(int)
         networks = [covered[row] for row in rows]
         alone = [self._alone(spec) for spec in networks]

@@ -13,9 +13,11 @@ Goals, and what is printed of each:
     g  CPU seconds of an export with its four files and all proof (processes it starts left out)
 
 Each network is a file in `--work`, so a stopped run goes on; `--networks 20` after 10 adds ten. Part c
-asks the predictor of a Raspberry Pi 4, as the host's table does not hold every number of channels.
+asks the predictor of a device, as the host's table does not hold every number of channels. Part b is about
+networks under 16 kB; `--bytes 32000 65536` takes larger ones for the others.
 
     python benchmarks/schemes.py [--data D] [--networks N] [--epochs E] [--images I] [--work DIR] [--json OUT]
+        [--bytes LEAST MOST] [--predicted-on DEVICE]
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from edgenas.export.manifest import Manifest
 from edgenas.export.schemes import SchemePlan
 from edgenas.profile.device import load_device
 from edgenas.profile.scheme_latency import scheme_latency
+from edgenas.profile.sources import cost_source
 from edgenas.train.job import Job, run_job
 from edgenas.train.recipe import Recipe
 from edgenas.train.weights import load_weights
@@ -50,7 +53,6 @@ SEED = 41_000
 SMALL_BYTES = 16_000
 MOST_MACS = 2_000_000
 SCHEMES = ("qat", "channel-pruning", "pruning-2x4")
-PREDICTED_ON = "raspberry-pi-4"
 CALIBRATION_IMAGES, HELD_BACK_IMAGES = 200, 5_000
 INT8_LOSES, PRUNED_LOSES, RUNTIMES_DIFFER = 0.003, 0.005, 0.003
 PRUNED_LATENCY, EXPORT_SECONDS = 0.75, 60.0
@@ -62,18 +64,21 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=6, help="of each network's own training")
     parser.add_argument("--images", type=int, default=120_000, help="that a scheme's training sees")
+    parser.add_argument("--bytes", type=int, nargs=2, default=(0, SMALL_BYTES), metavar=("LEAST", "MOST"))
+    parser.add_argument("--predicted-on", default="nucleo-l4r5zi", metavar="DEVICE")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-schemes"))
     parser.add_argument("--json", type=Path, metavar="OUT")
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     data = load_dataset(args.data)
-    work = args.work / f"{data.name}-{args.epochs}-{args.images}"
+    sizes = "" if tuple(args.bytes) == (0, SMALL_BYTES) else "-{}-{}".format(*args.bytes)
+    work = args.work / f"{data.name}-{args.epochs}-{args.images}{sizes}"
     work.mkdir(parents=True, exist_ok=True)
     rows = []
-    for number, spec in enumerate(sampled(data, args.networks)):
+    for number, spec in enumerate(sampled(data, args.networks, *args.bytes)):
         path = work / f"{number}.json"
         if not path.exists():
-            row = measure(data, spec, number, args.epochs, args.images, work)
+            row = measure(data, spec, number, args.epochs, args.images, work, args.predicted_on)
             write_whole(path, json.dumps(row, indent=1) + "\n", "benchmark row")
         rows.append(json.loads(path.read_text(encoding="utf-8")))
         show(rows[-1])
@@ -84,8 +89,12 @@ def main() -> None:
         "data": data.name,
         "epochs": args.epochs,
         "images": args.images,
+        "bytes": list(args.bytes),
+        "predicted_on": args.predicted_on,
         "networks": len(rows),
-        "figures": figures(rows),
+        "figures": figures(
+            rows, [shares(work / f"{row['network']}-schemes", args.predicted_on) for row in rows]
+        ),
         "machine": {**machine(), "load_1_min": os.getloadavg()[0]},
         "versions": versions(),
         "rows": rows,
@@ -97,21 +106,21 @@ def main() -> None:
         args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def sampled(data: Dataset, count: int) -> list[ArchSpec]:
-    """The first specs of a seeded sequence whose int8 file is small and that are not slow to train."""
+def sampled(data: Dataset, count: int, least: int, most: int) -> list[ArchSpec]:
+    """The first specs of a seeded sequence with an int8 file of such a size that are not slow to train."""
     space, static = MicroSpace(data.input_shape, data.classes), StaticSource()
     found: list[ArchSpec] = []
     number = 0
     while len(found) < count:
         spec = space.sample(np.random.default_rng((SEED, number)))
         number += 1
-        if spec.graph().macs <= MOST_MACS and static.estimate(spec.graph()).flash_bytes <= SMALL_BYTES:
+        if spec.graph().macs <= MOST_MACS and least <= static.estimate(spec.graph()).flash_bytes <= most:
             found.append(spec)
     return found
 
 
 def measure(
-    data: Dataset, spec: ArchSpec, number: int, epochs: int, images: int, work: Path
+    data: Dataset, spec: ArchSpec, number: int, epochs: int, images: int, work: Path, device: str
 ) -> dict[str, Any]:
     """Train a network, export it plainly, then under the schemes."""
 
@@ -135,7 +144,7 @@ def measure(
     export_bundle(twin(spec, load_weights(weights)), out_dir=work / f"{number}-plain", **given)
     seconds = time.process_time() - started
     plan = SchemePlan(
-        SCHEMES, latency=scheme_latency(load_device(PREDICTED_ON)), images=images, seed=number, keep_all=True
+        SCHEMES, latency=scheme_latency(load_device(device)), images=images, seed=number, keep_all=True
     )
     folder = work / f"{number}-schemes"
     manifest = export_bundle(twin(spec, load_weights(weights)), out_dir=folder, plan=plan, **given)
@@ -218,7 +227,19 @@ def onnx_graph(path: Path) -> dict[str, int]:
     }
 
 
-def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def shares(folder: Path, device: str) -> float | None:
+    """Predicted latency of the file with fewer channels as a share of the plain int8 file's, or None."""
+    from edgenas.cli.estimate import read_model
+
+    paths = [folder / f"model.{scheme}.tflite" for scheme in ("channel-pruning", "full-int8")]
+    if not all(path.exists() for path in paths):
+        return None
+    source = cost_source(load_device(device))
+    fewer, whole = (float(source.estimate(read_model(path).graph).latency_ms or 0.0) for path in paths)
+    return fewer / whole
+
+
+def figures(rows: list[dict[str, Any]], latencies: list[float | None]) -> dict[str, Any]:
     """The parts a to g over all networks, each with whether its goal is met."""
     lost = [row["float_test"] - row["int8_test"] for row in rows]
     tuned = [row["schemes"] for row in rows if row["schemes"]["qat"]["accuracy"] is not None]
@@ -230,10 +251,7 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
         and row["schemes"]["qat"]["accuracy"] <= row["schemes"]["full-int8"]["accuracy"]
     ]
     cut = [row for row in rows if row["schemes"]["channel-pruning"]["test"] is not None]
-    shares = [
-        row["schemes"]["channel-pruning"]["latency_ms"] / row["schemes"]["full-int8"]["latency_ms"]
-        for row in cut
-    ]
+    predicted = [share for share in latencies if share is not None]
     cut_lost = [row["float_test"] - row["schemes"]["channel-pruning"]["test"] for row in cut]
     runtimes = [row["int8_test"] - row["int8_onnx_test"] for row in rows]
     blocks = [row["schemes"] for row in rows if row["schemes"]["pruning-2x4"]["test"] is not None]
@@ -247,9 +265,9 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "b_qat_minus_full_int8_points": points(gains),
         "b_adopted": [row["adopted"] for row in rows],
         "b_goal_met": not wrong and min(gains) >= 0,
-        "c_latency_share": [round(share, 3) for share in shares],
+        "c_latency_share": [round(share, 3) for share in predicted],
         "c_points_lost": points(cut_lost),
-        "c_goal_met": max(shares) <= PRUNED_LATENCY and max(cut_lost) <= PRUNED_LOSES,
+        "c_goal_met": max(predicted) <= PRUNED_LATENCY and max(cut_lost) <= PRUNED_LOSES,
         "d_sparsity": [round(one["pruning-2x4"]["facts"]["sparsity"], 3) for one in blocks],
         "d_zipped_share": [round(ratio(one, "pruning-2x4", "compressed_bytes"), 3) for one in blocks],
         "d_points_lost_to_full_int8": points(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.errors import StoreError
+from edgenas.facts import unreadable
 from edgenas.trainings import TABLE as TRAININGS
 
 SCHEMA_VERSION = 4
@@ -128,6 +129,12 @@ def connect(folder: Path) -> sqlite3.Connection:
         _check(folder, connection)
         connection.execute("PRAGMA journal_mode = WAL")
         _migrate(connection)
+    except sqlite3.OperationalError:  # a full disk, or another program has it: the caller says which
+        connection.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise unreadable(folder, error) from None
     except BaseException:
         connection.close()
         raise

@@ -18,7 +18,7 @@ LONGEST_SHOWN = 80
 LARGEST_WHOLE = 2**63
 """Whole numbers of a document lie below it, as NumPy's and SQLite's do."""
 
-_WRONG_FORM = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+WRONG_FORM = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What Python raises over a document of another form than the code expects."""
 
 _KINDS: dict[type, dict[str, Any]] = {}
@@ -40,7 +40,7 @@ def reading(what: str, mend: str) -> Iterator[None]:
         yield
     except EdgenasError:
         raise
-    except _WRONG_FORM as error:
+    except WRONG_FORM as error:
         reason = " ".join(str(error).split())[: 2 * LONGEST_SHOWN]
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         raise ConfigError(f"a damaged {what} was given ({kind}{reason}); {mend}") from None

@@ -25,7 +25,8 @@ from edgenas.profile.vela import VelaSource
 from edgenas.quantize.calibration import FEWEST_IMAGES
 from edgenas.search.objective import VAL_ERROR, Constraint, metric_value
 from edgenas.search.problem import Problem
-from edgenas.search.supernet import SupernetPlan, facts_for, refuse_unshared
+from edgenas.search.supernet import refuse_unshared
+from edgenas.search.supernet_plan import SupernetPlan, facts_for
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION
 from edgenas.train.augment import augmentations_for

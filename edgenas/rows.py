@@ -1,14 +1,17 @@
-"""Rows of the table of trials, as records."""
+"""Rows of the tables of trials and winners, as records."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
-from edgenas.records import TrialRecord
+from edgenas.facts import COST, COST_BY_OPERATION, TRIAL, WINNER, check, stored
+from edgenas.records import TrialRecord, WinnerRecord
 from edgenas.stored_spec import StoredSpec
 
 TRIALS = """
@@ -17,37 +20,81 @@ FROM trials
 """
 
 BRIEF = """
-SELECT trial_id, position, spec, json_remove(cost, '$.per_op'), status, reason,
-CASE WHEN status = 'stopped' THEN recipe END, json_remove(result, '$.history'), finished - started, fidelity,
-parent, arch_id, json_extract(spec, '$.space')
+SELECT trial_id, position, spec,
+    CASE WHEN json_valid(cost) THEN json_remove(cost, '$.per_op') ELSE cost END, status, reason,
+    CASE WHEN status = 'stopped' THEN recipe END,
+    CASE WHEN json_valid(result) THEN json_remove(result, '$.history') ELSE result END,
+    finished - started, fidelity, parent, arch_id,
+    CASE WHEN json_valid(spec) THEN json_extract(spec, '$.space') ELSE '' END
 FROM trials
 """
 
 
-def trial_record(
-    trial_id: str, position: int, spec: str, cost: str, status: str,
-    reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
-    parent: str | None,
-) -> TrialRecord:  # fmt: skip
-    """A record from a row of `TRIALS`."""
-    return TrialRecord(
-        trial_id, position, ArchSpec.from_json(json.loads(spec)), Cost.from_json(json.loads(cost)), status,
-        reason, json.loads(recipe) if recipe else None, json.loads(result) if result else None, seconds,
-        fidelity, parent,
-    )  # fmt: skip
+WINNERS = """
+SELECT trial_id, why, w.recipe, w.result, w.reason, manifest FROM winners AS w
+LEFT JOIN trials USING (trial_id) ORDER BY position
+"""
 
 
-def outcome(
-    trial_id: str, position: int, spec: str, cost: str, status: str,
-    reason: str | None, recipe: str | None, result: str | None, seconds: float | None, fidelity: float,
-    parent: str | None, arch_id: str, space: str,
-) -> TrialRecord:  # fmt: skip
-    """A record from a row of `BRIEF`."""
-    return TrialRecord(
-        trial_id, position, StoredSpec(spec, arch_id, sys.intern(space)), Cost(**_lean(cost)),
-        sys.intern(status), reason, json.loads(recipe) if recipe else None, _lean(result) if result else None,
-        seconds, fidelity, parent,
-    )  # fmt: skip
+def trial_record(folder: Path, row: Sequence[Any]) -> TrialRecord:
+    """A record from a row of `TRIALS`.
+
+    Args:
+        folder: Of the run.
+        row: Of its database.
+
+    Raises:
+        StoreError: It holds what no version of edgenas wrote.
+    """
+    trial_id, position, spec, cost, status, reason, recipe, result, seconds, fidelity, parent = row
+    with stored(folder, "trials", trial_id):
+        found = TrialRecord(
+            trial_id, position, ArchSpec.from_json(json.loads(spec)),
+            Cost.from_json(check(folder, "trials", trial_id, json.loads(cost), COST_BY_OPERATION)),
+            status, reason, document(recipe), document(result), seconds, fidelity, parent,
+        )  # fmt: skip
+    _check(folder, found)
+    return found
+
+
+def outcome(folder: Path, row: Sequence[Any]) -> TrialRecord:
+    """A record from a row of `BRIEF`.
+
+    Raises:
+        StoreError: It holds what no version of edgenas wrote.
+    """
+    trial_id, position, spec, cost, status, reason, recipe, result, seconds, fidelity, parent, *brief = row
+    arch_id, space = brief
+    with stored(folder, "trials", trial_id):
+        found = TrialRecord(
+            trial_id, position, StoredSpec(spec, arch_id, sys.intern(space), folder, trial_id),
+            Cost(**check(folder, "trials", trial_id, _lean(cost), COST)), sys.intern(status), reason,
+            document(recipe), _lean(result) if result else None, seconds, fidelity, parent,
+        )  # fmt: skip
+    _check(folder, found)
+    return found
+
+
+def winner_record(folder: Path, row: Sequence[Any]) -> WinnerRecord:
+    """A record from a row of `WINNERS`.
+
+    Raises:
+        StoreError: It holds what no version of edgenas wrote.
+    """
+    trial_id, why, recipe, result, reason, manifest = row
+    with stored(folder, "winners", trial_id):
+        found = WinnerRecord(trial_id, why, document(recipe), document(result), reason, document(manifest))
+    check(folder, "winners", trial_id, vars(found), WINNER)
+    return found
+
+
+def document(text: str | None) -> Any:
+    """What a text of JSON holds; None for none."""
+    return json.loads(text) if text else None
+
+
+def _check(folder: Path, record: TrialRecord) -> None:
+    check(folder, "trials", record.trial_id, vars(record), TRIAL)
 
 
 def _lean(text: str) -> dict[str, Any]:

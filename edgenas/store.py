@@ -32,11 +32,12 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
 from edgenas.database import DATABASE, Tally
 from edgenas.errors import StoreError
+from edgenas.facts import check, fact, readable
 from edgenas.garbage import uncollected
 from edgenas.kinship import Kinship
 from edgenas.lock import FolderLock
 from edgenas.records import TrialRecord, WinnerRecord
-from edgenas.rows import BRIEF, TRIALS, outcome, trial_record
+from edgenas.rows import BRIEF, TRIALS, WINNERS, outcome, trial_record, winner_record
 from edgenas.trainings import Trainings
 
 _SET_REFUSALS = "INSERT OR REPLACE INTO refusals VALUES (?, ?)"
@@ -147,9 +148,13 @@ class Store:
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def meta(self, key: str, default: Any = None) -> Any:
-        """A fact by its name."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return default if row is None else json.loads(row[0])
+        """A fact by its name.
+
+        Raises:
+            StoreError: No version of edgenas wrote it so; all that reads rows raises the same.
+        """
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return fact(self.folder, key, rows[0][0]) if rows else default
 
     # --- trials ---
 
@@ -210,8 +215,7 @@ class Store:
 
     def trials(self) -> list[TrialRecord]:
         """All trials in the order in which they began."""
-        rows = self._connection.execute(f"{TRIALS} ORDER BY position")
-        return [trial_record(*row) for row in rows]
+        return [trial_record(self.folder, row) for row in self._rows(f"{TRIALS} ORDER BY position")]
 
     def outcomes(self) -> list[TrialRecord]:
         """All trials without costs of single operations, learning curves, and recipes but of stopped ones.
@@ -219,13 +223,14 @@ class Store:
         That is what a search or a report needs of most trials, in a tenth of the time: specs are read
         when they are first looked into (`edgenas.stored_spec`).
         """
-        rows = self._connection.execute(f"{BRIEF} ORDER BY position")
+        rows = self._rows(f"{BRIEF} ORDER BY position")
         with uncollected():
-            return [outcome(*row) for row in rows]
+            return [outcome(self.folder, row) for row in rows]
 
     def tally(self) -> Tally:
         """Trials by status, the best accuracy, and when the first began and the last ended."""
-        return database.tally(self._connection)
+        with readable(self.folder):
+            return database.tally(self._connection)
 
     def take_over(self, source: Store) -> dict[str, str]:
         """Append the ended trials of another run, with numbers of this one; what is here already is left out.
@@ -238,7 +243,7 @@ class Store:
 
     def count(self) -> int:
         """How many trials there are."""
-        return int(self._connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0])
+        return int(self._rows("SELECT COUNT(*) FROM trials")[0][0])
 
     def trial(self, trial_id: str) -> TrialRecord:
         """One trial by its id.
@@ -246,10 +251,10 @@ class Store:
         Raises:
             StoreError: The run has no such trial.
         """
-        row = self._connection.execute(f"{TRIALS} WHERE trial_id = ?", (trial_id,)).fetchone()
-        if row is None:
+        rows = self._rows(f"{TRIALS} WHERE trial_id = ?", trial_id)
+        if not rows:
             raise StoreError(f"{self.folder} has no trial '{trial_id}'; 'edgenas report' lists them")
-        return trial_record(*row)
+        return trial_record(self.folder, rows[0])
 
     def set_refusals(self, numbers: Mapping[str, int]) -> None:
         """Keep how many candidates each budget has refused before training."""
@@ -258,7 +263,8 @@ class Store:
 
     def refusals(self) -> dict[str, int]:
         """How many candidates each budget has refused before training."""
-        return dict(self._connection.execute("SELECT metric, number FROM refusals ORDER BY metric"))
+        rows = self._rows("SELECT metric, number FROM refusals ORDER BY metric")
+        return {metric: check(self.folder, "refusals", metric, number, int) for metric, number in rows}
 
     # --- winners ---
 
@@ -277,17 +283,7 @@ class Store:
 
     def winners(self) -> list[WinnerRecord]:
         """The short list in the order of trials, dropped ones included."""
-        rows = self._connection.execute(
-            "SELECT trial_id, why, w.recipe, w.result, w.reason, manifest FROM winners AS w"
-            " LEFT JOIN trials USING (trial_id) ORDER BY position"
-        )
-        return [
-            WinnerRecord(
-                trial_id, why, recipe and json.loads(recipe), result and json.loads(result),
-                reason, manifest and json.loads(manifest),
-            )
-            for trial_id, why, recipe, result, reason, manifest in rows
-        ]  # fmt: skip
+        return [winner_record(self.folder, row) for row in self._rows(WINNERS)]
 
     def update_winner(self, trial_id: str, **changes: Any) -> WinnerRecord:
         """Change fields of one winner's record.
@@ -305,7 +301,7 @@ class Store:
     @property
     def trainings(self) -> Trainings:
         """The long trainings, each seed for itself."""
-        return Trainings(self._connection, self._write)
+        return Trainings(self.folder, self._connection, self._write)
 
     @property
     def kinship(self) -> Kinship:
@@ -315,6 +311,10 @@ class Store:
     def weights_path(self, trial_id: str, *, final: bool = False) -> Path:
         """Where the weights of a trial lie, of its search training or of its final one."""
         return self.folder / "weights" / (f"{trial_id}.final.npz" if final else f"{trial_id}.npz")
+
+    def _rows(self, question: str, *values: str) -> list[tuple[Any, ...]]:
+        with readable(self.folder):
+            return self._connection.execute(question, values).fetchall()
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

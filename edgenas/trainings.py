@@ -6,8 +6,11 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+from edgenas.facts import TRAINING, check, readable, stored
 
 TABLE = """
 CREATE TABLE trainings (
@@ -57,25 +60,31 @@ class Trainings:
     """The table of long trainings; `edgenas.store.Store.trainings` makes one.
 
     Args:
+        folder: Of the run.
         connection: To read.
         write: Opens a transaction, and turns errors of the disk into a StoreError.
     """
 
     def __init__(
         self,
+        folder: Path,
         connection: sqlite3.Connection,
         write: Callable[[], AbstractContextManager[sqlite3.Connection]],
     ) -> None:
-        self._connection, self._write = connection, write
+        self._folder, self._connection, self._write = folder, connection, write
 
     def all(self) -> list[TrainingRecord]:
         """All of them, by name and number."""
-        return [_record(row) for row in self._connection.execute(f"{_SELECT} ORDER BY name, number")]
+        return self._records(f"{_SELECT} ORDER BY name, number")
 
     def named(self, name: str) -> list[TrainingRecord]:
         """Those of one name, by number."""
-        rows = self._connection.execute(f"{_SELECT} WHERE name = ? ORDER BY number", (name,))
-        return [_record(row) for row in rows]
+        return self._records(f"{_SELECT} WHERE name = ? ORDER BY number", name)
+
+    def _records(self, question: str, *values: str) -> list[TrainingRecord]:
+        with readable(self._folder):
+            rows = self._connection.execute(question, values).fetchall()
+        return [_record(self._folder, row) for row in rows]
 
     def plan(self, planned: Sequence[TrainingRecord]) -> None:
         """Note what is to be trained: all of it or nothing; what is known already stays as it is."""
@@ -107,9 +116,13 @@ class Trainings:
             )
 
 
-def _record(row: Sequence[Any]) -> TrainingRecord:
+def _record(folder: Path, row: Sequence[Any]) -> TrainingRecord:
     name, number, trial_id, recipe, teachers, result, reason = row
-    return TrainingRecord(
-        name, number, trial_id, json.loads(recipe), tuple(json.loads(teachers)),
-        json.loads(result) if result else None, reason,
-    )  # fmt: skip
+    key = f"{name}.{number}"
+    with stored(folder, "trainings", key):
+        found = TrainingRecord(
+            name, number, trial_id, json.loads(recipe), json.loads(teachers),
+            json.loads(result) if result else None, reason,
+        )  # fmt: skip
+    check(folder, "trainings", key, vars(found), TRAINING)
+    return replace(found, teachers=tuple(found.teachers))

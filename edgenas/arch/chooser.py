@@ -107,6 +107,36 @@ class ReplayChooser(RecordingChooser):
         return options[int(self.rng.integers(len(options)))]
 
 
+class FixedChooser:
+    """Lets another chooser decide, with some decisions fixed: it sees one option where one is.
+
+    Args:
+        inner: Decides the rest.
+        fixed: Decisions by name; one that is no option of its choice is left to ``inner``.
+
+    Attributes:
+        values: Decisions so far, those of ``inner``.
+    """
+
+    def __init__(self, inner: Chooser, fixed: Mapping[str, Value]) -> None:
+        self.inner, self.fixed = inner, fixed
+        self.values = inner.values
+
+    def choice(self, name: str, options: Sequence[V]) -> V:
+        """The fixed decision, or that of the other chooser."""
+        if self.fixed.get(name) in options:
+            options = [option for option in options if option == self.fixed[name]]
+        return self.inner.choice(name, options)
+
+    def int(self, name: str, low: int, high: int) -> int:
+        """A whole number from ``low`` to ``high``, both included."""
+        return self.choice(name, range(low, high + 1))
+
+    def flag(self, name: str) -> bool:
+        """True or False."""
+        return self.choice(name, (False, True))
+
+
 class _PathChooser(RecordingChooser):
     """Follows a list of option positions and takes the first option beyond its end."""
 

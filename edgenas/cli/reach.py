@@ -26,6 +26,12 @@ def add_reach_arguments(parser: argparse.ArgumentParser) -> None:
         "--adb", metavar="SERIAL", help="measure on an Android phone, as 'adb devices' names it"
     )
     parser.add_argument("--benchmark-model", type=Path, metavar="PATH", help="Android's benchmark_model")
+    parser.add_argument(
+        "--address", help="Ray cluster whose node the board hangs on, auto or HOST:PORT (docs/distributed.md)"
+    )
+    parser.add_argument(
+        "--board", metavar="NAME", help="board:NAME, as the node offers it (default: the device's id)"
+    )
 
 
 def runner_of(
@@ -41,9 +47,9 @@ def runner_of(
     Raises:
         UnknownNameError: No such device.
         UnsupportedError: The device does not have the runtime, or no runner reaches it.
-        ConfigError: Two ways to the device, or half of one.
+        ConfigError: Two ways to the device, or half of one; a board of no cluster.
     """
-    from edgenas.errors import UnsupportedError
+    from edgenas.errors import ConfigError, UnsupportedError
     from edgenas.profile.device import load_device
     from edgenas.profile.runner import Route, runner_for
 
@@ -64,4 +70,13 @@ def runner_of(
         adb=args.adb,
         benchmark_model=args.benchmark_model,
     )
-    return runner_for(replace(device, runtime=runtime), protocol, route=route, threads=args.threads)
+    device = replace(device, runtime=runtime)
+    if args.address is not None:
+        from edgenas.distribute import BoardRunner
+
+        return BoardRunner(
+            device, protocol, route=route, threads=args.threads, address=args.address, board=args.board
+        )
+    if args.board is not None:
+        raise ConfigError(f"--board {args.board} was given without a cluster; add --address auto")
+    return runner_for(device, protocol, route=route, threads=args.threads)

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.data.dataset import Dataset
-from edgenas.errors import ConfigError
+from edgenas.errors import ConfigError, EdgenasError, StoreError, TrialError, WorkerLostError
 from edgenas.registry import Registry
+from edgenas.train.job import Job
 from edgenas.train.limits import Limits
 from edgenas.train.pool import Place
+from edgenas.train.trainer import TrainResult
+from edgenas.whole import write_bytes_whole
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,28 @@ def check_workers(workers: int) -> None:
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers were asked for; expected 1 or more")
+
+
+ENDS: dict[str, type[EdgenasError]] = {
+    "failed": TrialError, "lost": WorkerLostError, "disk": StoreError, "refused": ConfigError,
+}  # fmt: skip
+"""Errors by the words in which another machine says why a training ended."""
+
+
+def kept(job: Job, result: TrainResult, weights: bytes | None) -> TrainResult:
+    """The result of a training elsewhere, whose weights are written here.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    if job.weights_path is not None and weights is not None:
+        try:
+            write_bytes_whole(job.weights_path, weights)
+        except OSError as error:
+            raise StoreError(
+                f"{job.weights_path} cannot be written: {error.strerror or error}; free space and resume"
+            ) from error
+    return result
 
 
 EXECUTORS: Registry[type[Executor]] = Registry("executor")

@@ -6,8 +6,8 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from edgenas.captured import captured
 from edgenas.distribute.executor import Allotment
 from edgenas.distribute.ray_node import differences, training_versions
 from edgenas.environment import cores
-from edgenas.errors import ConfigError
+from edgenas.errors import ConfigError, EdgenasError, WorkerLostError
 
 CONNECT_SECONDS = 5.0
 OBJECT_STORE_BYTES = 512 * 2**20
@@ -194,3 +194,33 @@ def _versions_by_node(ray: Any, nodes: list[Mapping[str, Any]]) -> dict[str, dic
         with suppress(ray.exceptions.RayError):  # a node that died meanwhile trains nothing
             found[name] = ray.get(answer)
     return found
+
+
+@contextmanager
+def node_errors(ray: Any, verb: str) -> Iterator[None]:
+    """Tell Ray's errors apart while a task is waited for.
+
+    Args:
+        verb: What the node was to do, for the message.
+
+    Raises:
+        WorkerLostError: Its worker or node was lost.
+        ConfigError: Its environment could not be set up.
+        EdgenasError: The task itself failed.
+    """
+    errors = ray.exceptions
+    try:
+        yield
+    except errors.OutOfMemoryError:
+        raise WorkerLostError("Ray ended the task, as its node was out of memory") from None
+    except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
+        raise ConfigError(f"Ray cannot run a task: {_first_line(error)}") from None
+    except errors.RayTaskError as error:
+        cause = getattr(error, "cause", error)
+        raise EdgenasError(f"a node cannot {verb}: {type(cause).__name__}: {_first_line(cause)}") from None
+    except errors.RayError as error:
+        raise WorkerLostError(f"worker lost: {type(error).__name__}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

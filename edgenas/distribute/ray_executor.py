@@ -16,16 +16,15 @@ from typing import Any
 
 from edgenas.data.dataset import Dataset
 from edgenas.data.storage import Shipment
-from edgenas.distribute.executor import EXECUTORS, Executor, check_workers
-from edgenas.distribute.ray_cluster import check_nodes, connect, needs, room
+from edgenas.distribute.executor import ENDS, EXECUTORS, Executor, check_workers, kept
+from edgenas.distribute.ray_cluster import check_nodes, connect, needs, node_errors, room
 from edgenas.distribute.ray_node import Assignment, sweep, train_here, training_versions
-from edgenas.errors import ConfigError, EdgenasError, StoreError, TrialError, WorkerLostError
+from edgenas.errors import ConfigError, EdgenasError, WorkerLostError
 from edgenas.train.job import Job
 from edgenas.train.limits import Overdue
 from edgenas.train.pool import default_workers
 from edgenas.train.process import packed
 from edgenas.train.trainer import Progress, TrainResult
-from edgenas.whole import write_bytes_whole
 
 
 @EXECUTORS.register("ray")
@@ -102,19 +101,9 @@ class RayExecutor(Executor):
             WorkerLostError: Its worker or node was lost.
             EdgenasError: Its environment could not be set up, or `train_here` itself failed.
         """
-        errors = self._ray.exceptions
-        try:
+        with node_errors(self._ray, "train"):
             for reference in stream:
                 yield self._ray.get(reference)
-        except errors.OutOfMemoryError:
-            raise WorkerLostError("Ray ended the training, as its node was out of memory") from None
-        except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
-            raise ConfigError(f"Ray cannot run a trial: {_first_line(error)}") from None
-        except errors.RayTaskError as error:
-            cause = getattr(error, "cause", error)
-            raise EdgenasError(f"a node cannot train: {type(cause).__name__}: {_first_line(cause)}") from None
-        except errors.RayError as error:
-            raise WorkerLostError(f"worker lost: {type(error).__name__}") from None
 
 
 class RayPlace:
@@ -174,9 +163,9 @@ class RayPlace:
                 elif kind == "epoch":
                     on_epoch(content)
                 elif kind == "done":
-                    return _kept(job, *content)
+                    return kept(job, *content)
                 else:
-                    raise _ERRORS[kind](content)
+                    raise ENDS[kind](content)
             raise WorkerLostError("the training ended without a result")
         except WorkerLostError:
             if overdue is not None:
@@ -189,22 +178,3 @@ class RayPlace:
             self._stream = None
             if overdue is not None:
                 overdue.cancel()
-
-
-_ERRORS = {"failed": TrialError, "lost": WorkerLostError, "disk": StoreError, "refused": ConfigError}
-
-
-def _kept(job: Job, result: TrainResult, weights: bytes | None) -> TrainResult:
-    """A result whose weights are written here."""
-    if job.weights_path is not None and weights is not None:
-        try:
-            write_bytes_whole(job.weights_path, weights)
-        except OSError as error:
-            raise StoreError(
-                f"{job.weights_path} cannot be written: {error.strerror or error}; free space and resume"
-            ) from error
-    return result
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -7,7 +7,6 @@ brought up to date with the new points alone, as what once was dominated stays s
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from edgenas import database
+from edgenas.facts import check, fact, readable, stored
 from edgenas.records import WinnerRecord
+from edgenas.rows import winner_record
 from edgenas.search.objective import COST_METRICS, VAL_ERROR
 from edgenas.search.pareto import front_mask
 from edgenas.store import storage_errors
@@ -213,7 +214,8 @@ class Follower:
                 return False
             self._connection.execute("BEGIN")
             try:
-                self._read(None if seconds is None else time.monotonic() + seconds)
+                with readable(self.folder):
+                    self._read(None if seconds is None else time.monotonic() + seconds)
             finally:
                 self._connection.execute("ROLLBACK")
         self._seen = seen
@@ -237,11 +239,14 @@ class Follower:
     def _read_facts(self) -> None:
         marks = ", ".join("?" * len(META_KEYS))
         found = self._connection.execute(f"SELECT key, value FROM meta WHERE key IN ({marks})", META_KEYS)
-        self.meta = {**dict.fromkeys(META_KEYS), **{key: json.loads(value) for key, value in found}}
+        self.meta = {
+            **dict.fromkeys(META_KEYS),
+            **{key: fact(self.folder, key, value) for key, value in found},
+        }
         self.refusals = dict(self._connection.execute("SELECT metric, number FROM refusals ORDER BY metric"))
         winners = "SELECT trial_id, why, recipe, result, reason, manifest FROM winners ORDER BY trial_id"
         self.winners = [
-            WinnerRecord(trial_id, why, None, result and json.loads(result), reason, {} if manifest else None)
+            winner_record(self.folder, (trial_id, why, None, result, reason, "{}" if manifest else None))
             for trial_id, why, _, result, reason, manifest in self._connection.execute(winners)
         ]
         counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings"
@@ -265,7 +270,9 @@ class Follower:
         task = self.task
         for row in rows:
             position, status = int(row[0]), row[2]
-            place = self.trials.take(task, row)
+            with stored(self.folder, "trials", row[1]):
+                place = self.trials.take(task, row)
+            check(self.folder, "trials", row[1], row[3], (str, None))
             self._last = max(self._last, position)
             if status == "running":
                 self._open_positions.add(position)

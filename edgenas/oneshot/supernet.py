@@ -2,9 +2,9 @@
 
 Each step trains four networks on one batch: one of the largest, one of the smallest and two random ones (the
 sandwich rule, Yu and Huang 2019); the large one learns the labels, the others its answers as well (in-place
-distillation). A space such as `micro` has no network that contains all others, and its largest ones are far
-too slow; so "largest" is another one of the top tenth of a pool in each step, and the pool holds only
-networks that fit the budgets.
+distillation), once it has answers to give. The largest networks of a space such as `micro` are far too slow;
+so "largest" is another one of the top tenth of a pool in each step, and the pool holds only networks that fit
+the budgets, all of one frame (`edgenas.oneshot.frames`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from edgenas.oneshot.forward import Normalizer, forward
 from edgenas.train.batches import Walk
 from edgenas.train.checkpoint import Checkpoint, Standing
 from edgenas.train.job import DataFor, Job
-from edgenas.train.recipe import Recipe, batch_for
+from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import Progress, TrainResult
 
 IMAGES = 72_000
@@ -37,6 +37,9 @@ IMAGES = 72_000
 
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
 """Between these lie the passes; the standing is kept after each."""
+
+SUPERNET_BATCH = 32
+"""Images a step: the weights that networks share need many steps rather than exact ones."""
 
 EDGE = 0.1
 """Share of the pool that counts as the largest, and as the smallest."""
@@ -47,8 +50,9 @@ BATCH_BYTES = 2**30
 TENSORS = 3
 """Tensors that an operation leaves for its gradient: before and after normalization, and activated."""
 
-DISTILL = 0.5
-"""Weight of the largest network's answers in the loss of the others; the labels have the rest."""
+DISTILL, DISTILLED_FROM = 0.5, 0.3
+"""Weight of the largest network's answers in the loss of the others, the labels have the rest; and the share
+of the training from which on it counts, as a network that knows nothing yet holds the others back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def supernet_recipe(
     fewest = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(IMAGES / train_images)))
     per_epoch = min(train_images, IMAGES // fewest)
     return Recipe(
-        epochs or fewest, per_epoch, min(batch_for(train_images), per_epoch), learning_rate=learning_rate,
+        epochs or fewest, per_epoch, min(SUPERNET_BATCH, per_epoch), learning_rate=learning_rate,
         seed=search.seed, class_weights=search.class_weights,
     )  # fmt: skip
 
@@ -195,8 +199,8 @@ class Supernet:
             loss, gradients, answers = self._learn(member, positions, soft)
             if not math.isfinite(loss):
                 raise TrialError(_diverged(member, epoch, epoch * self.steps + step + 1))
-            if soft is None:
-                soft, first = answers, loss
+            if math.isnan(first):
+                first, soft = loss, answers if progress >= DISTILLED_FROM else None
             self.descent.add(member.parts, gradients)
         self.descent.step(rate_at(progress, recipe.peak_learning_rate, recipe.warmup))
         return first
@@ -271,7 +275,7 @@ def parts_of_batch(graph: OpGraph, size: int) -> int:
 
 
 def sandwich(specs: Sequence[ArchSpec], rng: np.random.Generator, progress: float = 1.0) -> list[ArchSpec]:
-    """The networks of one step, the largest first.
+    """The networks of one step, the largest first, none of them twice.
 
     Args:
         specs: The pool, fewest MACs first.
@@ -285,7 +289,7 @@ def sandwich(specs: Sequence[ArchSpec], rng: np.random.Generator, progress: floa
     edge = max(1, round(EDGE * len(pool)))
     largest, smallest = len(pool) - 1 - int(rng.integers(edge)), int(rng.integers(edge))
     others = sorted((int(rng.integers(len(pool))) for _ in range(2)), reverse=True)
-    return [pool[position] for position in (largest, *others, smallest)]
+    return [pool[position] for position in dict.fromkeys((largest, *others, smallest))]
 
 
 def _diverged(member: Member, epoch: int, step: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.export.manifest import Artifact, Manifest
+from edgenas.facts import stored
 from edgenas.records import TrialRecord, WinnerRecord, comparable, error_of
 from edgenas.report.judged import Judged, judged_by
 from edgenas.search.objective import VAL_ERROR
@@ -242,22 +243,22 @@ def figure_of(result: Mapping[str, Any], task: Task) -> float | None:
     return None if value is None else float(value)
 
 
+def _manifest(folder: Path, note: WinnerRecord) -> Manifest | None:
+    with stored(folder, "winners", note.trial_id):
+        return Manifest.from_json(note.manifest) if note.manifest else None
+
+
 def read_run(store: Store) -> Run:
     """Everything that the report needs from a store.
 
     Raises:
-        ConfigError: A newer version of edgenas wrote a winner's manifest.
+        StoreError: A row holds what no version of edgenas wrote, or a newer one.
     """
     trials = store.outcomes()
     known = {trial.trial_id for trial in trials}
     task = task_from((store.meta("data") or {}).get("task"))
     shortlist = [
-        Winner(
-            store.trial(note.trial_id),
-            note,
-            Manifest.from_json(note.manifest) if note.manifest else None,
-            task,
-        )
+        Winner(store.trial(note.trial_id), note, _manifest(store.folder, note), task)
         for note in store.winners()
         if note.trial_id in known
     ]

@@ -50,6 +50,9 @@ def trust_section(run: Run) -> str:
         f"{origin} with {supernet['networks']:,} networks of {supernet['least_macs']:,} to "
         f"{supernet['most_macs']:,} MACs."
     )
+    if frame := supernet.get("frame"):
+        shared = ", ".join(f"{name} {value}" for name, value in frame.items())
+        about += f" All of them have the frame that won a short race: {shared}."
     if supernet["capped"]:
         about += " Networks of more MACs were left out, as no budget was given."
     told = text(about) + _length(supernet["result"])

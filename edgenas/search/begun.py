@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,6 @@ from edgenas.search.problem import Problem
 from edgenas.search.transfer import knowledge_of
 from edgenas.store import Store
 from edgenas.task import CLASSIFICATION
-
-
-def refuse_chief() -> None:
-    """Refuse keras-tuner's chief and workers: they share a folder of files that edgenas does not write.
-
-    Raises:
-        ConfigError: Their environment variables are set.
-    """
-    if "KERASTUNER_ORACLE_IP" in os.environ:
-        raise ConfigError(
-            "KERASTUNER_ORACLE_IP is set, but EdgeTuner has one writer and no chief; unset it, start one "
-            "search, and give it a cluster: executor=RayExecutor(Allotment(address=...)), or "
-            "'edgenas search --executor ray'"
-        )
 
 
 def earlier_knowledge(store: Store, folder: str | Path | None) -> dict[str, Any] | None:

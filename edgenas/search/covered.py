@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgenas.arch.chooser import Chooser
+from edgenas.arch.chooser import Chooser, FixedChooser
 from edgenas.arch.graph import OpGraph
 from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
 from edgenas.oneshot.elastic import SharedWeights, parts_of
+from edgenas.oneshot.frames import Frame, is_in
 
 TRIES = 100
 """How often a network that the supernet has no weights for is replaced by another one."""
@@ -23,6 +24,7 @@ class CoveredSpace(SearchSpace):
         space: The whole space.
 
     Attributes:
+        frame: Decisions that are fixed (`edgenas.oneshot.frames`); empty before they are known.
         covers: Says whether a network can be scored; None before that is known.
     """
 
@@ -30,11 +32,12 @@ class CoveredSpace(SearchSpace):
         self.space = space
         self.name, self.heads, self.descent_steps = space.name, space.heads, space.descent_steps
         self.input_shape, self.classes, self.head = space.input_shape, space.classes, space.head
+        self.frame: Frame = {}
         self.covers: Callable[[ArchSpec], bool] | None = None
 
     def decide(self, chooser: Chooser) -> ArchSpec:
-        """The architecture that the chooser's answers describe, whether it is covered or not."""
-        return self.space.decide(chooser)
+        """The architecture of the frame that the chooser's answers describe, whether it is covered or not."""
+        return self.space.decide(FixedChooser(chooser, self.frame))
 
     def graph(self, spec: ArchSpec) -> OpGraph:
         """The operations of a spec."""
@@ -46,15 +49,15 @@ class CoveredSpace(SearchSpace):
 
     def sample(self, rng: np.random.Generator) -> ArchSpec:
         """A random architecture that is covered."""
-        return self._covered(lambda: self.space.sample(rng))
+        return self._covered(lambda: super(CoveredSpace, self).sample(rng))
 
     def mutate(self, spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
         """A mutant that is covered."""
-        return self._covered(lambda: self.space.mutate(spec, rng))
+        return self._covered(lambda: super(CoveredSpace, self).mutate(spec, rng))
 
     def crossover(self, first: ArchSpec, second: ArchSpec, rng: np.random.Generator) -> ArchSpec:
         """A child that is covered."""
-        return self._covered(lambda: self.space.crossover(first, second, rng))
+        return self._covered(lambda: super(CoveredSpace, self).crossover(first, second, rng))
 
     def _covered(self, make: Callable[[], ArchSpec]) -> ArchSpec:
         for _ in range(TRIES):
@@ -63,10 +66,14 @@ class CoveredSpace(SearchSpace):
         return make() if self.covers is None else spec
 
 
-def covers(space: SearchSpace, weights: SharedWeights, most_macs: int) -> Callable[[ArchSpec], bool]:
-    """What says whether a supernet has weights for a network, and was trained with ones as large."""
+def covers(
+    space: SearchSpace, weights: SharedWeights, most_macs: int, frame: Frame
+) -> Callable[[ArchSpec], bool]:
+    """What says whether a network is of a supernet's frame and no larger than those it was trained with."""
 
     def covered(spec: ArchSpec) -> bool:
+        if not is_in(frame, spec):
+            return False
         graph = space.graph(spec)
         return graph.macs <= most_macs and not weights.lacks(parts_of(graph, space.sharing(spec)))
 

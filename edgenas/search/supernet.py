@@ -8,16 +8,17 @@ supernet has no weights for is kept from it (`CoveredSpace`).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from edgenas.arch.spec import ArchSpec
+from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
+from edgenas.oneshot.frames import RaceJob, frame_of, race_images, racers_of, winner_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
@@ -25,52 +26,31 @@ from edgenas.search.around import Around
 from edgenas.search.covered import CoveredSpace, covers
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.searcher import Observation, Searcher
+from edgenas.search.supernet_plan import (
+    FOLDER,
+    SupernetPlan,
+    facts_for,
+    problem_facts,
+    race_path,
+    standing_path,
+    weights_path,
+)
 from edgenas.search.transfer import Earlier
 from edgenas.search.workshop import Workshop
-from edgenas.store import Store, storage_errors
+from edgenas.store import storage_errors
 from edgenas.task import CLASSIFICATION
 from edgenas.train.job import Job
+from edgenas.train.recipe import Recipe
 from edgenas.train.weights import load_weights
-
-FOLDER = "supernet"
-"""Of a run; holds the shared weights."""
 
 SHARE = 0.5
 """Share of a search's time that its supernet is trained for, at most."""
 
+RACE_SHARE = 0.1
+"""Share of a search's time that is spent on choosing a frame, at most."""
+
 COVERED = 0.9
 """Share of the networks within new budgets that an earlier supernet must have weights for."""
-
-
-@dataclass(frozen=True)
-class SupernetPlan:
-    """Where the supernet of a search comes from.
-
-    Attributes:
-        run: Folder of an earlier run whose supernet is used, or None to train one.
-        epochs: Passes of its training, or None for what the data size suggests.
-        rate: Peak learning rate for batches of 128, or None for the optimizer's own.
-        shrinking: Whether the largest networks train first and smaller ones join.
-
-    Raises:
-        ConfigError: A number out of range, or how to train a supernet that is trained already.
-    """
-
-    run: str | None = None
-    epochs: int | None = None
-    rate: float | None = None
-    shrinking: bool = False
-
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.epochs < 1:
-            raise ConfigError(f"{self.epochs} epochs of a supernet were given; expected 1 or more")
-        if self.rate is not None and not 0 < self.rate < 10:
-            raise ConfigError(f"rate {self.rate:g} of a supernet was given; expected above 0 and below 10")
-        if self.run is not None and (self.epochs or self.rate or self.shrinking):
-            raise ConfigError(
-                f"the supernet of {self.run} was given with epochs, a rate or shrinking; it is trained "
-                "already: leave these out, or train another one (--supernet new)"
-            )
 
 
 class OnSupernet(Around):
@@ -136,7 +116,7 @@ class OnSupernet(Around):
         if facts is None:
             facts = self._taken_over(workshop) if self.plan.run else self._trained(workshop)
             store.set_meta(**{FOLDER: facts})
-        _standing_path(store).unlink(missing_ok=True)
+        standing_path(store.folder).unlink(missing_ok=True)
         self._use(facts, weights_path(store.folder))
 
     def evaluation(self, job: Job) -> Job:
@@ -161,11 +141,12 @@ class OnSupernet(Around):
             raise StoreError(
                 f"the supernet {path} cannot be read: {error}; bring it back or search in another folder"
             ) from error
-        self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"])
+        self.covered.frame = facts.get("frame", {})
+        self.covered.covers = covers(self.whole.space, self._weights, facts["most_macs"], self.covered.frame)
 
     def _pool(self) -> list[tuple[int, ArchSpec]]:
-        """Networks within the budgets, with MACs; without a budget all but the largest."""
-        problem = self.whole
+        """Networks of the frame within the budgets, with MACs; without a budget all but the largest."""
+        problem = self.problem
 
         def fits(spec: ArchSpec) -> int | None:
             cost = problem.cost_of(spec)
@@ -177,6 +158,26 @@ class OnSupernet(Around):
         pool = trained_with(problem.space, fits, descend, self.seed)
         return pool if problem.constraints else capped(pool)
 
+    def _framed(
+        self, workshop: Workshop, pool: Sequence[tuple[int, ArchSpec]], recipe: Recipe
+    ) -> dict[str, Value]:
+        """The frame in which the supernet's networks are to be looked for, found by a race."""
+        path = race_path(workshop.store.folder)
+        racers = tuple(racers_of([spec for _, spec in pool]))
+        if len(racers) == 1:
+            return frame_of(racers[0])
+        if not path.exists():
+            left = workshop.seconds_left() if workshop.seconds_left else None
+            with storage_errors(path.parent):
+                path.parent.mkdir(exist_ok=True)
+            workshop.train(RaceJob(
+                racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
+                limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
+                space=self.whole.space, specs=racers, images=race_images(recipe, len(racers)),
+                seconds=None if left is None else RACE_SHARE * left,
+            ))  # fmt: skip
+        return frame_of(winner_of(path, racers))
+
     def _trained(self, workshop: Workshop) -> dict[str, Any]:
         """Train a supernet; what is known of it then."""
         problem, store = self.whole, workshop.store
@@ -186,26 +187,29 @@ class OnSupernet(Around):
                 "no network within the budgets was found to train a supernet with; widen the budgets, or use "
                 "--searcher front"
             )
-        specs = tuple(spec for _, spec in pool)
         recipe = supernet_recipe(
             len(workshop.dataset.train),
             workshop.recipe,
             epochs=self.plan.epochs,
             learning_rate=self.plan.rate,
         )
-        job = SupernetJob(
-            specs[-1], recipe, weights_path(store.folder), checkpoint_path=_standing_path(store),
-            limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
-            space=problem.space, specs=specs, shrinking=self.plan.shrinking,
-            seconds=_seconds_for(workshop),
-        )  # fmt: skip
         try:
+            self.covered.frame = self._framed(workshop, pool, recipe)
+            pool = self._pool()
+            specs = tuple(spec for _, spec in pool)
+            job = SupernetJob(
+                specs[-1], recipe, weights_path(store.folder), checkpoint_path=standing_path(store.folder),
+                limits=workshop.executor.allotment.limits.for_longer(len(specs)), task=workshop.dataset.task,
+                space=problem.space, specs=specs, shrinking=self.plan.shrinking,
+                seconds=_seconds_for(workshop),
+            )  # fmt: skip
             result = workshop.train(job)
         except TrialError as error:
             raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
         extents, _ = extents_of(problem.space, specs)
         return {
-            **_problem_facts(problem, workshop.dataset.fingerprint),
+            **problem_facts(problem, workshop.dataset.fingerprint),
+            "frame": dict(self.covered.frame),
             "tensors": {name: list(shape) for name, shape in extents.items()},
             "networks": len(specs),
             "least_macs": pool[0][0],
@@ -225,9 +229,10 @@ class OnSupernet(Around):
         with storage_errors(workshop.store.folder):
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(weights_path(folder), target)
+        self.covered.frame = facts.get("frame", {})
+        pool = self._pool()
         self._use(facts, target)
         assert self.covered.covers is not None
-        pool = self._pool()
         share = sum(self.covered.covers(spec) for _, spec in pool) / max(1, len(pool))
         if share < COVERED:
             raise UnsupportedError(
@@ -236,45 +241,6 @@ class OnSupernet(Around):
                 "budgets, or train a supernet of its own (leave out --supernet)"
             )
         return {**facts, "run": str(folder)}
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """What a run knows of its supernet.
-
-    Raises:
-        ConfigError: It has none.
-    """
-    store = Store.read(folder)
-    try:
-        facts = store.meta(FOLDER)
-    finally:
-        store.close()
-    if facts is None or not weights_path(folder).exists():
-        raise ConfigError(
-            f"{folder} was given for --supernet and has no supernet; expected a run by --searcher one-shot"
-        )
-    return dict(facts)
-
-
-def facts_for(folder: Path, problem: Problem, fingerprint: str) -> dict[str, Any]:
-    """What a run knows of its supernet, if another search can use it.
-
-    Args:
-        folder: Of the run.
-        problem: What the other search is for.
-        fingerprint: Of its data.
-
-    Raises:
-        ConfigError: The run has none, or one of another space or other data.
-    """
-    facts = facts_of(folder)
-    for name, value in _problem_facts(problem, fingerprint).items():
-        if facts[name] != value:
-            raise ConfigError(
-                f"the supernet of {folder} has {name} {facts[name]}, this search {value}; expected a run of "
-                "the same space, data and --seed for --supernet"
-            )
-    return facts
 
 
 def refuse_unshared(problem: Problem) -> None:
@@ -339,11 +305,6 @@ def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: Super
     return OnSupernet(problem, seed, kind=kind, plan=plan)
 
 
-def weights_path(folder: Path) -> Path:
-    """Where the shared weights of a run lie."""
-    return folder / FOLDER / "weights.npz"
-
-
 def _seconds_for(workshop: Workshop) -> float | None:
     """How long a supernet may train, stops left out; a resumed run keeps what it began with."""
     if workshop.seconds_left is None:
@@ -353,17 +314,3 @@ def _seconds_for(workshop: Workshop) -> float | None:
         seconds = max(1.0, SHARE * workshop.seconds_left())
         workshop.store.set_meta(supernet_seconds=seconds)
     return float(seconds)
-
-
-def _standing_path(store: Store) -> Path:
-    return store.folder / FOLDER / "standing.npz"
-
-
-def _problem_facts(problem: Problem, fingerprint: str) -> dict[str, Any]:
-    """What must be the same for two searches to use one supernet."""
-    return {
-        "space": problem.space.name,
-        "input_shape": list(problem.space.input_shape),
-        "classes": problem.space.classes,
-        "fingerprint": fingerprint,
-    }

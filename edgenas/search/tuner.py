@@ -17,11 +17,13 @@ from edgenas.cost.static import StaticSource
 from edgenas.cost.types import CostSource
 from edgenas.data.dataset import Dataset
 from edgenas.data.load import from_arrays
-from edgenas.database import DATABASE
-from edgenas.distribute import Executor, LocalExecutor
+from edgenas.distribute import Executor
+from edgenas.distribute.chief_role import alone
+from edgenas.distribute.chief_worker import work
 from edgenas.errors import ConfigError, TrialError
 from edgenas.records import TrialRecord, comparable
-from edgenas.search.begun import begin, earlier_knowledge, refuse_chief
+from edgenas.search.apart import executor_for, open_store, results_in, role_of
+from edgenas.search.begun import begin, earlier_knowledge
 from edgenas.search.curves import Curves, was_cut_off
 from edgenas.search.fidelity import Ladder
 from edgenas.search.handover import export_trial
@@ -32,7 +34,7 @@ from edgenas.search.oracle import ParetoOracle
 from edgenas.search.problem import Candidate, Problem, check_budgets
 from edgenas.search.proposer import Guidance
 from edgenas.search.results import front_of, trial_point
-from edgenas.search.supernet import SupernetPlan
+from edgenas.search.supernet_plan import SupernetPlan
 from edgenas.search.transfer import Earlier, gained
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -114,18 +116,18 @@ class EdgeTuner(keras_tuner.Tuner):
         supernet: SupernetPlan | None = None,
         task: str = CLASSIFICATION.name,
     ) -> None:
-        refuse_chief()
+        self.role = role_of(executor, store)
         self.workers = workers
-        self.executor = executor or LocalExecutor()
+        self.executor = executor or executor_for(self.role)
         self.ladder = Ladder(halving) if halving else None
         self.stop_curves = stop_curves
         self._here, self.seed = threading.local(), seed
         self.space = as_space(hypermodel, task)
         self.problem = Problem(self.space, cost_source or StaticSource(), constraints, objectives, task)
         check_budgets(self.problem, seed)
-        folder = store.folder if store else Path(directory) / project_name
+        self._folder = store.folder if store else Path(directory) / project_name
         self._owns_store = store is None
-        self.store = store or _open_store(folder, overwrite)
+        self.store = store or open_store(self._folder, overwrite, self.role)
         self.listener: SearchListener = listener or PrintingListener()
         self._own_hypermodel = self.space.hypermodel if isinstance(self.space, HyperModelSpace) else None
         searcher = searcher or ("regularized-evolution" if self._own_hypermodel else "front")
@@ -147,12 +149,9 @@ class EdgeTuner(keras_tuner.Tuner):
         )
         self._pool: TrainingPool | None = None
         self._dataset: Dataset | None = None
-        super().__init__(
-            oracle=oracle,
-            hypermodel=self._own_hypermodel or SpaceHyperModel(self.space),
-            directory=str(folder.parent),
-            project_name=folder.name,
-        )
+        built, place = self._own_hypermodel or SpaceHyperModel(self.space), self.store.folder
+        with alone():
+            super().__init__(oracle, built, directory=str(place.parent), project_name=place.name)
 
     def _populate_initial_space(self) -> None:
         """Nothing: a space says what it chooses when a candidate is decided."""
@@ -188,6 +187,39 @@ class EdgeTuner(keras_tuner.Tuner):
             ConfigError: Callbacks were given where a supernet scores.
             EdgenasError: Five trainings in a row failed; the message has the last reason.
         """
+        dataset = self._data(x, y, validation_data, test_data)
+        recipe = recipe or search_recipe(
+            len(dataset.train), epochs=epochs, seed=self.seed, task=dataset.task.name
+        )
+        if self.ladder:
+            self.ladder.check(self.space.input_shape, recipe)
+        self._guidance.refuse_callbacks(self.oracle.searcher, callbacks)
+        self._dataset = dataset
+        if self.role and not self.role.is_chief:
+            work(self.role, dataset, self._own_hypermodel, tuple(callbacks))
+            self.store = self.oracle.store = results_in(self._folder, self.store)
+            self.oracle.catch_up()
+            return
+        with ExitStack() as stack:
+            if self._owns_store:
+                self.store.acquire()
+                stack.callback(self.store.release)
+                self.oracle.catch_up()
+            fidelity = self._guidance.fidelity(self.oracle.searcher, self.ladder, self.stop_curves)
+            begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
+            if self.role:
+                stack.enter_context(self.executor)
+                stack.enter_context(alone())
+            self.oracle.searcher.prepare(self._workshop(dataset, recipe))
+            log = self.store.folder / "training.log"
+            places = self.executor.places(dataset, log, self.workers)
+            self._pool = stack.enter_context(TrainingPool(places))
+            self.oracle.baton = self._pool.baton
+            self._pool.each(lambda place: self._search_with(place, recipe, tuple(callbacks)))
+            if self.earlier:
+                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.outcomes()))
+
+    def _data(self, x: Any, y: Any, validation_data: Any, test_data: Any) -> Dataset:
         task = self.problem.task
         dataset = (
             x
@@ -204,26 +236,7 @@ class EdgeTuner(keras_tuner.Tuner):
                 f"{dataset.kind_of.many} of shape {dataset.input_shape} were given, the build function's "
                 f"model reads {self.space.input_shape}; make its keras.Input the shape of the data"
             )
-        recipe = recipe or search_recipe(len(dataset.train), epochs=epochs, seed=self.seed, task=task)
-        if self.ladder:
-            self.ladder.check(self.space.input_shape, recipe)
-        self._guidance.refuse_callbacks(self.oracle.searcher, callbacks)
-        self._dataset = dataset
-        with ExitStack() as stack:
-            if self._owns_store:
-                self.store.acquire()
-                stack.callback(self.store.release)
-                self.oracle.catch_up()
-            fidelity = self._guidance.fidelity(self.oracle.searcher, self.ladder, self.stop_curves)
-            begin(self.store, self.problem, dataset, self.seed, fidelity, self._knowledge)
-            self.oracle.searcher.prepare(self._workshop(dataset, recipe))
-            log = self.store.folder / "training.log"
-            places = self.executor.places(dataset, log, self.workers)
-            self._pool = stack.enter_context(TrainingPool(places))
-            self.oracle.baton = self._pool.baton
-            self._pool.each(lambda place: self._search_with(place, recipe, tuple(callbacks)))
-            if self.earlier:
-                self.store.set_meta(gained=gained(self.earlier, self.problem, self.store.outcomes()))
+        return dataset
 
     def _workshop(self, dataset: Dataset, recipe: Recipe) -> Workshop:
         left = self.oracle.seconds_left
@@ -384,15 +397,3 @@ class EdgeTuner(keras_tuner.Tuner):
             export_trial(self.store, record, self._dataset, folder, hypermodel=self._own_hypermodel)
             folders.append(folder)
         return folders
-
-
-def _open_store(folder: Path, overwrite: bool) -> Store:
-    """A store to read from; it is written to during `EdgeTuner.search` only.
-
-    So the next EdgeTuner on the folder, in a notebook for example, need not wait for this one to go.
-    """
-    if (folder / DATABASE).exists() and not overwrite:
-        return Store.read(folder)
-    store = Store.create(folder, overwrite=overwrite)
-    store.release()
-    return store

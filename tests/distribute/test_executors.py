@@ -64,12 +64,14 @@ def test_numbers_out_of_range_are_refused(settings: dict[str, float], message: s
         Allotment(**settings)
 
 
-def test_keras_tuner_s_chief_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executor_beside_keras_tuner_s_chief_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgenas.search.tuner import EdgeTuner
 
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    with pytest.raises(ConfigError, match="EdgeTuner has one writer and no chief; unset it"):
-        EdgeTuner(flat_build)
+    for name, value in (("IP", "127.0.0.1"), ("PORT", "8000")):
+        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    with pytest.raises(ConfigError, match="makes keras-tuner's workers train, and an executor or a store"):
+        EdgeTuner(flat_build, executor=LocalExecutor())
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 1)])

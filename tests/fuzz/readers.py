@@ -44,6 +44,7 @@ from edgenas.profile.sources import read_filed
 from edgenas.profile.synthesize import synthesize
 from tests.build.onnx_models import exported
 from tests.fuzz.damaged import damaged_bytes, damaged_csv, damaged_text, json_text, toml_text
+from tests.fuzz.run_db import damaged_run, read_run_database, whole
 
 ROOT = Path(__file__).parents[2]
 
@@ -292,6 +293,7 @@ READERS = {
     ),
     "clip": Reader("clip.wav", *_of_bytes(_clips), read_clip),
     "photo": Reader("photo.png", *_of_bytes(_photos), read_photo),
+    "run": Reader("run.db", lambda: [whole()], damaged_run, read_run_database),
     "tflite": Reader("model.tflite", *_of_bytes(_tflite), read_tflite),
     "onnx": Reader("model.onnx", *_of_bytes(_onnx), read_onnx),
 }

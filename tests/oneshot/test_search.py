@@ -24,6 +24,7 @@ from edgenas.data.resize import prepare
 from edgenas.distribute import LocalExecutor
 from edgenas.errors import ConfigError, StoreError, UnsupportedError
 from edgenas.merging import merge
+from edgenas.oneshot.frames import frame_of, is_in
 from edgenas.oneshot.supernet import SupernetJob
 from edgenas.pipeline import begun_with, check_method
 from edgenas.problem_of import check_supernet, make_problem
@@ -32,7 +33,8 @@ from edgenas.search.listener import PrintingListener
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
 from edgenas.search.searchers import RandomSearcher
-from edgenas.search.supernet import OnSupernet, SupernetPlan, _seconds_for, facts_of, weights_path
+from edgenas.search.supernet import OnSupernet, _seconds_for
+from edgenas.search.supernet_plan import SupernetPlan, facts_of, weights_path
 from edgenas.search.tuner import EdgeTuner
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -80,8 +82,9 @@ def test_the_resumed_supernet_is_the_undisturbed_one(run: Path) -> None:
         config, dataset = begun_with(store)
         facts = store.meta("supernet")
     problem, _ = make_problem(config, dataset)
-    pool = OnSupernet(problem, config.seed, kind=RandomSearcher)._pool()
-    specs = tuple(spec for _, spec in pool)
+    searcher = OnSupernet(problem, config.seed, kind=RandomSearcher)
+    searcher.covered.frame = facts["frame"]
+    specs = tuple(spec for _, spec in searcher._pool())
     job = SupernetJob(specs[-1], Recipe.from_json(facts["recipe"]), space=problem.space, specs=specs)
 
     def data_for(shape: tuple[int, ...]) -> Any:
@@ -109,6 +112,7 @@ def test_its_candidates_are_called_scored_and_its_trust_is_told(run: Path) -> No
         for trial in store.trials():
             assert trial.result is not None and trial.result["scored_by"] == "supernet"
             assert trial.result["epochs"] == 0
+            assert is_in(store.meta("supernet")["frame"], trial.spec)
         heritage = cut_weights(store, store.trials()[0], None)
         assert heritage is not None
         heritage.hand_to(_built(heritage.spec), heritage.spec)  # its shapes are those of the network
@@ -226,6 +230,18 @@ def _build(hp: Any) -> Any:
     layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
     hp.Int("units", 1, 4)
     return keras.Sequential(layers)
+
+
+def test_a_covered_space_keeps_its_frame() -> None:
+    space = CoveredSpace(SPACES.get("micro")((8, 8, 1), 10))
+    rng = np.random.default_rng(1)
+    frame = space.frame = frame_of(space.sample(rng))
+    assert {"stages", "stem_stride", "s1_stride"} <= set(frame)
+    found = [space.sample(rng) for _ in range(10)]
+    found += [space.mutate(spec, rng) for spec in found] + [space.crossover(*found[:2], rng)]
+    assert all(is_in(frame, spec) for spec in found)
+    assert not all(is_in(frame, space.space.sample(rng)) for _ in range(10))
+    assert len({spec.arch_id for spec in found}) > 15
 
 
 def test_a_covered_space_gives_what_is_covered() -> None:

@@ -112,7 +112,8 @@ def test_a_sandwich_has_the_largest_first_and_the_smallest_last(specs: tuple[Arc
         places = [specs.index(spec) for spec in sandwich(specs, np.random.default_rng(seed))]
         assert places[0] >= len(specs) - 3
         assert places[-1] < 3
-        assert places[1] >= places[2]
+        assert len(set(places)) == len(places) <= 4
+        assert places[1:-1] == sorted(places[1:-1], reverse=True)
         early = sandwich(specs, np.random.default_rng(seed), 0.1)
         assert min(map(specs.index, early)) >= 2 * (len(specs) // 3)
 

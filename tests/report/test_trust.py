@@ -17,6 +17,7 @@ from tests.report.made_up import DESCRIPTION, fill
 from tests.report.test_repeat import facts
 
 SUPERNET = {"run": None, "networks": 540, "least_macs": 9_000, "most_macs": 3_074_160, "capped": True,
+            "frame": {"s1_stride": 2, "stages": 3},
             "result": {"epochs": 12, "seconds": 90.0, "stopped_early": True}}  # fmt: skip
 PAIRS = [
     {
@@ -52,6 +53,7 @@ def test_the_page_says_scored_and_draws_what_was_trained_alone(scored: Store) ->
         assert wrong not in text
     section = page.section("trust")
     assert "540 networks of 9,000 to 3,074,160 MACs" in section.text
+    assert "the frame that won a short race: s1_stride 2, stages 3." in section.text
     assert "were left out, as no budget was given" in section.text
     assert "12 epochs, cut short by the time limit" in section.text
     assert "Kendall correlation of +0.90" in section.text
