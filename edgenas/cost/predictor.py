@@ -28,6 +28,9 @@ KIND = "predictor"
 EXTRAPOLATION = 0.1
 """Added to the standard deviation of the log latency for each factor e beyond the fitted range of MACs."""
 
+LARGEST_LOG = 50
+"""Largest logarithm of a kernel's cycles that a file may hold, up or down; fitted ones lie between -5 and 15."""
+
 PUBLIC, MINE = "public measurements", "the user's measurements"
 """What a predictor may rest on."""
 
@@ -272,6 +275,11 @@ def _kernels(document: Mapping[str, Any]) -> KernelCycles:
         raise ConfigError(f"the predictor has {log_cycles.shape} log_cycles; expected {size} and a square")
     if not (np.isfinite(log_cycles).all() and np.isfinite(covariance).all()):
         raise ConfigError("the predictor holds numbers that are not finite; calibrate anew")
+    if (largest := float(np.abs(log_cycles).max())) > LARGEST_LOG:
+        raise ConfigError(
+            f"the predictor's log_cycles reach {largest:.3g}; expected {-LARGEST_LOG} to {LARGEST_LOG}: "
+            "calibrate anew"
+        )
     return KernelCycles(log_cycles, (covariance + covariance.T) / 2)
 
 

@@ -114,6 +114,7 @@ def test_a_predictor_of_a_core_needs_a_clock() -> None:
         ({"schema": None}, "schema None"),
         ({"covariance": [[1.0]]}, "expected 16"),
         ({"log_cycles": [float("nan")] * 16}, "not finite"),
+        ({"log_cycles": [1.0] * 15 + [-800.0]}, "log_cycles reach 800; expected -50 to 50"),
         ({"log_cycles": "high"}, "damaged predictor"),
         ({"features": ["a"]}, "other features"),
         ({"macs": []}, r"damaged predictor .*macs = \(\)"),
