@@ -29,7 +29,7 @@ EXTRAPOLATION = 0.1
 """Added to the standard deviation of the log latency for each factor e beyond the fitted range of MACs."""
 
 LARGEST_LOG = 50
-"""Largest logarithm of a kernel's cycles that a file may hold, up or down; fitted ones lie between -5 and 15."""
+"""Largest logarithm of a kernel's cycles that a file may hold, up or down; fitted ones are -5 to 15."""
 
 PUBLIC, MINE = "public measurements", "the user's measurements"
 """What a predictor may rest on."""
