@@ -29,7 +29,7 @@ EXTRAPOLATION = 0.1
 """Added to the standard deviation of the log latency for each factor e beyond the fitted range of MACs."""
 
 LARGEST_LOG = 50
-"""Largest logarithm of a kernel's cycles that a file may hold, up or down; fitted ones are -5 to 15."""
+"""Largest logarithm of cycles, or deviation of one, that a file may hold; fitted ones are -5 to 15."""
 
 PUBLIC, MINE = "public measurements", "the user's measurements"
 """What a predictor may rest on."""
@@ -275,11 +275,13 @@ def _kernels(document: Mapping[str, Any]) -> KernelCycles:
         raise ConfigError(f"the predictor has {log_cycles.shape} log_cycles; expected {size} and a square")
     if not (np.isfinite(log_cycles).all() and np.isfinite(covariance).all()):
         raise ConfigError("the predictor holds numbers that are not finite; calibrate anew")
-    if (largest := float(np.abs(log_cycles).max())) > LARGEST_LOG:
-        raise ConfigError(
-            f"the predictor's log_cycles reach {largest:.3g}; expected {-LARGEST_LOG} to {LARGEST_LOG}: "
-            "calibrate anew"
-        )
+    logs = {"log_cycles": log_cycles, "covariance": np.sqrt(np.abs(covariance)), "noise": document["noise"]}
+    for name, values in logs.items():
+        if (largest := float(np.abs(values).max())) > LARGEST_LOG:
+            raise ConfigError(
+                f"the predictor's {name} reaches {largest:.3g} (of a logarithm of cycles); expected "
+                f"{LARGEST_LOG} at most: calibrate anew"
+            )
     return KernelCycles(log_cycles, (covariance + covariance.T) / 2)
 
 
