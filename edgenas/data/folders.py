@@ -20,6 +20,8 @@ from edgenas.errors import DataError
 
 IMAGES = FileType((".png", ".jpg", ".jpeg", ".bmp"), "images", "a whole PNG, JPEG or BMP")
 GRAY_MODES = ("1", "L", "LA")
+TURNED = (5, 6, 7, 8)
+"""Orientations of EXIF in which height and width change places."""
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 Header = tuple[tuple[int, int], str]
@@ -73,7 +75,7 @@ def _header(file: Path, corrupt: Corrupt) -> Header | None:
     try:
         with Image.open(file) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) >= 5
+            turned = image.getexif().get(0x0112) in TURNED
             mode = str(image.mode)
     except _UNREADABLE as error:
         corrupt.add(file, error)

@@ -87,6 +87,8 @@ def read_wav(file: Path) -> tuple[int, Array]:
             rate, samples = wavfile.read(file)
         except ZeroDivisionError:  # no channels, or fewer bytes a frame than channels
             raise ValueError("its header says that a sample has no bytes") from None
+        except (TypeError, UnboundLocalError):  # floats of 13 bytes, no part that says how samples are stored
+            raise ValueError("its header does not say how samples are stored") from None
     if samples.dtype.kind == "f":
         audio = samples.astype(np.float32)
     elif samples.dtype.name in _FULL_SCALE:

@@ -53,6 +53,19 @@ def test_float_samples_and_the_mean_of_channels(tmp_path: Path, kind: type) -> N
     assert np.allclose(read_wav(tmp_path / "one.wav")[1], clip / 2, atol=1e-6)
 
 
+def test_a_header_that_does_not_say_how_samples_are_stored_is_refused(tmp_path: Path) -> None:
+    """A float of 13 bytes is announced; then there is nothing behind the first twelve bytes."""
+    file = tmp_path / "one.wav"
+    wavfile.write(file, 4000, np.zeros(200, np.float32))
+    whole = file.read_bytes()
+    at = whole.index(b"fmt ") + 8
+    odd = whole[: at + 12] + (13).to_bytes(2, "little") + whole[at + 14 :]
+    for damaged in (odd, whole[:4] + bytes(4) + whole[8:12]):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match="does not say how samples are stored"):
+            read_wav(file)
+
+
 def test_resampling_keeps_a_tone() -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000).astype(np.float32)
     found = resample(tone, 8000, 6000)

@@ -73,6 +73,24 @@ def test_a_photo_is_turned_as_its_exif_says(tmp_path: Path) -> None:
     assert (loaded == np.rot90(stored, -1)).all(axis=(1, 2, 3)).sum() == 1
 
 
+def test_an_orientation_that_is_no_number_turns_nothing(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    fill(tmp_path, {"a": 10, "b": 10}, size=(5, 6))
+    for file in list((tmp_path / "a").iterdir()):
+        photo = file.with_suffix(".jpg")
+        Image.open(file).convert("RGB").save(photo, exif=exif)
+        content = photo.read_bytes()
+        photo.write_bytes(
+            content.replace(b"\x12\x01\x03\0", b"\x12\x01\x02\0").replace(
+                b"\x01\x12\0\x03", b"\x01\x12\0\x02"
+            )
+        )
+        assert photo.read_bytes() != content  # a text now
+        file.unlink()
+    assert load_dataset(tmp_path).input_shape == (5, 6, 3)
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     fill(tmp_path, {"car": 10, "train": 10})
     assert load_dataset(tmp_path).class_names == ("car", "train")
