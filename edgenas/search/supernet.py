@@ -18,7 +18,7 @@ import numpy as np
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
-from edgenas.oneshot.frames import RaceJob, frame_of, race_images, racers_of, winner_of
+from edgenas.oneshot.frames import RaceJob, frame_of, is_in, race_images, racers_of, winner_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
@@ -172,7 +172,7 @@ class OnSupernet(Around):
                 path.parent.mkdir(exist_ok=True)
             workshop.train(RaceJob(
                 racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
-                limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
+                limits=workshop.executor.allotment.limits.for_longer(len(racers)), task=workshop.dataset.task,
                 space=self.whole.space, specs=racers, images=race_images(recipe, len(racers)),
                 seconds=None if left is None else RACE_SHARE * left,
             ))  # fmt: skip
@@ -195,7 +195,7 @@ class OnSupernet(Around):
         )
         try:
             self.covered.frame = self._framed(workshop, pool, recipe)
-            pool = self._pool()
+            pool = self._pool() or [one for one in pool if is_in(self.covered.frame, one[1])]
             specs = tuple(spec for _, spec in pool)
             job = SupernetJob(
                 specs[-1], recipe, weights_path(store.folder), checkpoint_path=standing_path(store.folder),
