@@ -18,7 +18,7 @@ import numpy as np
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
 from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
-from edgenas.oneshot.frames import RaceJob, frame_of, is_in, race_images, racers_of, winner_of
+from edgenas.oneshot.frames import Frame, RaceJob, frame_of, is_in, race_images, racers_of, winner_of
 from edgenas.oneshot.pool import capped, trained_with
 from edgenas.oneshot.score import ScoreJob
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
@@ -178,6 +178,11 @@ class OnSupernet(Around):
             ))  # fmt: skip
         return frame_of(winner_of(path, racers))
 
+    def _pool_of(self, frame: Frame, pool: Sequence[tuple[int, ArchSpec]]) -> list[tuple[int, ArchSpec]]:
+        """Networks of a frame; where budgets are so tight that none is found again, those that are known."""
+        self.covered.frame = frame
+        return self._pool() or [one for one in pool if is_in(frame, one[1])]
+
     def _trained(self, workshop: Workshop) -> dict[str, Any]:
         """Train a supernet; what is known of it then."""
         problem, store = self.whole, workshop.store
@@ -194,8 +199,7 @@ class OnSupernet(Around):
             learning_rate=self.plan.rate,
         )
         try:
-            self.covered.frame = self._framed(workshop, pool, recipe)
-            pool = self._pool() or [one for one in pool if is_in(self.covered.frame, one[1])]
+            pool = self._pool_of(self._framed(workshop, pool, recipe), pool)
             specs = tuple(spec for _, spec in pool)
             job = SupernetJob(
                 specs[-1], recipe, weights_path(store.folder), checkpoint_path=standing_path(store.folder),

@@ -187,6 +187,7 @@ def test_the_command_line_searches_and_reports(
     learned = json.loads((out / "gradient" / "0.json").read_text())
     assert 0.95 * 0.008 <= learned["reached"] <= 0.008
     page = (out / "report.html").read_text()
+    assert "training the network with gates" in page
     assert "What the gradients learned" in page
     assert learned["decisions"][0]["name"] in page
     rigid = ("--space", "cell", "--device", "raspberry-pi-pico")

@@ -232,6 +232,19 @@ def _build(hp: Any) -> Any:
     return keras.Sequential(layers)
 
 
+def test_a_frame_in_which_no_network_is_found_again_keeps_those_that_are_known() -> None:
+    """A budget that no network keeps stands for one that random networks hardly ever keep."""
+    space = SPACES.get("micro")((8, 8, 1), 10)
+    searcher = OnSupernet(Problem(space, StaticSource(), [Constraint("macs", 1)]), 0, kind=RandomSearcher)
+    rng = np.random.default_rng(2)
+    specs = [space.sample(rng) for _ in range(30)]
+    known = [(spec.graph().macs, spec) for spec in specs]
+    frame = frame_of(specs[0])
+    expected = [one for one in known if is_in(frame, one[1])]
+    assert searcher._pool_of(frame, known) == expected != known
+    assert searcher.covered.frame == frame
+
+
 def test_a_covered_space_keeps_its_frame() -> None:
     space = CoveredSpace(SPACES.get("micro")((8, 8, 1), 10))
     rng = np.random.default_rng(1)
