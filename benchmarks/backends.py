@@ -20,6 +20,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+from gpu import gpu_name
 
 from edgenas.environment import machine, versions
 
@@ -47,7 +48,7 @@ def main() -> None:
     apart = max(entry["mean"] for entry in known.values()) - min(entry["mean"] for entry in known.values())
     print(f"means lie {100 * apart:.2f} points apart; largest standard deviation of seeds {100 * spread:.2f}")
     document = {
-        "benchmark": "backends", "date": date.today().isoformat(), "gpu": False, "apart": apart,
+        "benchmark": "backends", "date": date.today().isoformat(), "gpu": gpu_name(), "apart": apart,
         "spread": spread, "backends": found, "machine": machine(), "versions": versions(),
     }  # fmt: skip
     if args.json:

@@ -88,7 +88,7 @@ class RunConfig:
         winners: How many candidates are trained again and may be exported.
         seeds: How often each of them is trained, with another seed each time; None for 3, or with a time
             limit for as many up to 3 as the time allows.
-        workers: Trainings at the same time; None for one a core up to four, and one with a GPU.
+        workers: Trainings at the same time; None for one a core up to four, or eight with a GPU.
         executor: Where trainings run: ``local``, its other name ``processes``, or ``ray``.
         address: Of a Ray cluster, ``auto`` or ``HOST:PORT``; None starts Ray on this machine.
         runtime_env: JSON file with a runtime environment of Ray's, or None.

@@ -69,6 +69,8 @@ def fits(value: object, kind: Any) -> bool:
 
     A whole number also counts as a float; a bool is neither.
     """
+    while (alias := getattr(get_origin(kind) or kind, "__value__", None)) is not None:
+        kind = alias  # a ``type`` statement, as NumPy 2.5 has for NDArray
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
         return True

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pytest
+from typing_extensions import TypeAliasType
 
 from edgenas.documents import check_fields, fits, reading
 from edgenas.errors import ConfigError, DataError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+ALIAS: Any = TypeAliasType("ALIAS", np.ndarray[Any, np.dtype[Scalar]], type_params=(Scalar,))
+"""What ``NDArray`` is from NumPy 2.5 on: the alias of a ``type`` statement."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Whole:
         ("a", Literal["a", "b"]), ({"a": 1}, Mapping[str, float]), (object(), Any),
         (frozenset({"a"}), frozenset[str]),
         (np.zeros(2), np.ndarray[Any, np.dtype[np.float64]]),
+        (np.zeros(2), ALIAS), (np.zeros(2), ALIAS[np.float64]), (None, ALIAS[np.float64] | None),
     ],
 )  # fmt: skip
 def test_what_fits(value: object, kind: Any) -> None:
@@ -46,6 +52,7 @@ def test_what_fits(value: object, kind: Any) -> None:
         (None, int), ([1], tuple[int, ...]), ((1, "a"), tuple[int, ...]), ((1,), tuple[int, str]),
         ("c", Literal["a", "b"]), ({1: 1}, Mapping[str, int]), ({"a": "b"}, Mapping[str, int]),
         ([], Mapping[str, int]), (frozenset({1}), frozenset[str]), ("a", int | None),
+        ([0.0], ALIAS[np.float64]),
     ],
 )  # fmt: skip
 def test_what_does_not_fit(value: object, kind: Any) -> None:

@@ -47,9 +47,22 @@ def _training() -> str:
 
 
 def _accelerators() -> str:
-    import tensorflow
+    """Names of the GPUs that Keras's backend sees."""
+    import keras
 
-    names = [device.name for device in tensorflow.config.list_physical_devices("GPU")]
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        names = [device.device_kind for device in jax.devices() if device.platform == "gpu"]
+    elif backend == "torch":
+        import torch
+
+        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    else:
+        import tensorflow
+
+        names = [device.name for device in tensorflow.config.list_physical_devices("GPU")]
     if not names:
         raise RuntimeError("no GPU; trainings use the CPU")
     return ", ".join(names)

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--winners", type=int, help="candidates to train again and export (default: 5)")
     add("--seeds", type=int, help="trainings of each (default: 3, with --minutes what the time allows)")
-    add("--workers", type=int, help="trainings at the same time (default: one a core, at most 4)")
+    add("--workers", type=int, help="trainings at the same time (default: one a core, at most 4, 8 on a GPU)")
     add_executor(parser)
     add("--seed", type=int, help="seeds split, search and trainings (default: 0)")
     add("--out", help="run folder (default: a new one under runs/)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from edgenas.data.dataset import Dataset, Split
 from edgenas.data.prepared import Prepared
 from edgenas.data.resize import prepare
 from edgenas.deploy.samples import RawSamples
+from edgenas.errors import UsageError
 from edgenas.records import TrialRecord
 from edgenas.store import Store
 from edgenas.train.job import fresh_model
@@ -64,7 +66,13 @@ def export_trial(
     Raises:
         ParityError: An artifact does not agree with its Keras model.
         StoreError: The folder cannot be written.
+        UsageError: TensorFlow, whose converter writes the files, is not installed here.
     """
+    if find_spec("tensorflow") is None:
+        raise UsageError(
+            f"TensorFlow, which the files are written with, is not installed here; what was trained is kept "
+            f"in {store.folder}: give the same command, or 'edgenas resume', where it is installed"
+        )
     from edgenas.export.bundle import export_bundle
 
     shape = record.spec.input_shape

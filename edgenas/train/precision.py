@@ -1,7 +1,9 @@
-"""Mixed precision: float16 on a GPU, with float32 weights (Micikevicius et al. 2018)."""
+"""The GPU: whether there is one, its memory, and float16 on it (Micikevicius et al. 2018)."""
 
 from __future__ import annotations
 
+import subprocess
+from functools import cache
 from pathlib import Path
 
 from edgenas.errors import TrialError
@@ -14,6 +16,19 @@ GPU = Path("/dev/nvidia0")
 def gpu_here() -> bool:
     """Whether this machine has a GPU that Keras could train on."""
     return GPU.exists()
+
+
+@cache
+def gpu_memory_gib() -> float | None:
+    """Memory of this machine's smallest GPU in GiB, as ``nvidia-smi`` tells it; None without a GPU."""
+    if not gpu_here():
+        return None
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout
+        return min(float(line) for line in told.splitlines()) / 1024
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
 
 
 def use_precision(recipe: Recipe) -> None:

@@ -159,7 +159,7 @@ class TrainingProcess:
         last: tuple[str, Any] | None = None
         overdue = Overdue(limits, self.interrupt)
         try:
-            self._ask(pack(Request(job, weights_path)))
+            self._ask(pack(Request(job, weights_path, limits)))
             while (answer := self._answer())[0] != "end":
                 if answer[0] == "epoch":
                     yield answer

@@ -3,8 +3,9 @@
 Keras leaks some 30 MB with every model that is trained (keras-tuner's oldest complaint). So the
 search never trains in its own process: this one imports Keras once, without running it, and forks
 a child for each job. A child costs 50 ms instead of a 8 s import, its memory is given back when it
-ends, and a crash or an out-of-memory kill fails one trial. Where there is no fork, one process
-serves one job.
+ends, and a crash or an out-of-memory kill fails one trial. With JAX or PyTorch on a GPU each child imports
+Keras itself: the import of PyTorch's backend touches CUDA, and no child of a process that did can use it
+(``CUDA error: initialization error``). Where there is no fork, one process serves one job.
 
 Protocol: pickled messages with a length in front. Requests come on standard input, answers leave on
 the descriptor given as argument: ``("epoch", {...})``*, then ``("done", TrainResult)``,
@@ -23,6 +24,7 @@ import struct
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -36,7 +38,8 @@ from edgenas.data.resize import prepare
 from edgenas.data.storage import is_large, load_arrays
 from edgenas.errors import StoreError, TrialError
 from edgenas.train.job import Arrays, DataFor, Job, run_job
-from edgenas.train.limits import out_of_memory_kills, volunteer_for_the_kernel, wait_within
+from edgenas.train.limits import NO_LIMITS, Limits, out_of_memory_kills, volunteer_for_the_kernel, wait_within
+from edgenas.train.precision import gpu_here
 
 FORKS = hasattr(os, "fork")
 
@@ -61,10 +64,17 @@ class Request:
     Attributes:
         job: The `edgenas.train.job.Job`, pickled.
         weights_path: File here that receives the weights, or None.
+        limits: The job's.
     """
 
     job: bytes
     weights_path: Path | None
+    limits: Limits = NO_LIMITS
+
+    def unpacked(self) -> Job:
+        """The job; unpickling imports what a user's functions need, often Keras."""
+        job: Job = replace(pickle.loads(self.job), weights_path=self.weights_path)
+        return job
 
 
 def pack(message: Any) -> bytes:
@@ -113,8 +123,13 @@ def data_source(folder: Path) -> DataFor:
     return data_for
 
 
-def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
+def run_and_answer(request: Request, data_for: DataFor, answers: IO[bytes]) -> None:
     """Run one job and send its progress and its end."""
+    try:
+        job = request.unpacked()
+    except Exception as error:  # a function of a module that cannot be imported here
+        send(answers, ("failed", f"the job cannot be read: {type(error).__name__}: {error}"))
+        return
     try:
         result = run_job(job, data_for, lambda entry: send(answers, ("epoch", entry)))
         send(answers, ("done", result))
@@ -127,7 +142,7 @@ def run_and_answer(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
         send(answers, ("disk", reason))
 
 
-def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
+def run_in_child(request: Request, data_for: DataFor, answers: IO[bytes]) -> None:
     """Fork, let the child run the job, and say how the child ended."""
     killed_before = out_of_memory_kills()
     child = os.fork()
@@ -136,13 +151,13 @@ def run_in_child(job: Job, data_for: DataFor, answers: IO[bytes]) -> None:
         try:
             _end_with_input(sys.stdin.fileno())
             volunteer_for_the_kernel()
-            run_and_answer(job, data_for, answers)
+            run_and_answer(request, data_for, answers)
             code = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
-    status, broken = wait_within(child, job.limits)
+    status, broken = wait_within(child, request.limits)
     send(answers, ("end", broken or _ending(status, out_of_memory_kills() > killed_before)))
 
 
@@ -180,23 +195,27 @@ def main() -> None:
     start = receive(requests)
     sys.path[:] = start.path
     data_for = data_source(start.folder)
-    import keras  # noqa: F401  the children inherit it
-
+    ahead = imports_ahead()
+    if ahead:
+        import keras  # noqa: F401  the children inherit it
     while True:
         try:
             request = receive(requests)
-            job = replace(pickle.loads(request.job), weights_path=request.weights_path)
         except EOFError:
             return
-        except Exception as error:  # a function of a module that cannot be imported here
-            send(answers, ("end", ("failed", f"the job cannot be read: {type(error).__name__}: {error}")))
-            continue
-        data_for(job.spec.input_shape)  # prepared here, so that later children inherit it
         if not FORKS:
-            run_and_answer(job, data_for, answers)
+            run_and_answer(request, data_for, answers)
             send(answers, ("end", ("failed", "the training ended without a result")))
             return
-        run_in_child(job, data_for, answers)
+        if ahead:
+            with suppress(Exception):  # one that cannot be read is told of by the child
+                data_for(request.unpacked().spec.input_shape)  # here, so that later children inherit it
+        run_in_child(request, data_for, answers)
+
+
+def imports_ahead() -> bool:
+    """Whether Keras is imported before the first fork."""
+    return os.environ.get("KERAS_BACKEND") not in ("jax", "torch") or not gpu_here()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,27 @@ def test_wrong_use_gets_one_line(edgenas: Any, run: Path, name: str) -> None:
     done = edgenas("train", run, *words)
     assert done.returncode == 2, done.stderr
     assert expected in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_without_tensorflow_trainings_are_kept_for_where_it_is(run: Path, tmp_path: Path) -> None:
+    """A machine with a GPU may have JAX or PyTorch alone; files are written elsewhere."""
+    hidden = "import runpy, sys; sys.modules['tensorflow'] = None; "
+    hidden += "runpy.run_module('edgenas', run_name='__main__')"
+    words = [
+        sys.executable,
+        "-c",
+        hidden,
+        "export",
+        str(run),
+        "--trial",
+        "0000",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == (
+        "edgenas: TensorFlow, which the files are written with, is not installed here; what was trained "
+        f"is kept in {run}: give the same command, or 'edgenas resume', where it is installed\n"
+    )
+    assert not (tmp_path / "out").exists()

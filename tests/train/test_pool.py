@@ -14,6 +14,8 @@ from edgenas.arch.space import SearchSpace
 from edgenas.data.dataset import Dataset
 from edgenas.distribute import LocalExecutor
 from edgenas.errors import StoreError
+from edgenas.train import pool as pool_module
+from edgenas.train import precision
 from edgenas.train.job import Job
 from edgenas.train.pool import Baton, Place, StoppedError, TrainingPool, default_workers
 from edgenas.train.recipe import Recipe
@@ -129,3 +131,28 @@ def test_a_broken_baton_stops_whoever_waits() -> None:
 
 def test_there_are_at_most_four_workers_by_default() -> None:
     assert 1 <= default_workers() <= 4
+
+
+@pytest.mark.parametrize(("mib", "workers"), [(81559, 8), (81559, 3), (8192, 7), (500, 1)])
+def test_a_gpu_is_shared_by_as_many_as_its_memory_and_the_cores_allow(
+    mib: int, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program of the name nvidia-smi says what the real one says of an H100 (and of less)."""
+    told = tmp_path / "nvidia-smi"
+    told.write_text(f"#!/bin/sh\necho 81559\necho {mib}\n")
+    told.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(precision, "GPU", told)
+    monkeypatch.setattr(pool_module, "cores", lambda: 3 if workers == 3 else 16)
+    precision.gpu_memory_gib.cache_clear()
+    assert default_workers() == workers
+    precision.gpu_memory_gib.cache_clear()
+
+
+def test_a_gpu_of_unknown_memory_has_four_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(precision, "GPU", tmp_path)
+    monkeypatch.setattr(pool_module, "cores", lambda: 16)
+    precision.gpu_memory_gib.cache_clear()
+    assert default_workers() == 4
+    precision.gpu_memory_gib.cache_clear()

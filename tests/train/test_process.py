@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -22,12 +23,15 @@ from edgenas.arch.spec import ArchSpec, Block
 from edgenas.build.builder import EMITTERS
 from edgenas.data.dataset import Dataset
 from edgenas.data.resize import prepare
+from edgenas.data.storage import save_arrays
 from edgenas.errors import StoreError, TrialError, UsageError
+from edgenas.train import precision
 from edgenas.train.job import Job, fresh_model
-from edgenas.train.process import TrainingProcess
+from edgenas.train.process import TrainingProcess, packed
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import accuracy
 from edgenas.train.weights import load_weights, save_weights
+from edgenas.train.worker import Request, imports_ahead
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +196,41 @@ def test_what_cannot_be_sent_is_refused_at_once(process: TrainingProcess) -> Non
     with pytest.raises(UsageError, match=r"cannot be sent to the training process: .*lock"):
         process.run(quick_job(flat_build, at_epoch_end(lambda: lock.release())))
     assert process.run(quick_job()).epochs == 1
+
+
+def test_a_child_imports_keras_where_its_parent_has_not(digits: Dataset, tmp_path: Path) -> None:
+    """As with PyTorch on a GPU, where a parent that had imported it would have touched CUDA."""
+    save_arrays(digits, tmp_path)
+    (tmp_path / "request").write_bytes(pickle.dumps(Request(packed(quick_job()), None)))
+    words = [sys.executable, "-c", LATE, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["['epoch',", "'done',", "'end']", "False"]
+
+
+LATE = """
+import os, pickle, sys
+from pathlib import Path
+from edgenas.train.worker import data_source, receive, run_in_child
+folder = Path(sys.argv[1])
+reading, writing = os.pipe()
+with os.fdopen(writing, "wb") as answers:
+    run_in_child(pickle.loads((folder / "request").read_bytes()), data_source(folder), answers)
+with os.fdopen(reading, "rb") as answers:
+    print([receive(answers)[0] for _ in range(3)], "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "gpu", "ahead"),
+    [("tensorflow", True, True), ("jax", False, True), ("jax", True, False), ("torch", True, False)],
+)
+def test_keras_is_imported_ahead_unless_that_may_touch_a_gpu(
+    backend: str, gpu: bool, ahead: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setattr(precision, "GPU", tmp_path if gpu else tmp_path / "none")
+    assert imports_ahead() is ahead
 
 
 def test_functions_of_a_module_beside_the_user_s_script_are_found(
