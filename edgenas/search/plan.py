@@ -6,7 +6,7 @@ same one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import ceil
 
 import numpy as np
@@ -120,6 +120,7 @@ class Plan:
         learns_costs: Whether costs are modelled too, as if unknown, or taken as they are.
         trend: What is known of the error beforehand.
         members: Whom to choose from; None for the pool's that were not asked.
+        step: Results from one block of the pool to the next.
     """
 
     def __init__(
@@ -132,10 +133,11 @@ class Plan:
         learns_costs: bool = False,
         trend: Trend | None = None,
         members: Members | None = None,
+        step: int = 1,
     ) -> None:
         self.results = len(observations)
         self.pool = pool
-        self.members = pool.unseen(observations, asked) if members is None else members
+        self.members = pool.unseen(observations, asked, step) if members is None else members
         self._awaited: set[str] = set()
         evidence = Evidence(pool, observations)
         points = evidence.points
@@ -167,21 +169,20 @@ class Plan:
         expected = self.warps[0].back(self.lines[0](self.pool.base_features()))
         return np.asarray(np.quantile(expected, np.linspace(0.05, 0.95, 10)))
 
-    def await_result(self, spec: ArchSpec) -> None:
-        """Count a training that goes on at its expected result; a second time changes nothing."""
-        if spec.arch_id in self._awaited:
+    def await_results(self, specs: Iterable[ArchSpec]) -> None:
+        """Count trainings that go on at their expected results; a second time changes nothing."""
+        new = {spec.arch_id: spec for spec in specs if spec.arch_id not in self._awaited}
+        if not new:
             return
-        self._awaited.add(spec.arch_id)
-        awaited = [self.pool.problem.candidate(spec)]
+        self._awaited.update(new)
+        awaited = [self.pool.candidate(spec) for spec in new.values()]
         features = self.pool.features(awaited)
-        warped = [
-            posterior.believe(features) + float(line(features)[0])
-            for posterior, line in zip(self.posteriors, self.lines, strict=True)
-        ]
-        point = np.concatenate([[0.0], self.pool.costs(awaited)[0]])
-        for axis, (warp, value) in enumerate(zip(self.warps, warped, strict=True)):
-            point[axis] = warp.back(np.array(value))
-        self.front = np.vstack([self.front, point])
+        points = np.column_stack([np.zeros(len(awaited)), self.pool.costs(awaited)])
+        for axis, (posterior, line, warp) in enumerate(
+            zip(self.posteriors, self.lines, self.warps, strict=True)
+        ):
+            points[:, axis] = warp.back(posterior.believe(features) + line(features))
+        self.front = np.vstack([self.front, points])
 
     def best(self, asked: Collection[str]) -> ArchSpec | None:
         """The member of the largest expected gain that was not asked; None if all were."""

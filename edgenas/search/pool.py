@@ -94,10 +94,16 @@ class Pool:
         """What turns the specs of this space into features."""
         return encoder_of(self.problem.space)
 
-    def unseen(self, observations: Sequence[Observation], known: Collection[str]) -> Members:
-        """All members after these results whose names are not known yet, each once."""
-        last = len(observations)
-        kept = range(max(0, last - BLOCKS) + 1, last + 1)
+    def unseen(self, observations: Sequence[Observation], known: Collection[str], step: int = 1) -> Members:
+        """All members after these results whose names are not known yet, each once.
+
+        Args:
+            observations: The results.
+            known: Names to leave out.
+            step: Results from one block to the next; each is a moment's work.
+        """
+        last = len(observations) // step
+        kept = [step * number for number in range(max(0, last - BLOCKS) + 1, last + 1)]
         self._blocks = {
             number: block for number, block in self._blocks.items() if number in kept or not number
         }
@@ -141,21 +147,21 @@ class Pool:
         counts = self._refused[number] = Counter()
         found = []
         for spec in specs:
-            candidate = Candidate(spec, self._cost(spec))
+            candidate = self.candidate(spec)
             violated = self.problem.violated(candidate.cost)
             counts.update(constraint.metric for constraint in violated)
             if not violated:
                 found.append(candidate)
         return found
 
-    def _cost(self, spec: ArchSpec) -> Cost:
-        """What a spec costs; asking again costs nothing."""
+    def candidate(self, spec: ArchSpec) -> Candidate:
+        """A spec and what it costs; asking again costs nothing."""
         name = spec.arch_id
         if name not in self._costs:
             if len(self._costs) >= REMEMBERED:
                 self._costs.pop(next(iter(self._costs)))
             self._costs[name] = self.problem.candidate(spec).cost
-        return self._costs[name]
+        return Candidate(spec, self._costs[name])
 
     def _relatives(
         self, observations: Sequence[Observation], size: int, rng: np.random.Generator

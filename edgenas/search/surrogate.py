@@ -129,30 +129,31 @@ class Posterior:
         self._lower = lower
         self._halves = solve_triangular(lower, cross, lower=True)
         prior = float(np.exp(hyperparameters.shares).sum())
-        self._prior = prior
         self.variance = np.maximum(prior - (self._halves**2).sum(axis=0), 1e-12)
         self._weights = weights
 
-    def believe(self, point: Groups) -> float:
-        """Take in one point at its expected value: the mean stays, the variances shrink.
+    def believe(self, points: Groups) -> np.ndarray:
+        """Take in some points at their expected values: the mean stays, the variances shrink.
 
         (The "kriging believer" of Ginsbourger et al. 2010, for points whose results are awaited.)
 
         Args:
-            point: Features of one point, arrays of shape (1, columns).
+            points: Features of k points, arrays of shape (k, columns).
 
         Returns:
-            The expected value.
+            The expected values, shape (k,).
         """
-        to_observed = self._kernel.kernel(self._groups, point)[:, 0]
-        half = solve_triangular(self._lower, to_observed, lower=True)
-        own = self._prior - float(half[: len(half)] @ half)
-        to_queries = self._kernel.kernel(point, self._queries)[0] - half @ self._halves
-        root = float(np.sqrt(max(own, 0.0) + self._noise))
-        step = to_queries / root
-        self._lower = np.block([[self._lower, np.zeros((len(half), 1))], [half[None], np.full((1, 1), root)]])
+        to_observed = self._kernel.kernel(self._groups, points)
+        halves = solve_triangular(self._lower, to_observed, lower=True)
+        among = self._kernel.kernel(points, points) - halves.T @ halves
+        own = cholesky(among + np.eye(len(among)) * self._noise, lower=True)
+        to_queries = self._kernel.kernel(points, self._queries) - halves.T @ self._halves
+        step = solve_triangular(own, to_queries, lower=True)
+        above = np.zeros((len(self._lower), len(own)))
+        self._lower = np.block([[self._lower, above], [halves.T, own]])
         self._halves = np.vstack([self._halves, step])
-        self._groups = [np.vstack([group, row]) for group, row in zip(self._groups, point, strict=True)]
-        self._weights = np.append(self._weights, 0.0)
-        self.variance = np.maximum(self.variance - step**2, 1e-12)
-        return float(to_observed @ self._weights[:-1])
+        self._groups = [np.vstack([group, rows]) for group, rows in zip(self._groups, points, strict=True)]
+        expected = np.asarray(self._weights @ to_observed)
+        self._weights = np.append(self._weights, np.zeros(len(own)))
+        self.variance = np.maximum(self.variance - (step**2).sum(axis=0), 1e-12)
+        return expected

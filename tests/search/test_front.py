@@ -60,17 +60,31 @@ def test_a_batch_is_diverse_and_counts_what_is_awaited() -> None:
     assert np.ptp(latencies) > 0.1 * np.ptp(TABLE.table.latency_ms)
 
 
-def test_a_search_resumed_in_the_middle_of_a_batch_goes_on_alike() -> None:
+def test_with_many_at_a_time_plans_are_few_and_find_more_than_chance() -> None:
+    """24 trainings at a time, of which the oldest ends; 100 in all."""
+    asking, plans = searcher("front"), set()
+    batch = [asking.ask() for _ in range(24)]
+    for _ in range(76):
+        told(asking, batch[len(asking.observations)])
+        batch.append(asking.ask())
+        plans.add(id(asking._plan) if asking._plan else 0)
+        assert asking._plan is None or asking._plan.results % 8 == 0
+    assert len(plans) <= 2 + 76 / 8
+    assert share([one.spec for one in batch]) > share(go_on(searcher("random"), 200))
+
+
+@pytest.mark.parametrize("at_a_time", [4, 9, 24])
+def test_a_search_resumed_in_the_middle_of_a_batch_goes_on_alike(at_a_time: int) -> None:
     whole = searcher("front")
     go_on(whole, 20)
-    batch = [whole.ask() for _ in range(4)]
+    batch = [whole.ask() for _ in range(at_a_time)]
     resumed = searcher("front")
     for observation in whole.observations:
         resumed.note_asked(observation.candidate.spec)
         resumed.tell(observation)
     for candidate in batch:
         resumed.note_asked(candidate.spec)
-    for candidate in batch[:2]:
+    for candidate in batch[: at_a_time // 2]:
         told(whole, candidate)
         told(resumed, candidate)
     assert [whole.ask().spec for _ in range(3)] == [resumed.ask().spec for _ in range(3)]

@@ -103,7 +103,8 @@ def test_the_posterior_interpolates_and_is_unsure_far_away() -> None:
     assert posterior.mean[-1] == pytest.approx(0.0, abs=0.3)
 
 
-def test_believing_a_point_equals_learning_its_expected_value() -> None:
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_believing_points_equals_learning_their_expected_values(at_once: int) -> None:
     groups, values = observed(1)
     rng = np.random.default_rng(2)
     queries = [rng.random((6, 3)), rng.random((6, 5))]
@@ -111,8 +112,8 @@ def test_believing_a_point_equals_learning_its_expected_value() -> None:
     posterior = Posterior(hyperparameters, groups, values, queries)
     expected = posterior.mean[:2].copy()
     before = posterior.variance.copy()
-    points = [[group[row : row + 1] for group in queries] for row in (0, 1)]
-    believed = [posterior.believe(point) for point in points]
+    points = [[group[row : row + at_once] for group in queries] for row in range(0, 2, at_once)]
+    believed = np.concatenate([posterior.believe(some) for some in points])
     assert believed == pytest.approx(expected)
     grown = [np.vstack([group, query[:2]]) for group, query in zip(groups, queries, strict=True)]
     learned = Posterior(hyperparameters, grown, np.append(values, believed), queries)
