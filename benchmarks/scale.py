@@ -1,9 +1,10 @@
 """How far a search scales: many workers, many trials, and what the search itself costs.
 
 Trainings are simulated: each sleeps for a second, so cores do not bind; all else is real (searcher,
-budgets, costs, store on disk, order of results).
+budgets, costs, store on disk, order of results). Last, the same small search on digits with executors
+``processes`` and ``ray`` in turn, on all cores of this machine, from nothing to its files.
 
-    python benchmarks/scale.py [--out benchmarks/results/scale.json]
+    python benchmarks/scale.py [--only workers|store|executors] [--out benchmarks/results/scale.json]
 """
 
 from __future__ import annotations
@@ -148,24 +149,65 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--run", type=Path, help="a run folder that scale_store.py made")
+    parser.add_argument("--only", choices=("workers", "store", "executors"), help="one part")
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measure(options.measure[0], Path(options.measure[1]))))
         return
-    scaling = []
+    document: dict[str, Any] = json.loads(options.out.read_text()) if options.only and options.out else {}
+    if options.only in (None, "workers"):
+        document["workers"] = scaled()
+    if options.only in (None, "store"):
+        document[f"{MANY} trials"] = stored(options.run)
+    if options.only in (None, "executors"):
+        document["executors"] = executors()
+    document |= {"machine": machine(), "versions": versions()}
+    if options.out:
+        options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def scaled() -> list[dict[str, Any]]:
+    """Searches of 1 to 64 workers."""
+    found = []
     for searcher in ("random", "front"):
         for workers in WORKERS:
-            scaling.append(search(workers, searcher))
-            print(scaling[-1], flush=True)
+            found.append(search(workers, searcher))
+            print(found[-1], flush=True)
+    return found
+
+
+def stored(run: Path | None) -> list[dict[str, Any]]:
+    """Report and resume of a large run."""
     with tempfile.TemporaryDirectory() as name:
-        folder = options.run or Path(name) / "run"
-        if not options.run:
+        folder = run or Path(name) / "run"
+        if not run:
             fill(folder, MANY)
         large = [in_own_process(what, str(folder)) for what in ("report", "resume")]
     print(*large, sep="\n")
-    document = {"workers": scaling, f"{MANY} trials": large, "machine": machine(), "versions": versions()}
-    if options.out:
-        options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return large
+
+
+SEARCH = (
+    "search", "--data", "digits", "--ram-kib", "32", "--flash-kib", "32", "--trials", "16", "--workers", "2",
+    "--winners", "2", "--seeds", "1", "--final-epochs", "10",
+)  # fmt: skip
+ROUNDS = 2
+
+
+def executors() -> dict[str, Any]:
+    """Seconds of a whole search by executor, in turn."""
+    seconds: dict[str, list[float]] = {"processes": [], "ray": []}
+    for _ in range(ROUNDS):
+        for name, times in seconds.items():
+            with tempfile.TemporaryDirectory() as folder:
+                words = [*SEARCH, "--executor", name, "--out", f"{folder}/run"]
+                started = time.monotonic()
+                subprocess.run([sys.executable, "-m", "edgenas", *words], capture_output=True, check=True)
+                times.append(round(time.monotonic() - started, 1))
+            print(f"{name}: {times[-1]} s", flush=True)
+    ratio = sum(seconds["ray"]) / sum(seconds["processes"])
+    print(f"ray took {ratio:.0%} of the time of processes")
+    return {"seconds": seconds, "ray over processes": round(ratio, 3)}
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def fill(folder: Path, trials: int) -> None:
         )  # fmt: skip
         with store._write() as connection:
             connection.executemany(
-                "INSERT INTO trials VALUES (?, ?, ?, ?, ?, 'completed', NULL, ?, ?, 0, 5, 1)",
+                "INSERT INTO trials (position, trial_id, arch_id, spec, cost, recipe, result, status, "
+                "started, finished, fidelity) VALUES (?, ?, ?, ?, ?, ?, ?, 'completed', 0, 5, 1)",
                 _rows(make_problem(), trials),
             )
 

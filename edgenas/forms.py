@@ -51,6 +51,8 @@ def fault(value: Any, form: Form, place: str = "") -> str | None:
     """
     if form is Any:
         return None
+    if type(form) is dict and type(value) is dict:
+        return _fault_in_document(value, form, place)
     if isinstance(form, Such):
         found = fault(value, form.form, place)
         if found is None and not form.holds(value):
@@ -64,9 +66,13 @@ def fault(value: Any, form: Form, place: str = "") -> str | None:
             else f"{place or 'it'} is {_shown(value)}; expected one of {', '.join(sorted(form))}"
         )
     if isinstance(form, tuple):
-        faults = [fault(value, one, place) for one in form]
+        faults = []
+        for one in form:
+            if (found := fault(value, one, place)) is None:
+                return None
+            faults.append(found)
         nested = [one for one, part in zip(faults, form, strict=True) if isinstance(value, _kind(part))]
-        return None if None in faults else next((one for one in nested if one), faults[0])
+        return next((one for one in nested if one), faults[0])
     if not _is(value, _kind(form)):
         return f"{place or 'it'} is {_shown(value)}; expected {_WORDS[_kind(form)]}"
     if isinstance(form, list):
@@ -82,10 +88,12 @@ def fault(value: Any, form: Form, place: str = "") -> str | None:
 
 def _fault_in_document(value: dict[str, Any], form: dict[Any, Form], place: str) -> str | None:
     """The same for a dictionary; of 100,000 trials nearly all have the same names and types of values."""
-    types = tuple(map(type, value.values()))
-    signature = (id(form), tuple(value), types)
+    signature = (id(form), *value, *map(type, value.values()))
     parts = _SOUND.get(signature)
-    large = int in types and any(type(one) is int and not _is(one, int) for one in value.values())
+    large = False
+    for one in value.values():
+        if type(one) is int and not -LARGEST_WHOLE < one < LARGEST_WHOLE:
+            large = True
     if parts is None or large:
         names = _names(form)
         if missing := next((name for name in names.required if name not in value), None):
@@ -100,6 +108,8 @@ def _fault_in_document(value: dict[str, Any], form: dict[Any, Form], place: str)
 
 def _first(value: dict[str, Any], parts: list[tuple[str, Form]], place: str) -> str | None:
     for key, part in parts:
+        if type(part) is frozenset and type(value[key]) is str and value[key] in part:
+            continue
         if (found := fault(value[key], part, f"{place}.{key}" if place else key)) is not None:
             return found
     return None

@@ -97,9 +97,13 @@ def _check(folder: Path, record: TrialRecord) -> None:
     check(folder, "trials", record.trial_id, vars(record), TRIAL)
 
 
+_DECODER = json.JSONDecoder()
+
+
 def _lean(text: str) -> dict[str, Any]:
     """A document whose names and short texts are shared with all others; they are half of its memory."""
-    return {
-        sys.intern(name): sys.intern(value) if type(value) is str else value
-        for name, value in json.loads(text).items()
-    }
+    found, end = _DECODER.raw_decode(text)
+    if end != len(text):  # blanks, or an error
+        found = json.loads(text)
+    intern = sys.intern
+    return {intern(name): intern(value) if type(value) is str else value for name, value in found.items()}
