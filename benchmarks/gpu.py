@@ -1,6 +1,6 @@
 """Trainings of small networks on one GPU: how many at a time keep it busy, on which backend?
 
-    python benchmarks/gpu.py [--backends NAME ...] [--workers N ...] [--mixed] [--json OUT]
+    python benchmarks/gpu.py [--backends NAME ...] [--workers N ...] [--epochs N] [--mixed] [--json OUT]
 
 A network of some 5 million MACs for 32x32x3 images trains as `edgenas train` does it (shifted and mirrored
 images, averaged weights), 1, 2, 4 ... times at once, each in a training process of its own. Images are noise,
@@ -90,7 +90,7 @@ class Utilisation:
             self.samples.append((time.monotonic(), busy, memory))
 
     def between(self, start: float, end: float) -> dict[str, float | None]:
-        """Means of the samples of a stretch of time."""
+        """Mean utilisation and most memory in a stretch of time."""
         chosen = [sample for sample in self.samples if start <= sample[0] <= end]
         return {
             "utilisation": fmean(one[1] for one in chosen) / 100 if chosen else None,

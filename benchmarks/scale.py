@@ -154,7 +154,9 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measure(options.measure[0], Path(options.measure[1]))))
         return
-    document: dict[str, Any] = json.loads(options.out.read_text()) if options.only and options.out else {}
+    document: dict[str, Any] = {}
+    if options.only and options.out and options.out.exists():  # the other parts stay as they are
+        document = json.loads(options.out.read_text())
     if options.only in (None, "workers"):
         document["workers"] = scaled()
     if options.only in (None, "store"):

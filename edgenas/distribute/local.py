@@ -44,7 +44,7 @@ class LocalExecutor(Executor):
         """Nothing to let go of."""
 
     def default_workers(self) -> int:
-        """One for each core, or each share of cores, up to four; one where a GPU does the work."""
+        """One for each core, or each share of cores, up to four, or eight on a GPU."""
         if self.allotment.cpus is None:
             return default_workers()
         return max(1, min(default_workers(), int(cores() / self.allotment.cpus)))

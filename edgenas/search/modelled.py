@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from math import isnan
+from math import isfinite, isnan
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -42,10 +42,10 @@ class ModelledSearcher(Searcher):
     """Chooses from a pool by expected gain of hypervolume under Gaussian processes.
 
     Trainings that are still going on count at their expected result (Ginsbourger et al. 2010),
-    which keeps a batch diverse. A failed training counts as the worst error seen. Where more than three
-    trainings go on at a time, the surrogate is made anew only after each second result, or fourth or eighth:
-    between a quarter and a half of what goes on. The results in between count at what was expected of them.
-    With 64 workers that is a tenth of the work for each candidate.
+    which keeps a batch diverse. A failed training counts as the worst error seen. Where more than four
+    trainings go on at a time, the surrogate is made anew only after each second result, fourth, eighth and so
+    on: a quarter to a half of their number. The results in between, failures too, count at what was expected
+    of them until then. With 64 workers that is a tenth of the work for each candidate.
 
     Attributes:
         learns_costs: Whether costs are modelled like the error, or taken as they are.
@@ -124,10 +124,11 @@ class ModelledSearcher(Searcher):
             return plan.best(())
 
     def _planned(self) -> ArchSpec | None:
-        step = 1 << max(0, self._most_awaited.bit_length() - 2)
+        others = max(0, self._most_awaited - 2)  # without this one, and the one whose result is next
+        step = 1 << max(0, others.bit_length() - 2)
         known = len(self.observations) // step * step
-        if all(isnan(error_of(result)) for result in self.observations[:known]):
-            known = len(self.observations)
+        if not any(isfinite(error_of(result)) for result in self.observations[:known]):
+            known = len(self.observations)  # nothing to learn from so far
         if self._plan is None or self._plan.results != known:
             self._plan = Plan(
                 self._pool,

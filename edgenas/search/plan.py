@@ -1,4 +1,4 @@
-"""What a surrogate-based searcher knows between two results: beliefs about a pool, and the best of it.
+"""What a surrogate-based searcher knows after some results: beliefs about a pool, and the best of it.
 
 A plan is a function of the problem, the results and what is awaited, so a resumed search makes the
 same one.

@@ -1,8 +1,9 @@
 """Pool: thousands of unseen candidates, with their features and exact costs.
 
 The pool is a function of the seed and of the results so far, and so the same after a resume: a
-base of random candidates, and one block of relatives of the front for every result. Only the
-latest blocks are kept, so its size is bounded however long a search goes on.
+base of random candidates, and one block of relatives of the front for every result, or for every few
+where many trainings go on at a time. Only the latest blocks are kept, so its size is bounded however long a
+search goes on.
 """
 
 from __future__ import annotations
@@ -38,9 +39,19 @@ CROSSED = 0.3
 """Share of a block's relatives with two parents."""
 
 
-def block_size(results: int) -> int:
-    """Candidates in the block of a result: the fewer results there are, the more each one counts."""
-    return 48 if results < 100 else 16 if results < 300 else 8
+LEAST_A_RESULT = 4
+"""Candidates for each result of a block that stands for several."""
+
+
+def block_size(results: int, step: int = 1) -> int:
+    """Candidates in a block: the fewer results there are, the more each one counts.
+
+    Args:
+        results: After which it is made.
+        step: Results since the block before.
+    """
+    size = 48 if results < 100 else 16 if results < 300 else 8
+    return max(size, LEAST_A_RESULT * step if step > 1 else 0)
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ class Pool:
         }
         for number in kept:
             if number not in self._blocks:
-                self._blocks[number] = self._block(number, observations[:number])
+                self._blocks[number] = self._block(number, observations[:number], step)
         return _distinct([self._blocks[number] for number in reversed(kept)] + [self._first()], known)
 
     def refused(self, after: int) -> Counter[str]:
@@ -137,9 +148,9 @@ class Pool:
             self._blocks[0] = self.members(found)
         return self._blocks[0]
 
-    def _block(self, number: int, observations: Sequence[Observation]) -> Members:
+    def _block(self, number: int, observations: Sequence[Observation], step: int) -> Members:
         rng = np.random.default_rng([self.seed, number, 2])
-        specs = self._relatives(observations, block_size(number), rng)
+        specs = self._relatives(observations, block_size(number, step), rng)
         return self.members(self._within_budgets(number, specs))
 
     def _within_budgets(self, number: int, specs: Sequence[ArchSpec]) -> list[Candidate]:

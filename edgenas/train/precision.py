@@ -9,13 +9,13 @@ from pathlib import Path
 from edgenas.errors import TrialError
 from edgenas.train.recipe import Recipe
 
-GPU = Path("/dev/nvidia0")
-"""The first NVIDIA GPU of a Linux machine, known without importing a framework."""
+DEVICES = Path("/dev")
+"""Where Linux has NVIDIA's GPUs as ``nvidia0``, ``nvidia1`` ...; known without importing a framework."""
 
 
 def gpu_here() -> bool:
     """Whether this machine has a GPU that Keras could train on."""
-    return GPU.exists()
+    return any(DEVICES.glob("nvidia[0-9]*"))
 
 
 @cache

@@ -4,8 +4,9 @@ Keras leaks some 30 MB with every model that is trained (keras-tuner's oldest co
 search never trains in its own process: this one imports Keras once, without running it, and forks
 a child for each job. A child costs 50 ms instead of a 8 s import, its memory is given back when it
 ends, and a crash or an out-of-memory kill fails one trial. With JAX or PyTorch on a GPU each child imports
-Keras itself: the import of PyTorch's backend touches CUDA, and no child of a process that did can use it
-(``CUDA error: initialization error``). Where there is no fork, one process serves one job.
+Keras itself and prepares its data: the import of PyTorch's backend touches CUDA, and no child of a process
+that did can use it (``CUDA error: initialization error``); JAX warns of forks. Where there is no fork, one
+process serves one job.
 
 Protocol: pickled messages with a length in front. Requests come on standard input, answers leave on
 the descriptor given as argument: ``("epoch", {...})``*, then ``("done", TrainResult)``,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import tempfile
 from argparse import Namespace
-from contextlib import closing, suppress
+from contextlib import closing, redirect_stdout, suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -147,4 +148,5 @@ def read_run_database(path: Path) -> None:
     with Follower(path.parent) as follower:
         follower.refresh()
         json.dumps(standing(follower))
-    runs.show(runs.run(Namespace(folder=path.parent)))
+    with redirect_stdout(io.StringIO()):
+        runs.show(runs.run(Namespace(folder=path.parent)))

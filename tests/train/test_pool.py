@@ -129,30 +129,36 @@ def test_a_broken_baton_stops_whoever_waits() -> None:
     assert stopped == [True]
 
 
-def test_there_are_at_most_four_workers_by_default() -> None:
-    assert 1 <= default_workers() <= 4
+@pytest.fixture
+def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stands for ``/dev`` of a machine with 16 cores."""
+    monkeypatch.setattr(precision, "DEVICES", tmp_path)
+    monkeypatch.setattr(pool_module, "cores", lambda: 16)
+    precision.gpu_memory_gib.cache_clear()
+    yield tmp_path
+    precision.gpu_memory_gib.cache_clear()
+
+
+def test_there_are_four_workers_by_default_on_many_cores(devices: Path) -> None:
+    assert default_workers() == 4
 
 
 @pytest.mark.parametrize(("mib", "workers"), [(81559, 8), (81559, 3), (8192, 7), (500, 1)])
 def test_a_gpu_is_shared_by_as_many_as_its_memory_and_the_cores_allow(
-    mib: int, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mib: int, workers: int, devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program of the name nvidia-smi says what the real one says of an H100 (and of less)."""
-    told = tmp_path / "nvidia-smi"
+    (devices / "nvidia1").touch()
+    told = devices / "nvidia-smi"
     told.write_text(f"#!/bin/sh\necho 81559\necho {mib}\n")
     told.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(precision, "GPU", told)
-    monkeypatch.setattr(pool_module, "cores", lambda: 3 if workers == 3 else 16)
-    precision.gpu_memory_gib.cache_clear()
+    monkeypatch.setenv("PATH", str(devices), prepend=":")
+    if workers == 3:
+        monkeypatch.setattr(pool_module, "cores", lambda: 3)
     assert default_workers() == workers
-    precision.gpu_memory_gib.cache_clear()
 
 
-def test_a_gpu_of_unknown_memory_has_four_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(precision, "GPU", tmp_path)
-    monkeypatch.setattr(pool_module, "cores", lambda: 16)
-    precision.gpu_memory_gib.cache_clear()
+def test_a_gpu_of_unknown_memory_has_four_workers(devices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (devices / "nvidia0").touch()
+    monkeypatch.setenv("PATH", str(devices))
     assert default_workers() == 4
-    precision.gpu_memory_gib.cache_clear()

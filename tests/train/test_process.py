@@ -229,7 +229,9 @@ def test_keras_is_imported_ahead_unless_that_may_touch_a_gpu(
     backend: str, gpu: bool, ahead: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    monkeypatch.setattr(precision, "GPU", tmp_path if gpu else tmp_path / "none")
+    monkeypatch.setattr(precision, "DEVICES", tmp_path)
+    if gpu:
+        (tmp_path / "nvidia0").touch()
     assert imports_ahead() is ahead
 
 
