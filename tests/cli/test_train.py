@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from edgenas.cli.main import main
 from edgenas.export.manifest import read_manifest
 from edgenas.store import Store
 from tests.conftest import command
@@ -112,24 +113,16 @@ def test_wrong_use_gets_one_line(edgenas: Any, run: Path, name: str) -> None:
     assert expected in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
-def test_without_tensorflow_trainings_are_kept_for_where_it_is(run: Path, tmp_path: Path) -> None:
+def test_without_tensorflow_trainings_are_kept_for_where_it_is(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A machine with a GPU may have JAX or PyTorch alone; files are written elsewhere."""
-    hidden = "import runpy, sys; sys.modules['tensorflow'] = None; "
-    hidden += "runpy.run_module('edgenas', run_name='__main__')"
-    words = [
-        sys.executable,
-        "-c",
-        hidden,
-        "export",
-        str(run),
-        "--trial",
-        "0000",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == (
+    import keras  # noqa: F401  the backend of this environment is TensorFlow
+    import keras_tuner  # noqa: F401
+
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert main(["export", str(run), "--trial", "0000", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == (
         "edgenas: TensorFlow, which the files are written with, is not installed here; what was trained "
         f"is kept in {run}: give the same command, or 'edgenas resume', where it is installed\n"
     )
