@@ -151,7 +151,7 @@ class RayPlace:
             )
         assignment = Assignment(
             packed(replace(job, checkpoint_path=None)),
-            job.limits, job.weights_path is not None, (self._data,), self._fingerprint,
+            job.weights_path is not None, (self._data,), self._fingerprint,
             self._executor.allotment.threads, dict(self._executor.versions),
         )  # fmt: skip
         self._stream = self._executor.begin(assignment)

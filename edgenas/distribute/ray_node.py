@@ -25,8 +25,8 @@ from typing import IO, Any
 from edgenas.data.storage import save_arrays
 from edgenas.errors import EdgenasError, StoreError, WorkerLostError
 from edgenas.lock import lock_file, own_temporary_folder
-from edgenas.train.limits import Limits
 from edgenas.train.process import TrainingProcess
+from edgenas.train.worker import PackedJob
 
 PACKAGES = ("tensorflow", "keras", "numpy", "keras-tuner")
 """Whose versions decide what a training comes to."""
@@ -37,8 +37,7 @@ class Assignment:
     """One training for a node.
 
     Attributes:
-        job: The packed `edgenas.train.job.Job`.
-        limits: Its limits.
+        job: The `edgenas.train.job.Job`, packed.
         wants_weights: Whether the weights are to come back.
         data: A reference to the `Shipment`, in a sequence so that Ray fetches it only when asked.
         fingerprint: Of the data.
@@ -46,8 +45,7 @@ class Assignment:
         versions: Of the search, see `training_versions`.
     """
 
-    job: bytes
-    limits: Limits
+    job: PackedJob
     wants_weights: bool
     data: Sequence[Any]
     fingerprint: str
@@ -91,9 +89,7 @@ def train_here(assignment: Assignment) -> Iterator[tuple[str, Any]]:
     path = Path(name)
     try:
         process = _HERE.process(assignment)
-        answers = process.answers(
-            assignment.job, path if assignment.wants_weights else None, assignment.limits
-        )
+        answers = process.answers(assignment.job, path if assignment.wants_weights else None)
         for kind, content in answers:
             if kind == "done":
                 content = (content, path.read_bytes() if assignment.wants_weights else None)

@@ -21,10 +21,10 @@ from edgenas.data.dataset import Dataset
 from edgenas.data.storage import save_arrays
 from edgenas.errors import StoreError, TrialError, UsageError, WorkerLostError
 from edgenas.train.job import Job
-from edgenas.train.limits import NO_LIMITS, Limits, Overdue
+from edgenas.train.limits import Overdue
 from edgenas.train.own_parts import own_parts
 from edgenas.train.trainer import Progress, TrainResult
-from edgenas.train.worker import Request, Start, pack, receive, send
+from edgenas.train.worker import PackedJob, Request, Start, pack, receive, send
 
 THREAD_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 """What TensorFlow, oneDNN and PyTorch read their number of threads from."""
@@ -33,15 +33,15 @@ SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCAT
 """Without these, the first of several trainings takes all memory of a GPU for itself."""
 
 
-def packed(job: Job) -> bytes:
-    """A job with the user's own blocks and layers, pickled, for another process.
+def packed(job: Job) -> PackedJob:
+    """A job with the user's own blocks and layers, for another process.
 
     Raises:
         UsageError: It holds something that cannot be sent.
     """
     try:
         body: bytes = cloudpickle.dumps(replace(job, parts=own_parts()))
-        return body
+        return PackedJob(body, job.spec.input_shape, job.limits)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         raise UsageError(
             f"the build function, a callback or a block cannot be sent to the training process: {error}; "
@@ -135,7 +135,7 @@ class TrainingProcess:
             StoreError: The weights could not be written.
             UsageError: The job holds something that cannot be sent to another process.
         """
-        answers = self.answers(packed(job), job.weights_path, job.limits)
+        answers = self.answers(packed(job), job.weights_path)
         try:
             for kind, content in answers:
                 if kind == "epoch":
@@ -146,10 +146,8 @@ class TrainingProcess:
             answers.close()
         return result
 
-    def answers(
-        self, job: bytes, weights_path: Path | None, limits: Limits = NO_LIMITS
-    ) -> Generator[tuple[str, Any], None, None]:
-        """Train one packed job: ``("epoch", entry)`` for each epoch, then ``("done", TrainResult)``.
+    def answers(self, job: PackedJob, weights_path: Path | None) -> Generator[tuple[str, Any], None, None]:
+        """Train one job: ``("epoch", entry)`` for each epoch, then ``("done", TrainResult)``.
 
         Closed early, it ends the training. Raises what `run` raises.
         """
@@ -157,9 +155,9 @@ class TrainingProcess:
             raise UsageError("a job was given to a training process that is closed; call start first")
         self.start()
         last: tuple[str, Any] | None = None
-        overdue = Overdue(limits, self.interrupt)
+        overdue = Overdue(job.limits, self.interrupt)
         try:
-            self._ask(pack(Request(job, weights_path, limits)))
+            self._ask(pack(Request(job, weights_path)))
             while (answer := self._answer())[0] != "end":
                 if answer[0] == "epoch":
                     yield answer

@@ -4,9 +4,9 @@ Keras leaks some 30 MB with every model that is trained (keras-tuner's oldest co
 search never trains in its own process: this one imports Keras once, without running it, and forks
 a child for each job. A child costs 50 ms instead of a 8 s import, its memory is given back when it
 ends, and a crash or an out-of-memory kill fails one trial. With JAX or PyTorch on a GPU each child imports
-Keras itself and prepares its data: the import of PyTorch's backend touches CUDA, and no child of a process
-that did can use it (``CUDA error: initialization error``); JAX warns of forks. Where there is no fork, one
-process serves one job.
+Keras itself: the import of PyTorch's backend touches CUDA, and no child of a process that did can use it
+(``CUDA error: initialization error``); JAX warns of forks. Where there is no fork, one process serves one
+job.
 
 Protocol: pickled messages with a length in front. Requests come on standard input, answers leave on
 the descriptor given as argument: ``("epoch", {...})``*, then ``("done", TrainResult)``,
@@ -25,7 +25,6 @@ import struct
 import sys
 import threading
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -39,7 +38,7 @@ from edgenas.data.resize import prepare
 from edgenas.data.storage import is_large, load_arrays
 from edgenas.errors import StoreError, TrialError
 from edgenas.train.job import Arrays, DataFor, Job, run_job
-from edgenas.train.limits import NO_LIMITS, Limits, out_of_memory_kills, volunteer_for_the_kernel, wait_within
+from edgenas.train.limits import Limits, out_of_memory_kills, volunteer_for_the_kernel, wait_within
 from edgenas.train.precision import gpu_here
 
 FORKS = hasattr(os, "fork")
@@ -59,23 +58,31 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A job, still packed, so that whoever passes it on need not have the user's modules.
+class PackedJob:
+    """A job, pickled, so that whoever passes it on need not have the user's modules.
 
     Attributes:
-        job: The `edgenas.train.job.Job`, pickled.
-        weights_path: File here that receives the weights, or None.
+        body: The `edgenas.train.job.Job`; unpickling imports what a user's functions need, often Keras.
+        input_shape: Of its network, for which the data are prepared.
         limits: The job's.
     """
 
-    job: bytes
-    weights_path: Path | None
-    limits: Limits = NO_LIMITS
+    body: bytes
+    input_shape: Shape
+    limits: Limits
 
-    def unpacked(self) -> Job:
-        """The job; unpickling imports what a user's functions need, often Keras."""
-        job: Job = replace(pickle.loads(self.job), weights_path=self.weights_path)
-        return job
+
+@dataclass(frozen=True)
+class Request:
+    """A job to do.
+
+    Attributes:
+        job: The job.
+        weights_path: File here that receives the weights, or None.
+    """
+
+    job: PackedJob
+    weights_path: Path | None
 
 
 def pack(message: Any) -> bytes:
@@ -127,7 +134,7 @@ def data_source(folder: Path) -> DataFor:
 def run_and_answer(request: Request, data_for: DataFor, answers: IO[bytes]) -> None:
     """Run one job and send its progress and its end."""
     try:
-        job = request.unpacked()
+        job: Job = replace(pickle.loads(request.job.body), weights_path=request.weights_path)
     except Exception as error:  # a function of a module that cannot be imported here
         send(answers, ("failed", f"the job cannot be read: {type(error).__name__}: {error}"))
         return
@@ -158,7 +165,7 @@ def run_in_child(request: Request, data_for: DataFor, answers: IO[bytes]) -> Non
             traceback.print_exc()
         finally:
             os._exit(code)
-    status, broken = wait_within(child, request.limits)
+    status, broken = wait_within(child, request.job.limits)
     send(answers, ("end", broken or _ending(status, out_of_memory_kills() > killed_before)))
 
 
@@ -196,8 +203,7 @@ def main() -> None:
     start = receive(requests)
     sys.path[:] = start.path
     data_for = data_source(start.folder)
-    ahead = imports_ahead()
-    if ahead:
+    if imports_ahead():
         import keras  # noqa: F401  the children inherit it
     while True:
         try:
@@ -208,9 +214,7 @@ def main() -> None:
             run_and_answer(request, data_for, answers)
             send(answers, ("end", ("failed", "the training ended without a result")))
             return
-        if ahead:
-            with suppress(Exception):  # one that cannot be read is told of by the child
-                data_for(request.unpacked().spec.input_shape)  # here, so that later children inherit it
+        data_for(request.job.input_shape)  # prepared here, so that later children inherit it
         run_in_child(request, data_for, answers)
 
 
