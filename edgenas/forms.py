@@ -51,7 +51,7 @@ def fault(value: Any, form: Form, place: str = "") -> str | None:
     """
     if form is Any:
         return None
-    if type(form) is dict and type(value) is dict:
+    if isinstance(form, dict) and isinstance(value, dict):
         return _fault_in_document(value, form, place)
     if isinstance(form, Such):
         found = fault(value, form.form, place)
@@ -79,8 +79,6 @@ def fault(value: Any, form: Form, place: str = "") -> str | None:
         parts: Iterator[tuple[str, Any, Form]] = (
             (f"{place}[{number}]", one, form[0]) for number, one in enumerate(value)
         )
-    elif isinstance(form, dict):
-        return _fault_in_document(value, form, place)
     else:
         return None
     return next((found for where, one, part in parts if (found := fault(one, part, where))), None)
@@ -90,11 +88,7 @@ def _fault_in_document(value: dict[str, Any], form: dict[Any, Form], place: str)
     """The same for a dictionary; of 100,000 trials nearly all have the same names and types of values."""
     signature = (id(form), *value, *map(type, value.values()))
     parts = _SOUND.get(signature)
-    large = False
-    for one in value.values():
-        if type(one) is int and not -LARGEST_WHOLE < one < LARGEST_WHOLE:
-            large = True
-    if parts is None or large:
+    if parts is None or _has_large(value):
         names = _names(form)
         if missing := next((name for name in names.required if name not in value), None):
             return f"{place or 'it'} lacks '{missing}'"
@@ -106,10 +100,15 @@ def _fault_in_document(value: dict[str, Any], form: dict[Any, Form], place: str)
     return _first(value, parts, place)
 
 
+def _has_large(value: dict[str, Any]) -> bool:
+    """Whether a whole number is too large for a database."""
+    return any(type(one) is int and not -LARGEST_WHOLE < one < LARGEST_WHOLE for one in value.values())
+
+
 def _first(value: dict[str, Any], parts: list[tuple[str, Form]], place: str) -> str | None:
     for key, part in parts:
         if type(part) is frozenset and type(value[key]) is str and value[key] in part:
-            continue
+            continue  # spares a call for each trial's status
         if (found := fault(value[key], part, f"{place}.{key}" if place else key)) is not None:
             return found
     return None

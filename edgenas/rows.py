@@ -102,8 +102,8 @@ _DECODER = json.JSONDecoder()
 
 def _lean(text: str) -> dict[str, Any]:
     """A document whose names and short texts are shared with all others; they are half of its memory."""
-    found, end = _DECODER.raw_decode(text)
-    if end != len(text):  # blanks behind it, or an error
+    found, end = _DECODER.raw_decode(text) if text.startswith("{") else ({}, -1)
+    if end != len(text):  # blanks around it, or an error
         found = json.loads(text)
     intern = sys.intern
     return {intern(name): intern(value) if type(value) is str else value for name, value in found.items()}
