@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def main() -> None:
         document[f"{MANY} trials"] = stored(options.run)
     if options.only in (None, "executors"):
         document["executors"] = executors()
-    document |= {"machine": machine(), "versions": versions()}
+    document |= {"date": date.today().isoformat(), "machine": machine(), "versions": versions()}
     if options.out:
         options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

@@ -20,14 +20,14 @@ from edgenas.store import Store
 from edgenas.testing.searchers import ExactSource, TinySpace, toy_error, toy_problem
 from edgenas.train.recipe import Recipe
 
-TRIALS = 30
+TRIALS = 36
 WORKERS = 3
 
 
-def open_oracle(folder: Path, searcher: str) -> ParetoOracle:
+def open_oracle(folder: Path, searcher: str, workers: int = WORKERS) -> ParetoOracle:
     store = Store.open(folder) if (folder / "run.db").exists() else Store.create(folder)
     chosen = SEARCHERS.get(searcher)(toy_problem(Constraint("macs", 60_000)), 0)
-    return ParetoOracle(chosen, store, max_trials=TRIALS, workers=WORKERS)
+    return ParetoOracle(chosen, store, max_trials=TRIALS, workers=workers)
 
 
 def finish(oracle: ParetoOracle, running: dict[str, Any], trial_id: str) -> None:
@@ -46,20 +46,22 @@ def finish(oracle: ParetoOracle, running: dict[str, Any], trial_id: str) -> None
     oracle.end_trial(trial)
 
 
-def play(folder: Path, searcher: str, seed: int, kill_after: int = TRIALS) -> list[object]:
+def play(
+    folder: Path, searcher: str, seed: int, kill_after: int = TRIALS, workers: int = WORKERS
+) -> list[object]:
     """Run trials that end in an order drawn by a seed; architectures in the order of their trials.
 
     A run that came to its end has the numbers of refused candidates as its last entry.
     """
     rng = np.random.default_rng(seed)
-    oracle = open_oracle(folder, searcher)
+    oracle = open_oracle(folder, searcher, workers)
     running: dict[str, Any] = {}
     ended = 0
     while ended < kill_after:
         begun = len(oracle.trials)
         oldest = min((int(trial_id) for trial_id in running), default=begun)
-        if begun < TRIALS and len(running) < WORKERS and oldest >= begun - WORKERS:
-            worker = next(f"w{k}" for k in range(WORKERS) if f"w{k}" not in oracle.ongoing_trials)
+        if begun < TRIALS and len(running) < workers and oldest >= begun - workers:
+            worker = next(f"w{k}" for k in range(workers) if f"w{k}" not in oracle.ongoing_trials)
             trial = oracle.create_trial(worker)
             running[trial.trial_id] = trial
         elif running:
@@ -74,23 +76,48 @@ def play(folder: Path, searcher: str, seed: int, kill_after: int = TRIALS) -> li
     return found
 
 
-@pytest.mark.parametrize("searcher", ["front", "nsga2", "regularized-evolution"])
-def test_one_seed_gives_one_sequence_in_whatever_order_trials_end(tmp_path: Path, searcher: str) -> None:
-    sequences = [play(tmp_path / str(seed), searcher, seed) for seed in range(3)]
+SEARCHES = [("front", WORKERS), ("nsga2", WORKERS), ("regularized-evolution", WORKERS), ("front", 9)]
+"""Methods, and how many trainings go on at a time; from five on, ``front`` plans for several proposals."""
+
+
+@pytest.mark.parametrize(("searcher", "workers"), SEARCHES)
+def test_one_seed_gives_one_sequence_in_whatever_order_trials_end(
+    tmp_path: Path, searcher: str, workers: int
+) -> None:
+    sequences = [play(tmp_path / str(seed), searcher, seed, workers=workers) for seed in range(3)]
     assert sequences[0] == sequences[1] == sequences[2]
     *architectures, refusals = sequences[0]
     assert len(set(architectures)) == TRIALS
     assert refusals["macs"] > 0
 
 
-@pytest.mark.parametrize("searcher", ["front", "nsga2"])
+@pytest.mark.parametrize(("searcher", "workers"), SEARCHES)
 @pytest.mark.parametrize("kill_after", [3, 14, 22])
-def test_a_killed_run_goes_on_with_the_same_sequence(tmp_path: Path, searcher: str, kill_after: int) -> None:
-    whole = play(tmp_path / "whole", searcher, 0)
-    begun = play(tmp_path / "broken", searcher, 1, kill_after)
+def test_a_killed_run_goes_on_with_the_same_sequence(
+    tmp_path: Path, searcher: str, workers: int, kill_after: int
+) -> None:
+    whole = play(tmp_path / "whole", searcher, 0, workers=workers)
+    begun = play(tmp_path / "broken", searcher, 1, kill_after, workers)
     assert begun == whole[: len(begun)]
     assert len(begun) < TRIALS
-    assert play(tmp_path / "broken", searcher, 2) == whole
+    assert play(tmp_path / "broken", searcher, 2, workers=workers) == whole
+
+
+@pytest.mark.parametrize(("workers", "step"), [(1, 1), (4, 1), (5, 2), (9, 4)])
+def test_plans_are_made_after_so_many_results(tmp_path: Path, workers: int, step: int) -> None:
+    """Runs with up to four trainings at a time plan anew for each proposal."""
+    oracle = open_oracle(tmp_path, "front", workers)
+    running: dict[str, Any] = {}
+    planned = set()
+    while len(oracle.trials) < TRIALS:
+        while len(running) < workers:
+            trial = oracle.create_trial(f"w{len(oracle.trials) % workers}")
+            running[trial.trial_id] = trial
+        if (plan := oracle.searcher._plan) is not None:
+            planned.add(plan.results)
+        finish(oracle, running, min(running))
+    oracle.store.close()
+    assert len(planned) > 1 and planned == set(range(min(planned), max(planned) + 1, step))
 
 
 class Recorder:
