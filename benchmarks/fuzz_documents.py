@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -103,7 +104,7 @@ def fuzz(reader: Reader, files: int, seed: int) -> dict[str, Any]:
                 counts["refused"] += 1
             except Exception as error:
                 counts["failed"] += 1
-                failures[f"{type(error).__name__}: {error}"[:200]] += 1
+                failures[f"{type(error).__name__}: {error}"[:200] + _places(error)] += 1
             finally:
                 signal.alarm(0)
             longest = max(longest, time.perf_counter() - start)
@@ -115,6 +116,12 @@ def fuzz(reader: Reader, files: int, seed: int) -> dict[str, Any]:
         "refused": counts["refused"], "failed": counts["failed"], "failures": dict(failures.most_common(20)),
         "longest_s": round(longest, 3), "memory_grew_mib": round(grown, 1),
     }  # fmt: skip
+
+
+def _places(error: Exception) -> str:
+    """Where in the package it was raised, innermost first."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/edgenas/" in frame.filename]
+    return "".join(f" < {Path(frame.filename).stem}:{frame.lineno}" for frame in reversed(frames[-4:]))
 
 
 def _too_long(signum: int, frame: Any) -> None:

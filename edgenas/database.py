@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.errors import StoreError
-from edgenas.facts import unreadable
+from edgenas.facts import UNREADABLE, unreadable
 from edgenas.trainings import TABLE as TRAININGS
 
 SCHEMA_VERSION = 4
@@ -132,7 +132,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:  # a full disk, or another program has it: the caller says which
         connection.close()
         raise
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         connection.close()
         raise unreadable(folder, error) from None
     except BaseException:
@@ -160,7 +160,7 @@ def _check(folder: Path, connection: sqlite3.Connection) -> None:
     try:
         version = _version(connection)
         problem = "it holds no tables of a run" if version < 1 else ""
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         version, problem = 0, str(error)
     if problem:
         raise StoreError(

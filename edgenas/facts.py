@@ -103,7 +103,11 @@ FACTS: dict[str, Form] = {
     "status": str, "space": str, "seed": _MAYBE_WHOLE, "elapsed_seconds": float, "own_seconds": float,
     "supernet_seconds": float, "config": _CONFIG, "versions": {str: _MAYBE_TEXT},
     "machine": {str: (str, float, None)}, "data": _DATA,
-    "objectives": Such([_METRIC], lambda names: len(names) > 1, "two metrics or more"),
+    "objectives": Such(
+        [_METRIC],
+        lambda names: len(names) > 1 and names[0] == "val_error" and len(set(names)) == len(names),
+        "val_error and one metric or more, each once",
+    ),
     "constraints": [{"metric": _METRIC, "limit": Such(float, lambda limit: limit > 0, "more than 0")}],
     "device": {"id?": _MAYBE_TEXT, "name?": _MAYBE_TEXT, "runtime?": _MAYBE_TEXT, "note?": _MAYBE_TEXT},
     "search": {"own_seconds?": _MAYBE_NUMBER, "stop_reason?": _MAYBE_TEXT}, "fidelity": dict,
@@ -111,8 +115,11 @@ FACTS: dict[str, Form] = {
         "run": str, "space": str, "data": _MAYBE_TEXT, "fingerprint": _MAYBE_TEXT, "device": _MAYBE_TEXT,
         "task?": str, "trials": [Such([(dict, float)], lambda pair: len(pair) == 2, "choices and an error")],
     }, None),
-    "gained": ({"seeds": int, "share": _MAYBE_NUMBER, "needed": _MAYBE_WHOLE, "correlation": _MAYBE_NUMBER},
-               None),
+    "gained": (Such(
+        {"seeds": int, "share": _MAYBE_NUMBER, "needed": _MAYBE_WHOLE, "correlation": _MAYBE_NUMBER},
+        lambda gained: not gained["seeds"] or None not in (gained["share"], gained["needed"]),
+        "what the seeds reached and what that had needed",
+    ), None),
     "proxy": ({
         "name": str, "scores": {str: float}, "first": [str], "off_after": _MAYBE_WHOLE,
         "verdict": {"networks": int, "kendall": _RANKS, "spearman": _RANKS},
@@ -169,6 +176,10 @@ def fact(folder: Path, key: str, text: str) -> Any:
     return check(folder, "meta", key, value, FACTS.get(key, Any))
 
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What is raised over a damaged database; the latter where its own messages name what is damaged."""
+
+
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
     """Stand around reading the database.
@@ -178,11 +189,11 @@ def readable(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise unreadable(folder, error) from None
 
 
-def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
+def unreadable(folder: Path, error: Exception) -> StoreError:
     """What is said of a database that SQLite cannot read."""
     return StoreError(f"{folder / 'run.db'} cannot be read: {error}; restore it from a copy")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from edgenas.cost.types import Cost
 from edgenas.facts import COST, COST_BY_OPERATION, TRIAL, WINNER, check, stored
 from edgenas.records import TrialRecord, WinnerRecord
 from edgenas.stored_spec import StoredSpec
+
+AT_HAND = 256
+"""Specs and costs that are not read again: a search looks three times at each trial while it goes on."""
 
 TRIALS = """
 SELECT trial_id, position, spec, cost, status, reason, recipe, result, finished - started, fidelity, parent
@@ -49,12 +53,21 @@ def trial_record(folder: Path, row: Sequence[Any]) -> TrialRecord:
     trial_id, position, spec, cost, status, reason, recipe, result, seconds, fidelity, parent = row
     with stored(folder, "trials", trial_id):
         found = TrialRecord(
-            trial_id, position, ArchSpec.from_json(json.loads(spec)),
-            Cost.from_json(check(folder, "trials", trial_id, json.loads(cost), COST_BY_OPERATION)),
+            trial_id, position, _spec(spec), _cost(folder, trial_id, cost),
             status, reason, document(recipe), document(result), seconds, fidelity, parent,
         )  # fmt: skip
     _check(folder, found)
     return found
+
+
+@lru_cache(maxsize=AT_HAND)
+def _spec(text: str) -> ArchSpec:
+    return ArchSpec.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=AT_HAND)
+def _cost(folder: Path, trial_id: str, text: str) -> Cost:
+    return Cost.from_json(check(folder, "trials", trial_id, json.loads(text), COST_BY_OPERATION))
 
 
 def outcome(folder: Path, row: Sequence[Any]) -> TrialRecord:

@@ -11,6 +11,10 @@ import pytest
 
 from edgenas.errors import StoreError
 from edgenas.forms import Such, fault
+from edgenas.report import write_report
+from edgenas.report.guidance import calibration_of
+from edgenas.report.run import read_run
+from edgenas.search.calibration import Calibration
 from edgenas.store import Store
 from tests.report.made_up import DESCRIPTION, fill
 
@@ -56,6 +60,10 @@ def test_a_document_like_a_sound_one_is_looked_at_all_the_same() -> None:
         ("UPDATE trials SET spec = '{}' WHERE position = 1", "'trials', row '0001'"),
         ("UPDATE meta SET value = '[]' WHERE key = 'data'", "'meta', row 'data'"),
         ("UPDATE meta SET value = 'x' WHERE key = 'objectives'", "'meta', row 'objectives'"),
+        (
+            """UPDATE meta SET value = '["val_error", "val_error"]' WHERE key = 'objectives'""",
+            "'meta', row 'objectives'",
+        ),
         ("UPDATE refusals SET number = 'x'", "'refusals', row 'peak_ram_bytes'"),
         ("INSERT INTO winners VALUES ('0000', 'why', '[]', NULL, NULL, NULL)", "'winners', row '0000'"),
         (
@@ -77,6 +85,39 @@ def test_a_foreign_row_is_named(change: str, place: str, tmp_path: Path) -> None
         _ = store.meta("data"), store.meta("objectives"), store.refusals(), store.winners()
         _ = store.trainings.all()
     assert f"{folder / 'run.db'} holds in table {place}, what edgenas does not write: " in str(raised.value)
+
+
+def test_what_is_made_of_a_foreign_run_has_no_holes(tmp_path: Path) -> None:
+    """Facts that have the right form, yet not the sizes that edgenas would write."""
+    data = {**DESCRIPTION["data"], "class_names": ["a"], "class_weights": [1.0, 2.0, 3.0]}
+    inheritance = {"ratio": 0.9, "low": 0.8, "high": 1.0, "spread": 1.1, "pairs": 4, "other": 1}
+    folder = tmp_path / "run"
+    with Store.create(folder) as store:
+        store.set_meta(status="done", **{**DESCRIPTION, "data": data}, inheritance=inheritance)
+        fill(store, trials=3)
+    assert "class weights" not in write_report(folder).read_text(encoding="utf-8")
+    with Store.read(folder) as store:
+        assert calibration_of(read_run(store)) == Calibration(0.9, 0.8, 1.0, 1.1, 4)
+
+
+def test_a_gain_lacks_no_part(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with Store.create(folder) as store:
+        store.set_meta(gained={"seeds": 2, "share": 0.5, "needed": None, "correlation": None})
+    with Store.read(folder) as store, pytest.raises(StoreError, match="row 'gained'"):
+        store.meta("gained")
+
+
+def test_a_damaged_name_of_a_table_is_said_in_one_line(tmp_path: Path) -> None:
+    """SQLite names it in its message, whose bytes then are no text."""
+    folder = tmp_path / "run"
+    with Store.create(folder):
+        pass
+    path = folder / "run.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"tabletrialstrials", b"table\xddrialstrials"))
+    with pytest.raises(StoreError, match=r"run\.db"), Store.read(folder) as store:
+        store.outcomes()
 
 
 def test_a_command_on_a_foreign_run_ends_in_one_line(edgenas: Any, tmp_path: Path) -> None:

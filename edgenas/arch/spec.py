@@ -64,11 +64,16 @@ class ArchSpec:
                 )
 
     def graph(self) -> OpGraph:
-        """The operations of this architecture, fused as an int8 runtime runs them."""
+        """The operations of this architecture, fused as an int8 runtime runs them.
+
+        Raises:
+            ConfigError: A block cannot be built from what it is given.
+        """
         builder = GraphBuilder(self.input_shape)
         tensor = 0
         for position, block in enumerate(self.blocks):
-            tensor = BLOCKS[block.kind](builder, tensor, f"b{position}_{block.kind}", **block.args)
+            with reading(f"block {position} '{block.kind}' of an architecture", MEND):
+                tensor = BLOCKS[block.kind](builder, tensor, f"b{position}_{block.kind}", **block.args)
         return builder.finish()
 
     @cached_property

@@ -14,9 +14,17 @@ Setting = tuple[int, tuple[int, ...]]
 """Axes and values of an int32 constant."""
 
 
-@lru_cache(maxsize=10_000)
+_KINDS = frozenset({"global_avg_pool", "global_max_pool", "reshape", "pad", "slice"})
+"""Kinds that read any; to look an operation up takes longer than to see that it is another."""
+
+
 def settings(op: Op) -> tuple[Setting, ...]:
     """The int32 constants that an operation reads, as far as the graph determines them."""
+    return _settings(op) if op.kind in _KINDS else ()
+
+
+@lru_cache(maxsize=10_000)
+def _settings(op: Op) -> tuple[Setting, ...]:
     axes = len(op.in_shape)
     if op.kind in ("global_avg_pool", "global_max_pool"):
         return ((1, tuple(range(1, axes))),)

@@ -28,14 +28,14 @@ def op_key(op: Op) -> str:
 def _rare(op: Op) -> str:
     """What most operations do not have: dilation, groups, a constant input, other inputs."""
     usual = 2 if op.kind == "add" else 1
-    parts = (
-        (op.dilation != (1, 1), f":d{_text(op.dilation)}"),
-        (op.groups != 1, f":g{op.groups}"),
-        (op.constants != 0, f":c{op.constants}"),
-        (len(op.inputs) != usual, f":n{len(op.inputs)}"),
-        (op.broadcasts, ":b"),
-    )
-    return "".join(text for given, text in parts if given)
+    text = f":d{_text(op.dilation)}" if op.dilation != (1, 1) else ""
+    if op.groups != 1:
+        text += f":g{op.groups}"
+    if op.constants:
+        text += f":c{op.constants}"
+    if len(op.inputs) != usual:
+        text += f":n{len(op.inputs)}"
+    return f"{text}:b" if op.broadcasts else text
 
 
 def head_key(op: Op) -> tuple[str, int, str] | None:

@@ -47,7 +47,7 @@ def _classes(names: list[str], data: Mapping[str, Any]) -> dict[str, str]:
     if counts and len(counts) == len(names) <= MOST_SHOWN:
         facts["training examples by class"] = text(_paired(names, [f"{count:,}" for count in counts]))
     weights = data.get("class_weights")
-    if weights:
+    if weights and len(weights) == len(names):
         shown = [f"{weight:.3g}" for weight in weights[:MOST_SHOWN]]
         facts["class weights"] = text(_paired(names[: len(shown)], shown))
     return facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from statistics import mean
 from typing import Any
 
@@ -21,7 +22,9 @@ def children(run: Run) -> list[TrialRecord]:
 def calibration_of(run: Run) -> Calibration | None:
     """What inherited scores were corrected by, or None where they were not."""
     document = run.meta.get("inheritance")
-    return Calibration(**document) if document else None
+    if not document:
+        return None
+    return Calibration(**{field.name: document[field.name] for field in fields(Calibration)})
 
 
 def inherited_words(run: Run) -> str:

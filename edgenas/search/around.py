@@ -53,3 +53,7 @@ class Around(Searcher):
     ) -> ArchSpec | None:
         """Whom the inner searcher would give a longer training."""
         return self.inner.promote(short, longer, awaited)
+
+    def look_ahead(self) -> None:
+        """Let the inner searcher think."""
+        self.inner.look_ahead()

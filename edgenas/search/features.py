@@ -56,6 +56,13 @@ class Encoder:
             for name, value in spec.choices.items():
                 seen.setdefault(name, set()).add(value)
         self.options = {name: _in_order(values) for name, values in sorted(seen.items())}
+        self._decided: list[tuple[str, dict[Value, int], int, bool]] = []
+        self._columns = 0
+        for name, options in self.options.items():
+            scale = len(options) > 2 and all(type(option) in (int, float) for option in options)
+            places = {option: place for place, option in enumerate(options)}
+            self._decided.append((name, places, self._columns, scale))
+            self._columns += len(options) + scale
         graphs = [space.graph(spec) for spec in specs]
         labels = sorted({kind_label(op) for graph in graphs for op in graph.ops})
         self.kinds = {label: position for position, label in enumerate(labels)}
@@ -77,13 +84,14 @@ class Encoder:
 
     def _decisions(self, spec: ArchSpec) -> np.ndarray:
         """One-hot decisions, and the position on the scale of those that are numbers."""
-        row: list[float] = []
-        for name, options in self.options.items():
-            value = spec.choices.get(name, _NOT_ASKED)
-            row += [float(value == option) for option in options]
-            if len(options) > 2 and all(type(option) in (int, float) for option in options):
-                row.append(options.index(value) / (len(options) - 1) if value in options else -1.0)
-        return np.array(row)
+        row = np.zeros(self._columns)
+        for name, places, first, scale in self._decided:
+            place = places.get(spec.choices.get(name, _NOT_ASKED))
+            if place is not None:
+                row[first + place] = 1.0
+            if scale:
+                row[first + len(places)] = -1.0 if place is None else place / (len(places) - 1)
+        return row
 
 
 _ENCODERS: WeakKeyDictionary[SearchSpace, Encoder] = WeakKeyDictionary()
@@ -129,11 +137,8 @@ def graph_features(graph: OpGraph, kinds: dict[str, int]) -> np.ndarray:
         float array of shape (9 + 6 * len(kinds),).
     """
     columns = [kinds.get(kind_label(op), len(kinds)) for op in graph.ops]
-    count = np.zeros(len(kinds) + 1)
-    macs = np.zeros(len(kinds) + 1)
-    for column, op in zip(columns, graph.ops, strict=True):
-        count[column] += 1
-        macs[column] += op.macs
+    count = np.bincount(columns, minlength=len(kinds) + 1).astype(float)
+    macs = np.bincount(columns, [op.macs for op in graph.ops], len(kinds) + 1)
     written = sum(prod(op.out_shape) for op in graph.ops)
     paths = _Paths(graph, columns, len(kinds) + 1)
     sizes = [log1p(macs.sum()), log1p(graph.params), log1p(written), len(graph.ops), *paths.lengths()]
@@ -144,14 +149,14 @@ def graph_features(graph: OpGraph, kinds: dict[str, int]) -> np.ndarray:
 class _Paths:
     """Operations on the paths from input to output, by dynamic programming over the graph.
 
-    Row ``t`` of each array belongs to tensor ``t``; the columns are kinds of operations, and in the
-    last place the number of operations with weights.
+    Row ``t`` belongs to tensor ``t``; the columns are kinds of operations, and in the last place the number
+    of operations with weights.
     """
 
     def __init__(self, graph: OpGraph, columns: list[int], kinds: int) -> None:
         tensors = len(graph.ops) + 1
-        self.extremes = np.zeros((2, tensors, kinds + 1))  # least, and most negated
-        self.means = np.zeros((2, tensors, kinds + 1))  # over paths, and on a walk back from the output
+        self.counts = np.zeros((4, tensors, kinds + 1))
+        """Least, most negated, mean over paths, and mean on a walk back from the output."""
         self.squares = [0.0] * tensors
         self.log_paths = [0.0] * tensors
         for tensor, (op, column) in enumerate(zip(graph.ops, columns, strict=True), start=1):
@@ -160,16 +165,14 @@ class _Paths:
                 self._follow(tensor, op.inputs[0], learns)
             else:
                 self._join(tensor, list(op.inputs), learns)
-            for place in (column, -1) if learns else (column,):
-                self.extremes[0, tensor, place] += 1
-                self.extremes[1, tensor, place] -= 1
-                self.means[:, tensor, place] += 1
+            self.counts[:, tensor, column] += _ONE_MORE
+            if learns:
+                self.counts[:, tensor, -1] += _ONE_MORE
 
     def _follow(self, tensor: int, source: int, learns: bool) -> None:
-        self.extremes[:, tensor] = self.extremes[:, source]
-        self.means[:, tensor] = self.means[:, source]
+        self.counts[:, tensor] = self.counts[:, source]
         self.log_paths[tensor] = self.log_paths[source]
-        grown = 2 * float(self.means[0, source, -1]) + 1 if learns else 0.0
+        grown = 2 * float(self.counts[2, source, -1]) + 1 if learns else 0.0
         self.squares[tensor] = self.squares[source] + grown
 
     def _join(self, tensor: int, sources: list[int], learns: bool) -> None:
@@ -177,19 +180,22 @@ class _Paths:
         shares = np.array([exp(self.log_paths[source] - top) for source in sources])
         self.log_paths[tensor] = top + log(shares.sum())
         shares /= shares.sum()
-        self.extremes[:, tensor] = self.extremes[:, sources].min(axis=1)
-        self.means[0, tensor] = shares @ self.means[0, sources]
-        self.means[1, tensor] = self.means[1, sources].mean(axis=0)
-        grown = 2 * float(self.means[0, tensor, -1]) + 1 if learns else 0.0
+        self.counts[:2, tensor] = self.counts[:2, sources].min(axis=1)
+        self.counts[2, tensor] = shares @ self.counts[2, sources]
+        self.counts[3, tensor] = self.counts[3, sources].mean(axis=0)
+        grown = 2 * float(self.counts[2, tensor, -1]) + 1 if learns else 0.0
         self.squares[tensor] = float(shares @ [self.squares[source] for source in sources]) + grown
 
     def lengths(self) -> list[float]:
         """Logarithm of the number of paths; operations with weights on them: most, least, mean, spread."""
-        mean = float(self.means[0, -1, -1])
+        least, most, mean, _ = self.counts[:, -1, -1].tolist()
         spread = max(0.0, self.squares[-1] - mean**2) ** 0.5
-        return [self.log_paths[-1], -self.extremes[1, -1, -1], self.extremes[0, -1, -1], mean, spread]
+        return [self.log_paths[-1], -most, least, mean, spread]
 
     def by_kind(self) -> list[np.ndarray]:
         """Operations of each kind on a path: least, most, mean over paths, mean on a random walk."""
-        least, most = self.extremes[0, -1, :-1], -self.extremes[1, -1, :-1]
-        return [least, most, self.means[0, -1, :-1], self.means[1, -1, :-1]]
+        least, most, mean, walk = self.counts[:, -1, :-1]
+        return [least, -most, mean, walk]
+
+
+_ONE_MORE = np.array([1.0, -1.0, 1.0, 1.0])

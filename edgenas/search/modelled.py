@@ -44,8 +44,9 @@ class ModelledSearcher(Searcher):
     Trainings that are still going on count at their expected result (Ginsbourger et al. 2010),
     which keeps a batch diverse. A failed training counts as the worst error seen. Where more than four
     trainings go on at a time, the surrogate is made anew only after each second result, fourth, eighth and so
-    on: a quarter to a half of their number. The results in between, failures too, count at what was expected
-    of them until then. With 64 workers that is a tenth of the work for each candidate.
+    on: a quarter to a half of their number. It serves from the result after that one on, so that it can be
+    made before anybody waits for it. The results in between, failures too, count at what was expected of
+    them until then. With 64 workers that is a tenth of the work for each candidate.
 
     Attributes:
         learns_costs: Whether costs are modelled like the error, or taken as they are.
@@ -70,8 +71,7 @@ class ModelledSearcher(Searcher):
         """Begin with an earlier run's front, and with what its results say of all networks."""
         super().learn_from(earlier)
         specs, errors = earlier.learned_from()
-        candidates = [self.problem.candidate(spec) for spec in specs]
-        self._trend = Trend(self._pool.features(candidates), errors)
+        self._trend = Trend(self._pool.features(specs), errors)
 
     def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked and as awaited."""
@@ -89,8 +89,7 @@ class ModelledSearcher(Searcher):
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """The candidate of the largest expected gain, or one of the founders."""
         with one_thread():
-            founders = 1 if self._trend else FOUNDERS
-            chosen = self.founder(rng) if self._succeeded < founders else self._planned()
+            chosen = self.founder(rng) if self._succeeded < self._founders() else self._planned()
         if self._counted < len(self.observations):  # what the pool refused since the last ask
             self.refused.update(self._pool.refused(self._counted))
             self._counted = len(self.observations)
@@ -116,17 +115,38 @@ class ModelledSearcher(Searcher):
         if sum(not isnan(error_of(result)) for result in longer) < FEWEST_LONG or not waiting:
             return None
         with one_thread():
-            features = self._pool.features([result.candidate for result in known])
+            features = self._pool.features([result.candidate.spec for result in known])
             trend = Trend(features, np.array([error_of(result) for result in known]))
             members = self._pool.members(waiting)
             plan = Plan(self._pool, longer, (), Fits(), trend=trend, members=members)
             plan.await_results(awaited)
-            return plan.best(())
+            return plan.best(frozenset())
+
+    def look_ahead(self) -> None:
+        """Make the surrogate for the next proposal, if it does not wait for the result before that."""
+        if self._step() == 1:
+            return
+        with one_thread():
+            if self._succeeded < self._founders():
+                self._pool.base_features()
+            else:
+                self._plan_for(len(self.observations) + 1)
+
+    def _founders(self) -> int:
+        return 1 if self._trend else FOUNDERS
+
+    def _step(self) -> int:
+        """Results from one surrogate to the next."""
+        others = max(0, self._most_awaited - 2)  # without this one, and the one whose result is next
+        return 1 << max(0, others.bit_length() - 2)
 
     def _planned(self) -> ArchSpec | None:
-        others = max(0, self._most_awaited - 2)  # without this one, and the one whose result is next
-        step = 1 << max(0, others.bit_length() - 2)
-        known = len(self.observations) // step * step
+        return self._plan_for(len(self.observations)).best(self._asked)
+
+    def _plan_for(self, results: int) -> Plan:
+        """The plan for a proposal after so many results, the last of which need not have come yet."""
+        step = self._step()
+        known = results if step == 1 else (results - 1) // step * step
         if not any(isfinite(error_of(result)) for result in self.observations[:known]):
             known = len(self.observations)  # nothing to learn from so far
         if self._plan is None or self._plan.results != known:
@@ -141,7 +161,7 @@ class ModelledSearcher(Searcher):
             )
         late = [result.candidate.spec for result in self.observations[known:]]
         self._plan.await_results([*late, *self._awaited.values()])
-        return self._plan.best(self._asked)
+        return self._plan
 
     @abstractmethod
     def founder(self, rng: np.random.Generator) -> ArchSpec | None:

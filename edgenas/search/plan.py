@@ -7,6 +7,7 @@ same one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from math import ceil
 
 import numpy as np
@@ -50,7 +51,7 @@ class Evidence:
 
     def features(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Features of some of them."""
-        return self.pool.features([self.candidates[row] for row in rows])
+        return self.pool.features([self.candidates[row].spec for row in rows])
 
 
 class Fits:
@@ -176,7 +177,7 @@ class Plan:
             return
         self._awaited.update(new)
         awaited = [self.pool.candidate(spec) for spec in new.values()]
-        features = self.pool.features(awaited)
+        features = self.pool.features(list(new.values()))
         points = np.column_stack([np.zeros(len(awaited)), self.pool.costs(awaited)])
         for axis, (posterior, line, warp) in enumerate(
             zip(self.posteriors, self.lines, self.warps, strict=True)
@@ -184,15 +185,16 @@ class Plan:
             points[:, axis] = warp.back(posterior.believe(features) + line(features))
         self.front = np.vstack([self.front, points])
 
-    def best(self, asked: Collection[str]) -> ArchSpec | None:
+    def best(self, asked: AbstractSet[str]) -> ArchSpec | None:
         """The member of the largest expected gain that was not asked; None if all were."""
-        open_rows = [row for row, name in enumerate(self.members.ids) if name not in asked]
-        if not open_rows:
+        open_rows = np.ones(len(self.members.ids), dtype=bool)
+        open_rows[[self.members.rows[name] for name in self.members.rows.keys() & asked]] = False
+        if not open_rows.any():
             return None
         gain = expected_gain(self._beliefs(), self.front, self.reference)
         if gain[open_rows].max() <= 0:  # nothing can gain: the most uncertain one
             gain = self.posteriors[0].variance
-        return self.members.specs[open_rows[int(np.argmax(gain[open_rows]))]]
+        return self.members.specs[int(np.argmax(np.where(open_rows, gain, -np.inf)))]
 
     def _beliefs(self) -> list[Belief]:
         beliefs: list[Belief] = [

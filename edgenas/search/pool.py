@@ -9,12 +9,14 @@ search goes on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from math import isfinite, isnan, nan
+from types import MappingProxyType
 
 import numpy as np
 
+from edgenas.arch.graph import OpGraph
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.types import Cost
 from edgenas.search.features import REMEMBERED, Encoder, encoder_of
@@ -54,31 +56,37 @@ def block_size(results: int, step: int = 1) -> int:
     return max(size, LEAST_A_RESULT * step if step > 1 else 0)
 
 
-@dataclass(frozen=True)
 class Members:
     """Candidates as columns.
 
-    Attributes:
+    Args:
         specs: The architectures.
-        ids: Their names.
-        groups: Features, one array of shape (n, columns) a group.
         costs: Objectives but the first, shape (n, objectives - 1).
+        look_up: Their features, which are looked up when they are first asked for.
+
+    Attributes:
+        ids: Their names.
     """
 
-    specs: tuple[ArchSpec, ...]
-    ids: tuple[str, ...]
-    groups: tuple[np.ndarray, ...]
-    costs: np.ndarray
+    def __init__(
+        self, specs: Sequence[ArchSpec], costs: np.ndarray, look_up: Callable[[], tuple[np.ndarray, ...]]
+    ) -> None:
+        self.specs = tuple(specs)
+        self.ids = tuple(spec.arch_id for spec in specs)
+        self.costs = costs
+        self._look_up: Callable[[], tuple[np.ndarray, ...]] | None = look_up
 
-    def where(self, keep: Sequence[int]) -> Members:
-        """Some of them."""
-        rows = np.asarray(keep, dtype=int)
-        return Members(
-            tuple(self.specs[row] for row in keep),
-            tuple(self.ids[row] for row in keep),
-            tuple(group[rows] for group in self.groups),
-            self.costs[rows],
-        )
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each name."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    @cached_property
+    def groups(self) -> tuple[np.ndarray, ...]:
+        """Features, one array of shape (n, columns) a group."""
+        assert self._look_up is not None
+        found, self._look_up = self._look_up(), None  # what it holds may be large
+        return found
 
 
 class Pool:
@@ -141,37 +149,42 @@ class Pool:
         if 0 not in self._blocks:
             rng = np.random.default_rng([self.seed, 0, 2])
             specs = [self.problem.space.sample(rng) for _ in range(self.base)]
-            found = self._within_budgets(0, specs)
+            found, graphs = self._within_budgets(0, specs)
             if len(found) < FEW:
                 brought = [self.problem.descend(spec, rng) for spec in specs[:FEW]]
                 found += [candidate for candidate in brought if not self.problem.violated(candidate.cost)]
-            self._blocks[0] = self.members(found)
+            self._blocks[0] = self.members(found, graphs)
         return self._blocks[0]
 
     def _block(self, number: int, observations: Sequence[Observation], step: int) -> Members:
         rng = np.random.default_rng([self.seed, number, 2])
         specs = self._relatives(observations, block_size(number, step), rng)
-        return self.members(self._within_budgets(number, specs))
+        return self.members(*self._within_budgets(number, specs))
 
-    def _within_budgets(self, number: int, specs: Sequence[ArchSpec]) -> list[Candidate]:
-        """The specs of a block that fit the budgets; the others are counted."""
+    def _within_budgets(
+        self, number: int, specs: Sequence[ArchSpec]
+    ) -> tuple[list[Candidate], dict[str, OpGraph]]:
+        """The specs of a block that fit the budgets, and graphs that were made; the others are counted."""
         counts = self._refused[number] = Counter()
-        found = []
+        found, graphs = list[Candidate](), dict[str, OpGraph]()
         for spec in specs:
-            candidate = self.candidate(spec)
+            graph = None if spec.arch_id in self._costs else self.problem.space.graph(spec)
+            candidate = self.candidate(spec, graph)
             violated = self.problem.violated(candidate.cost)
             counts.update(constraint.metric for constraint in violated)
             if not violated:
                 found.append(candidate)
-        return found
+                if graph:
+                    graphs[spec.arch_id] = graph
+        return found, graphs
 
-    def candidate(self, spec: ArchSpec) -> Candidate:
-        """A spec and what it costs; asking again costs nothing."""
+    def candidate(self, spec: ArchSpec, graph: OpGraph | None = None) -> Candidate:
+        """A spec, whose graph may be at hand, and what it costs; asking again costs nothing."""
         name = spec.arch_id
         if name not in self._costs:
             if len(self._costs) >= REMEMBERED:
                 self._costs.pop(next(iter(self._costs)))
-            self._costs[name] = self.problem.candidate(spec).cost
+            self._costs[name] = self.problem.cost_source.estimate(graph or self.problem.space.graph(spec))
         return Candidate(spec, self._costs[name])
 
     def _relatives(
@@ -192,10 +205,12 @@ class Pool:
             specs.append(space.mutate(child, rng) if rng.random() < 0.5 else child)
         return specs
 
-    def features(self, candidates: Sequence[Candidate]) -> tuple[np.ndarray, ...]:
-        """Features of candidates, one array of shape (n, columns) a group."""
+    def features(
+        self, specs: Sequence[ArchSpec], graphs: Mapping[str, OpGraph] = MappingProxyType({})
+    ) -> tuple[np.ndarray, ...]:
+        """Features of architectures, one array of shape (n, columns) a group; some graphs may be at hand."""
         kept = 2 if self.sees_graph else 1
-        rows = [self.encoder.groups(candidate.spec)[:kept] for candidate in candidates]
+        rows = [self.encoder.groups(spec, graphs.get(spec.arch_id))[:kept] for spec in specs]
         return tuple(np.array(group) for group in zip(*rows, strict=True))
 
     def costs(self, candidates: Sequence[Candidate]) -> np.ndarray:
@@ -204,11 +219,12 @@ class Pool:
         costs = [[metric_value(candidate.cost, name) for name in names] for candidate in candidates]
         return np.array(costs, dtype=float).reshape(len(candidates), len(names))
 
-    def members(self, candidates: Sequence[Candidate]) -> Members:
-        """Candidates as columns."""
-        specs = tuple(candidate.spec for candidate in candidates)
-        ids = tuple(spec.arch_id for spec in specs)
-        return Members(specs, ids, self.features(candidates), self.costs(candidates))
+    def members(
+        self, candidates: Sequence[Candidate], graphs: Mapping[str, OpGraph] = MappingProxyType({})
+    ) -> Members:
+        """Candidates as columns; some graphs may be at hand."""
+        specs = [candidate.spec for candidate in candidates]
+        return Members(specs, self.costs(candidates), lambda: self.features(specs, graphs))
 
 
 def error_of(observation: Observation) -> float:
@@ -218,14 +234,18 @@ def error_of(observation: Observation) -> float:
 
 
 def _distinct(blocks: list[Members], known: Collection[str]) -> Members:
+    """The members of some blocks that are not known, each once."""
     blocks = [block for block in blocks if block.specs]
     if not blocks:
-        return Members((), (), (), np.zeros((0, 0)))
-    joined = Members(
-        tuple(spec for block in blocks for spec in block.specs),
-        tuple(name for block in blocks for name in block.ids),
-        tuple(np.concatenate(group) for group in zip(*(block.groups for block in blocks), strict=True)),
-        np.concatenate([block.costs for block in blocks]),
-    )
-    first = {name: row for row, name in reversed(list(enumerate(joined.ids)))}
-    return joined.where(sorted(row for name, row in first.items() if name not in known))
+        return Members((), np.zeros((0, 0)), tuple)
+    specs = [spec for block in blocks for spec in block.specs]
+    ids = [name for block in blocks for name in block.ids]
+    first = {name: row for row, name in reversed(list(enumerate(ids)))}
+    rows = np.array(sorted(row for name, row in first.items() if name not in known), dtype=int)
+
+    def look_up() -> tuple[np.ndarray, ...]:
+        groups = zip(*(block.groups for block in blocks), strict=True)
+        return tuple(np.concatenate(group)[rows] for group in groups)
+
+    costs = np.concatenate([block.costs for block in blocks])[rows]
+    return Members([specs[row] for row in rows], costs, look_up)

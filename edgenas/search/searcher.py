@@ -183,6 +183,9 @@ class Searcher(ABC):
         """Take note of a result."""
         self.observations.append(observation)
 
+    def look_ahead(self) -> None:  # noqa: B027  most have nothing to think about
+        """Think about later proposals while trainings go on; they are the same ones without it."""
+
     def successes(self) -> list[Observation]:
         """The observations of trainings that did not fail, in order."""
         return [observation for observation in self.observations if observation.point is not None]

@@ -21,23 +21,58 @@ STEPS = 25
 """Iterations that fit the hyperparameters."""
 
 JITTER = 1e-6
+ROOM = 64
+"""For how many further points memory is taken at a time: to copy what is known takes longer than they do."""
+
 NOISE_PRIOR = (np.log(0.05), 1.5)
 SHARE_SPREAD = 2.0
 LENGTH_SPREAD = 1.0
 
 
-def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances between rows, shape (rows of first, rows of second)."""
-    sums = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None]
-    return np.asarray(np.maximum(0.0, sums - 2 * first @ second.T))
+class _Points:
+    """Rows of features, group by group, with their squared lengths at hand."""
+
+    def __init__(self, groups: Groups) -> None:
+        self.groups = [np.asarray(group) for group in groups]
+        self.squares = [(group**2).sum(axis=1) for group in self.groups]
+
+    def squared_distances(self, others: _Points) -> list[np.ndarray]:
+        """Squared Euclidean distances to others' rows, (rows, rows of others) a group."""
+        found = []
+        for one, other, own, theirs in zip(
+            self.groups, others.groups, self.squares, others.squares, strict=True
+        ):
+            distances = one @ other.T
+            distances *= -2
+            distances += own[:, None]
+            distances += theirs[None]
+            found.append(np.maximum(distances, 0.0, out=distances))
+        return found
+
+    def append(self, more: _Points) -> None:
+        """Take in further rows."""
+        self.groups = [np.vstack(pair) for pair in zip(self.groups, more.groups, strict=True)]
+        self.squares = [np.concatenate(pair) for pair in zip(self.squares, more.squares, strict=True)]
 
 
-def _matern(squares: np.ndarray, log_length: float) -> tuple[np.ndarray, np.ndarray]:
+def _matern(squares: np.ndarray, log_length: float) -> np.ndarray:
+    """Matern 5/2 of squared distances."""
+    scaled = _scaled(squares, log_length)
+    fall = np.exp(-scaled)
+    fall *= 1 + scaled + scaled * scaled / 3
+    return np.asarray(fall)
+
+
+def _matern_and_slope(squares: np.ndarray, log_length: float) -> tuple[np.ndarray, np.ndarray]:
     """Matern 5/2 of squared distances, and its derivative by the logarithm of the length."""
-    scaled = np.sqrt(5 * squares + 1e-12) * np.exp(-log_length)
+    scaled = _scaled(squares, log_length)
     fall = np.exp(-scaled)
     cubed = scaled * scaled / 3
     return (1 + scaled + cubed) * fall, cubed * (1 + scaled) * fall
+
+
+def _scaled(squares: np.ndarray, log_length: float) -> np.ndarray:
+    return np.asarray(np.sqrt(5 * squares + 1e-12) * np.exp(-log_length))
 
 
 @dataclass(frozen=True)
@@ -50,9 +85,15 @@ class Hyperparameters:
 
     def kernel(self, first: Groups, second: Groups) -> np.ndarray:
         """Covariance between rows, shape (rows of first, rows of second)."""
+        return self.covariance(_Points(first), _Points(second))
+
+    def covariance(self, first: _Points, second: _Points) -> np.ndarray:
+        """The same of rows whose lengths are at hand."""
         terms = (
-            np.exp(share) * _matern(squared_distances(one, other), length)[0]
-            for share, length, one, other in zip(self.shares, self.lengths, first, second, strict=True)
+            np.exp(share) * _matern(squares, length)
+            for share, length, squares in zip(
+                self.shares, self.lengths, first.squared_distances(second), strict=True
+            )
         )
         return np.asarray(sum(terms))
 
@@ -64,7 +105,8 @@ def fit_hyperparameters(groups: Groups, values: np.ndarray) -> Hyperparameters:
         groups: Features of n points.
         values: float array of shape (n,), about zero mean and unit variance.
     """
-    distances = [squared_distances(group, group) for group in groups]
+    points = _Points(groups)
+    distances = points.squared_distances(points)
     count = len(groups)
     start = np.concatenate([np.full(count, -np.log(count)), np.zeros(count), [NOISE_PRIOR[0]]])
     spread = np.concatenate([np.full(count, SHARE_SPREAD), np.full(count, LENGTH_SPREAD), [NOISE_PRIOR[1]]])
@@ -85,7 +127,7 @@ def _misfit(logs: np.ndarray, distances: list[np.ndarray], values: np.ndarray) -
     noise = np.exp(logs[-1])
     parts, slopes = [], []
     for position, squares in enumerate(distances):
-        value, by_length = _matern(squares, logs[count + position])
+        value, by_length = _matern_and_slope(squares, logs[count + position])
         share = np.exp(logs[position])
         parts.append(share * value)
         slopes.append(share * by_length)
@@ -118,19 +160,16 @@ class Posterior:
     ) -> None:
         self._kernel = hyperparameters
         self._noise = float(np.exp(hyperparameters.noise)) + JITTER
-        self._queries = [np.asarray(group) for group in queries]
-        self._observed = hyperparameters.kernel(groups, groups)
-        self._groups = [np.asarray(group) for group in groups]
-        lower = cholesky(self._observed + np.eye(len(values)) * self._noise, lower=True)
-        weights = cho_solve((lower, True), values)
-        cross = hyperparameters.kernel(groups, queries)
-        self.mean = np.asarray(weights @ cross)
-        self.fitted = np.asarray(self._observed @ weights)
-        self._lower = lower
-        self._halves = solve_triangular(lower, cross, lower=True)
+        self._queries, self._known = _Points(queries), _Points(groups)
+        observed = hyperparameters.covariance(self._known, self._known)
+        self._lower = cholesky(observed + np.eye(len(values)) * self._noise, lower=True)
+        self._weights = cho_solve((self._lower, True), values)
+        cross = hyperparameters.covariance(self._known, self._queries)
+        self.mean = np.asarray(self._weights @ cross)
+        self.fitted = np.asarray(observed @ self._weights)
+        self._halves = solve_triangular(self._lower, cross, lower=True)  # rows beyond the known are room
         prior = float(np.exp(hyperparameters.shares).sum())
         self.variance = np.maximum(prior - (self._halves**2).sum(axis=0), 1e-12)
-        self._weights = weights
 
     def believe(self, points: Groups) -> np.ndarray:
         """Take in some points at their expected values: the mean stays, the variances shrink.
@@ -143,17 +182,22 @@ class Posterior:
         Returns:
             The expected values, shape (k,).
         """
-        to_observed = self._kernel.kernel(self._groups, points)
-        halves = solve_triangular(self._lower, to_observed, lower=True)
-        among = self._kernel.kernel(points, points) - halves.T @ halves
+        new = _Points(points)
+        to_known = self._kernel.covariance(self._known, new)
+        halves = solve_triangular(self._lower, to_known, lower=True)
+        among = self._kernel.covariance(new, new) - halves.T @ halves
         own = cholesky(among + np.eye(len(among)) * self._noise, lower=True)
-        to_queries = self._kernel.kernel(points, self._queries) - halves.T @ self._halves
+        known, all_known = len(self._lower), len(self._lower) + len(own)
+        to_queries = self._kernel.covariance(new, self._queries) - halves.T @ self._halves[:known]
         step = solve_triangular(own, to_queries, lower=True)
-        above = np.zeros((len(self._lower), len(own)))
-        self._lower = np.block([[self._lower, above], [halves.T, own]])
-        self._halves = np.vstack([self._halves, step])
-        self._groups = [np.vstack([group, rows]) for group, rows in zip(self._groups, points, strict=True)]
-        expected = np.asarray(self._weights @ to_observed)
+        if all_known > len(self._halves):
+            room = np.empty((max(all_known, known + ROOM), self._halves.shape[1]))
+            room[:known] = self._halves[:known]
+            self._halves = room
+        self._halves[known:all_known] = step
+        self._lower = np.block([[self._lower, np.zeros((known, len(own)))], [halves.T, own]])
+        self._known.append(new)
+        expected = np.asarray(self._weights @ to_known)
         self._weights = np.append(self._weights, np.zeros(len(own)))
         self.variance = np.maximum(self.variance - (step**2).sum(axis=0), 1e-12)
         return expected

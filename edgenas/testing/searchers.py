@@ -25,7 +25,7 @@ from edgenas.arch.spec import ArchSpec, Block
 from edgenas.cost.types import Cost, CostSource
 from edgenas.search.objective import VAL_ERROR, Constraint
 from edgenas.search.pareto import hypervolume
-from edgenas.search.problem import Problem
+from edgenas.search.problem import Candidate, Problem
 from edgenas.search.searcher import Observation, Searcher, SpaceExhaustedError
 
 Evaluate = Callable[[ArchSpec], float | None]
@@ -156,6 +156,23 @@ class SearcherContract:
             resumed.tell(observation)
         assert names_of(go_on(resumed, 20)) == names_of(expected)
         assert resumed.refused == whole.refused
+
+    def test_looking_ahead_changes_nothing(self) -> None:
+        """With ten trainings at a time, proposals are the same whether a searcher thinks meanwhile or not."""
+        sequences = []
+        for every in (0, 1, 3):
+            searcher = self.make(toy_problem())
+            awaited: list[Candidate] = []
+            sequences.append([])
+            for number in range(self.trials):
+                if number >= 10:
+                    done = awaited.pop(0)
+                    searcher.tell(Observation(done, searcher.problem.point(done, toy_error(done.spec))))
+                awaited.append(searcher.ask())
+                sequences[-1].append(awaited[-1].spec.arch_id)
+                if every and number % every == 0:
+                    searcher.look_ahead()
+        assert sequences[0] == sequences[1] == sequences[2]
 
     def test_nothing_over_budget_is_proposed(self) -> None:
         """All candidates fit all budgets, and what was refused is counted by budget."""

@@ -138,9 +138,11 @@ class TrainingPool:
         self.places = places
         self.baton = Baton()
         self._stack = ExitStack()
+        self._spare = ThreadPoolExecutor(1)
 
     def __enter__(self) -> TrainingPool:
         try:
+            self._stack.enter_context(self._spare)
             for place in self.places:
                 self._stack.enter_context(place)
         except BaseException:
@@ -179,6 +181,10 @@ class TrainingPool:
                 if attempt == ATTEMPTS:
                     raise TrialError(f"{error}; it was lost {ATTEMPTS} times") from error
         raise AssertionError("the last attempt returns or raises")
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Call a function with the baton as soon as nobody has it; what it raises is not heard of."""
+        self._spare.submit(self._with_baton, lambda place: work(), self.places[0])
 
     def each(self, work: Callable[[Place], None]) -> None:
         """Call a function once for each place, in a thread each, with the baton.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +77,21 @@ def test_a_document_without_a_field_names_it() -> None:
     del document["classes"]
     with pytest.raises(ConfigError, match="'classes'"):
         ArchSpec.from_json(document)
+
+
+@pytest.mark.parametrize("change", [{"unit": 3}, {"stride": 0}])
+def test_a_block_that_cannot_be_built_is_named(change: dict[str, Any]) -> None:
+    spec = SPACE.sample(np.random.default_rng(0))
+    first = Block(spec.blocks[0].kind, {**spec.blocks[0].args, **change})
+    with pytest.raises(ConfigError, match=f"block 0 '{first.kind}' of an architecture") as raised:
+        replace(spec, blocks=(first, *spec.blocks[1:])).graph()
+    assert "\n" not in str(raised.value)
+
+
+def test_blocks_for_images_refuse_rows_of_numbers() -> None:
+    spec = SPACE.sample(np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="block 0"):
+        replace(spec, input_shape=(16,)).graph()
 
 
 def test_an_unknown_block_says_what_was_meant() -> None:

@@ -19,7 +19,7 @@ from edgenas.train import precision
 from edgenas.train.job import Job
 from edgenas.train.pool import Baton, Place, StoppedError, TrainingPool, default_workers
 from edgenas.train.recipe import Recipe
-from edgenas.train.trainer import TrainResult
+from edgenas.train.trainer import Progress, TrainResult
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,44 @@ def test_whoever_waits_for_the_baton_is_woken_by_the_end_of_another() -> None:
         order.append("first again")
     thread.join()
     assert order == ["first", "other", "first again"]
+
+
+class NoPlace:
+    """Where nothing is trained."""
+
+    def __enter__(self) -> NoPlace:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def interrupt(self) -> None:
+        pass
+
+    def run(self, job: Job, on_epoch: Progress) -> TrainResult:
+        raise AssertionError(job)
+
+
+def test_what_is_done_meanwhile_waits_for_the_baton_and_a_failure_of_it_stops_nothing() -> None:
+    told: list[str] = []
+
+    def fails() -> None:
+        told.append("fails")
+        raise ZeroDivisionError
+
+    def work(place: Place) -> None:
+        pool.meanwhile(fails)
+        pool.meanwhile(lambda: told.append("meanwhile"))
+        time.sleep(0.05)
+        told.append("with the baton")
+        with pool.baton.passed():
+            while "meanwhile" not in told:
+                time.sleep(0.001)
+        told.append("again")
+
+    with TrainingPool([NoPlace()]) as pool:
+        pool.each(work)
+    assert told == ["with the baton", "fails", "meanwhile", "again"]
 
 
 def test_a_broken_baton_stops_whoever_waits() -> None:
