@@ -159,7 +159,7 @@ class SearcherContract:
 
     def test_looking_ahead_changes_nothing(self) -> None:
         """With ten trainings at a time, proposals are the same whether a searcher thinks meanwhile or not."""
-        sequences = []
+        sequences: list[list[str]] = []
         for every in (0, 1, 3):
             searcher = self.make(toy_problem())
             awaited: list[Candidate] = []
