@@ -19,7 +19,7 @@ from edgenas.errors import EdgenasError, UsageError
 
 VERBS = (
     "search", "resume", "watch", "serve", "train", "report", "explain", "export", "quantize", "verify",
-    "estimate", "profile", "sweep", "devices", "doctor", "runs", "merge",
+    "estimate", "profile", "measure", "sweep", "devices", "doctor", "runs", "merge",
 )  # fmt: skip
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130

@@ -6,13 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.reach import add_reach_arguments, runner_of
+from edgenas.cli.reach import add_reach_arguments, add_spread_argument, careful, runner_of
 
 if TYPE_CHECKING:
     from edgenas.profile.protocol import Measurement
     from edgenas.profile.runner import Runner
 
-BURSTS = 40
 HELP = "measure the latency of a .tflite or .onnx file on a device"
 
 
@@ -20,13 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the device and the way to it."""
     parser.add_argument("model", type=Path, metavar="MODEL", help=".tflite, or .onnx for onnxruntime")
     add_reach_arguments(parser)
-    parser.add_argument(
-        "--max-spread",
-        type=float,
-        default=0.10,
-        metavar="SHARE",
-        help="refuse a measurement that spreads further (default: 0.10)",
-    )
+    add_spread_argument(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -41,11 +34,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         MeasurementError: The machine was too busy, the measurement spread too far, or the device went away.
     """
     from edgenas.errors import UnsupportedError
-    from edgenas.profile.protocol import Protocol
 
-    # More bursts than a sweep takes: one model is soon measured, and its quantiles are wanted.
-    protocol = Protocol(bursts=BURSTS, rounds=10 * BURSTS, max_spread=args.max_spread)
-    runner = runner_of(args, args.model, protocol)
+    runner = runner_of(args, args.model, careful(args))
     if not args.model.is_file():
         raise UnsupportedError(f"there is no file {args.model}; expected a .{runner.model_format} file")
     if args.model.suffix not in (f".{runner.model_format}", ""):

@@ -1,4 +1,4 @@
-"""What ``profile`` and ``sweep`` ask alike: the device, the way to it, the runtime and its threads."""
+"""What ``profile``, ``measure`` and ``sweep`` ask alike: device, the way to it, runtime, threads, care."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ if TYPE_CHECKING:
     from edgenas.profile.protocol import Protocol
     from edgenas.profile.runner import Runner
 
+BURSTS = 40
+"""Of a careful measurement."""
 
-def add_reach_arguments(parser: argparse.ArgumentParser) -> None:
-    """The device and the way to it."""
-    parser.add_argument("--device", default="host", help="device id or TOML file (default: host)")
+
+def add_reach_arguments(parser: argparse.ArgumentParser, device: str | None = "host") -> None:
+    """The device and the way to it.
+
+    Args:
+        device: The default device; None for that of the run that the command is about.
+    """
+    usual = device or "that of the run"
+    parser.add_argument("--device", default=device, help=f"device id or TOML file (default: {usual})")
     parser.add_argument("--runtime", help="one of the device's runtimes (default: as the device says)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default: 1)")
     parser.add_argument("--ssh", metavar="USER@HOST[:PORT]", help="measure on a Linux board over ssh")
@@ -32,6 +40,24 @@ def add_reach_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board", metavar="NAME", help="board:NAME, as the node offers it (default: the device's id)"
     )
+
+
+def add_spread_argument(parser: argparse.ArgumentParser) -> None:
+    """How far a measurement may spread, for `careful`."""
+    parser.add_argument(
+        "--max-spread",
+        type=float,
+        default=0.10,
+        metavar="SHARE",
+        help="refuse a measurement that spreads further (default: 0.10)",
+    )
+
+
+def careful(args: argparse.Namespace) -> Protocol:
+    """More bursts than a sweep takes: a few models are soon measured, and their quantiles are wanted."""
+    from edgenas.profile.protocol import Protocol
+
+    return Protocol(bursts=BURSTS, rounds=10 * BURSTS, max_spread=args.max_spread)
 
 
 def runner_of(

@@ -28,7 +28,7 @@ BATCH = 500
 """Trials that are read at once."""
 
 META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds",
-             "supernet", "search", "seed")  # fmt: skip
+             "supernet", "search", "seed", "measuring")  # fmt: skip
 
 _STATUSES = ("running", "completed", "failed", "stopped", "given")
 RUNNING, COMPLETED = 0, 1

@@ -83,6 +83,8 @@
       ["failed", number(counts.failed), counts.stopped ? `${number(counts.stopped)} stopped early` : ""],
     ];
     if (final.planned) shown.push(["final trainings", `${final.ended} of ${final.planned}`, ""]);
+    const queue = state.device_queue;
+    if (queue) shown.push(["on the device", queue.at, `${queue.waiting.length} waiting, ${queue.measured} measured; ${queue.device}`]);
     const made = shown.map(([name, value, note]) => {
       const tile = element("div", undefined, "tile"), figure = element("dd", value);
       figure.append(element("small", note));

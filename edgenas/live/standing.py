@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def standing(follower: Follower) -> dict[str, Any]:
     Returns:
         ``run, version, complete, status, process, data, device, space, objectives, budgets, task, metric,
         counts, judged, refusals, elapsed_seconds, left, workers, running, last, front, winners,
-        final_trainings,
+        final_trainings, device_queue,
         log``. None or empty where not known. Costs stand by the names of `COST_METRICS`; figures
         (``val``) are those of the task, as they are and in words.
     """
@@ -70,6 +70,7 @@ def standing(follower: Follower) -> dict[str, Any]:
         "front": [trial_entry(follower, int(row)) for row in most_accurate_of_front(follower)],
         "winners": winners(follower),
         "final_trainings": {"planned": planned, "ended": ended, "failed": failed},
+        "device_queue": device_queue(follower),
         "log": log_tail(follower.folder),
     }
 
@@ -137,6 +138,17 @@ def winners(follower: Follower) -> list[dict[str, Any]]:
     ]
 
 
+def device_queue(follower: Follower) -> dict[str, Any] | None:
+    """Which winner is being measured on the device, and which wait for it; None where nothing is.
+
+    Returns:
+        ``device``, ``runtime``, ``at`` (the trial that is there), ``waiting`` (those behind it) and
+        ``measured``, how many are done.
+    """
+    queue = follower.meta["measuring"]
+    return dict(queue) if queue and writer_of(follower.folder)["alive"] else None
+
+
 def time_left(follower: Follower) -> dict[str, Any]:
     """How long the run will take from here.
 
@@ -201,7 +213,7 @@ def plain(line: str) -> str:
 
 def duration_words(seconds: float | None) -> str:
     """Seconds as people say them."""
-    if seconds is None:
+    if seconds is None or not isfinite(seconds):
         return "unknown"
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -39,7 +39,7 @@ def watch(follower: Follower, console: Console, every: float) -> None:
             follower.refresh(READING_SECONDS)
             document = standing(follower)
             live.update(frame(follower, document, console), refresh=True)
-            if document["status"] == "done" and follower.complete:
+            if document["status"] == "done" and follower.complete and not document["device_queue"]:
                 return
             if follower.complete:
                 time.sleep(max(0.05, every - (time.monotonic() - started)))
@@ -83,6 +83,8 @@ def _head(document: dict[str, Any]) -> Group:
     )
     second = Text(f"{about}; space {document['space']}" + (f"; {budgets}" if budgets else ""), style="dim")
     lines: list[Text] = [title.append_text(state), second, _progress(document)]
+    if queue := document["device_queue"]:
+        lines.append(Text(f"{queue['device']}: {queue_words(queue)}", style="yellow"))
     if not document["complete"]:
         read = sum(document["counts"][name] for name in ("running", "completed", "failed", "stopped"))
         lines.append(Text(f"reading the run: {read:,} trials so far", style="yellow"))
@@ -107,6 +109,13 @@ def _progress(document: dict[str, Any]) -> Text:
         text.append(f"{about}{duration_words(left['seconds'])}", style="bold")
         text.append(f" of the {left['of']} ({left['basis']})", style="dim")
     return text
+
+
+def queue_words(queue: dict[str, Any]) -> str:
+    """The queue of a device in words."""
+    waiting = queue["waiting"]
+    behind = f", {len(waiting)} waiting ({', '.join(waiting)})" if waiting else ""
+    return f"{queue['at']} being measured{behind}, {queue['measured']} measured"
 
 
 def _chart_title(document: dict[str, Any]) -> str:

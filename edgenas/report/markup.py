@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import isfinite
 from typing import Any
 
 from edgenas.search.objective import format_metric
@@ -57,7 +58,7 @@ def listed(words: Sequence[str]) -> str:
 
 def duration(seconds: float | None) -> str:
     """Seconds as people say them."""
-    if seconds is None:
+    if seconds is None or not isfinite(seconds):
         return UNKNOWN
     if seconds < 60:
         return f"{seconds:.1f}&nbsp;s"

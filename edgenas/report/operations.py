@@ -53,7 +53,7 @@ def operation_rows(trial: TrialRecord) -> list[OpRow]:
     if not trial.spec.blocks:
         return [_from_share(number, share) for number, share in enumerate(shares)]
     graph = trial.spec.graph()
-    if not shares:
+    if len(shares) != len(graph.ops):  # none, or those of somebody else's network
         shares = StaticSource().estimate(graph, per_op=True).per_op
     return [
         OpRow(

@@ -23,7 +23,7 @@ from edgenas.trainings import TrainingRecord
 META_KEYS = (
     "status", "config", "versions", "seed", "data", "objectives", "constraints", "space", "device",
     "elapsed_seconds", "machine", "search", "warm_start", "gained", "proxy", "inheritance", "gradient",
-    "supernet", "trust",
+    "supernet", "trust", "measured",
 )  # fmt: skip
 
 
@@ -210,6 +210,10 @@ class Run:
         if known and all(winner.deviation("val") is not None for winner in known):
             return max(known, key=lambda winner: sign * (winner.mean("val") or 0.0))
         return max(known, key=lambda winner: sign * (winner.val_figure or 0.0), default=None)
+
+    def measurements(self, trial_id: str) -> list[Mapping[str, Any]]:
+        """What `edgenas measure` measured of a winner's files, in the order of first measurements."""
+        return [one for one in self.meta["measured"] or [] if one["trial"] == trial_id]
 
     def val_figure(self, trial: TrialRecord) -> float | None:
         """The task's figure on the validation split after a trial's training in the search, or None."""

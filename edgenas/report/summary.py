@@ -99,6 +99,7 @@ def _winner_entry(run: Run, winner: Winner) -> dict[str, Any]:
         "choices": dict(winner.trial.spec.choices),
         "folder": str(run.folder / "winners" / winner.trial_id),
         "measured_arena_bytes": winner.arena_bytes,
+        "measured": [dict(one) for one in run.measurements(winner.trial_id)],
         "files": [file.to_json() for file in winner.files],
         "scheme": winner.manifest.scheme if winner.manifest else None,
         "schemes": [one.to_json() for one in winner.manifest.schemes] if winner.manifest else [],

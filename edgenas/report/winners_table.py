@@ -15,6 +15,7 @@ from edgenas.report.markup import (
     table,
     text,
 )
+from edgenas.report.measured import measured_files, measured_latency
 from edgenas.report.outputs import agreement, agreement_heading, agreement_note, use_of_outputs
 from edgenas.report.run import Run, Winner
 from edgenas.task import CLASSIFICATION
@@ -36,17 +37,20 @@ def winners_table(run: Run) -> str:
         "Trial", "Test<br>int8", "Validation<br>int8", "Validation<br>float", "int8 −<br>float", "Latency",
         "Peak RAM", "Flash", "MACs", "Params",
     ]  # fmt: skip
-    rows = [_row(winner, best=winner is run.best) for winner in run.kept]
+    rows = [_row(run, winner, best=winner is run.best) for winner in run.kept]
     figures = "accuracies in percent, differences in points"
     if run.task != CLASSIFICATION:
         figures = f"figures are {text(run.task.full_label)}"
     caption = f"The cheapest first; {figures}; costs for int8, batch 1"
     ids = [winner.trial_id for winner in run.kept]
     winners = table(caption, headers, rows, numeric=range(1, 10), cards=True, row_ids=ids)
-    return winners + use_of_outputs(run) + _notes(run) + device_warning(run.document("device")) + _files(run)
+    return (
+        winners + use_of_outputs(run) + _notes(run) + device_warning(run.document("device"))
+        + measured_files(run) + _files(run)
+    )  # fmt: skip
 
 
-def _row(winner: Winner, *, best: bool) -> list[str]:
+def _row(run: Run, winner: Winner, *, best: bool) -> list[str]:
     cost = winner.trial.cost
     reference = winner.float_bundle if winner.float_bundle is not None else winner.float_val
     known = winner.int8_val is not None and reference is not None
@@ -56,7 +60,7 @@ def _row(winner: Winner, *, best: bool) -> list[str]:
         shown(winner.task, winner.int8_val),
         shown(winner.task, winner.float_val),
         gained(winner.task, (winner.int8_val or 0.0) - (reference or 0.0)) if known else UNKNOWN,
-        _latency(cost),
+        _latency(cost) + measured_latency(run, winner),
         quantity("peak_ram_bytes", cost.peak_ram_bytes) + _measured_ram(winner),
         quantity("flash_bytes", winner.flash_bytes),
         quantity("macs", cost.macs),

@@ -42,6 +42,20 @@ def test_a_frame_says_what_goes_on(going: Store) -> None:
         assert words in text, words
 
 
+def test_a_frame_shows_what_waits_for_the_device(going: Store) -> None:
+    queue = {
+        "device": "Lab phone",
+        "runtime": "litert",
+        "at": "0003",
+        "waiting": ["0004", "0006"],
+        "measured": 1,
+    }
+    going.set_meta(measuring=queue)
+    assert "Lab phone: 0003 being measured, 2 waiting (0004, 0006), 1 measured" in drawn(going)
+    going.set_meta(measuring=None)
+    assert "Lab phone" not in drawn(going)
+
+
 def test_the_chart_marks_every_front_and_winner(tmp_path: Path) -> None:
     with Store.create(tmp_path / "run") as store:
         store.set_meta(status="done", **DESCRIPTION)
