@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from edgenas.errors import StoreError
@@ -69,8 +70,9 @@ def tally(connection: sqlite3.Connection) -> Tally:
     """The figures of a run."""
     counts = dict(connection.execute("SELECT status, COUNT(*) FROM trials GROUP BY status"))
     best = connection.execute(_BEST).fetchone()[0]
-    times = connection.execute("SELECT MIN(started), MAX(COALESCE(finished, started)) FROM trials")
-    return Tally(counts, best, *times.fetchone())
+    times = connection.execute("SELECT MIN(started), MAX(COALESCE(finished, started)) FROM trials").fetchone()
+    began, last = (time if isinstance(time, float) and isfinite(time) else None for time in times)
+    return Tally(counts, best, began, last)
 
 
 def take_over(connection: sqlite3.Connection, source: sqlite3.Connection) -> dict[str, str]:
