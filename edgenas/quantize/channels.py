@@ -42,24 +42,27 @@ class _Spaces:
 
 
 def without_channels(
-    graph: OpGraph, weights: Weights, share: float
+    graph: OpGraph, weights: Weights, share: float, worth: Mapping[str, np.ndarray] | None = None
 ) -> tuple[OpGraph, dict[str, list[np.ndarray]], dict[str, int]]:
     """Take the least important channels out of a network.
 
-    A channel's importance is the sum of its folded weights' magnitudes over the operations that make
-    it, each relative to the mean of its operation (Li et al. 2017, with the scale of the batch
-    normalization as in Liu et al. 2017).
+    A channel's importance is the sum of what it is worth to the operations that make it or filter it alone,
+    each relative to the mean of its operation. Without `worth` that is the magnitude of its folded weights
+    in the operations that make it (Li et al. 2017, with the scale of the batch normalization as in Liu et
+    al. 2017).
 
     Args:
         graph: A network of operations that `edgenas.quantize.support.layer_obstacle` accepts.
         weights: By layer.
         share: Share of the channels to remove, of each group of tensors that share them.
+        worth: Of each output channel by operation, see `edgenas.quantize.importance.loss_by_channel`.
 
     Returns:
         The smaller graph, its weights, and ``channels_before`` and ``channels_after`` over all groups.
     """
     spaces = _spaces(graph)
-    kept = _kept(graph, spaces, _importance(graph, weights, spaces), share)
+    worth = magnitudes(graph, weights) if worth is None else worth
+    kept = _kept(graph, spaces, _importance(graph, worth, spaces), share)
     ops = tuple(_smaller(graph, op, number, spaces, kept) for number, op in enumerate(graph.ops, start=1))
     cut: dict[str, list[np.ndarray]] = {}
     for number, op in enumerate(graph.ops, start=1):
@@ -92,16 +95,25 @@ def _keeps_channels(op: Op) -> bool:
     return op.in_shape[-1] == op.out_shape[-1]
 
 
-def _importance(graph: OpGraph, weights: Weights, spaces: _Spaces) -> dict[int, np.ndarray]:
-    """Importance of each channel of each group that may shrink, by its root."""
+def magnitudes(graph: OpGraph, weights: Weights) -> dict[str, np.ndarray]:
+    """Sum of the magnitudes of each output channel's folded weights, of the operations that make channels."""
     plain, arrays = folded(graph, weights)
-    found: dict[int, np.ndarray] = {}
-    for number, op in enumerate(plain.ops, start=1):
-        if op.kind in _MAKES_CHANNELS and not spaces.is_fixed(number):
+    found = {}
+    for op in plain.ops:
+        if op.kind in _MAKES_CHANNELS:
             kernel = np.abs(arrays[op.name][0])
-            size = kernel.sum(axis=tuple(range(kernel.ndim - 1)))
-            root = spaces.root(number)
-            found[root] = found.get(root, 0) + size / max(float(size.mean()), 1e-12)
+            found[op.name] = kernel.sum(axis=tuple(range(kernel.ndim - 1)))
+    return found
+
+
+def _importance(graph: OpGraph, worth: Mapping[str, np.ndarray], spaces: _Spaces) -> dict[int, np.ndarray]:
+    """Importance of each channel of each group that may shrink, by its root."""
+    found: dict[int, np.ndarray] = {}
+    for number, op in enumerate(graph.ops, start=1):
+        if op.name in worth and not spaces.is_fixed(number):
+            values, root = worth[op.name], spaces.root(number)
+            if spaces.repeats[number] == 1:
+                found[root] = found.get(root, 0) + values / max(float(values.mean()), 1e-20)
     return found
 
 

@@ -56,7 +56,7 @@ def fine_tune(
     schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps_of(material) * epochs)
     model.compile(
         tf_keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
-        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
+        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(model)),
         metrics=["accuracy"],
     )
     before = float(model.evaluate(*validation, batch_size=EVALUATED, verbose=0)[1])
@@ -94,7 +94,8 @@ def halved(material: Material) -> Material:
     return replace(material, images=max(1, material.images // 2))
 
 
-def _ends_in_softmax(model: Any) -> bool:
+def ends_in_softmax(model: Any) -> bool:
+    """Whether a classifier gives probabilities; else it gives logits."""
     last = model.layers[-1]
     inner = getattr(last, "layer", last)  # tfmot wraps layers
     if type(inner).__name__ == "Softmax":

@@ -8,6 +8,7 @@ import pytest
 from edgenas.arch.graph import GraphBuilder, OpGraph
 from edgenas.build.twin import named_twin
 from edgenas.quantize.channels import without_channels
+from edgenas.quantize.importance import loss_by_channel
 
 
 def flattened(graph: GraphBuilder, tensor: int) -> int:
@@ -83,3 +84,26 @@ def test_few_channels_stay_whole() -> None:
     graph.dense("dense", graph.window("conv2d", "a", 0, filters=4, kernel=6, padding="valid"), 2)
     smaller, _, counts = without_channels(graph.finish(), weights_of(graph.finish(), {}), 0.9)
     assert smaller == graph.finish() and counts["channels_after"] == 4
+
+
+def test_the_loss_tells_channels_that_matter_from_dead_ones_and_idle_ones() -> None:
+    """Dead ones change nothing, nor do those whose reader has no weights for them, however large they are."""
+    dead = {"a": [0, 4, 5, 15], "c": [0, 4, 5, 15], "b": [1, 2, 3], "d": [1, 2, 3]}
+    graph = network(pooled)
+    weights = weights_of(graph, dead)
+    weights["b"][0][..., 7] *= 50.0
+    weights["c"][0][..., 7, :] = 0.0  # ``c`` reads ``b`` through the depthwise ``d``
+    model = named_twin(graph, weights)
+    random = np.random.default_rng(2)
+    images, labels = random.random((300, 6, 6, 3), dtype=np.float32), random.integers(0, 5, 300)
+    worth = loss_by_channel(model, graph, images, labels)
+    assert {name: one.shape for name, one in worth.items()} == {
+        "a": (16,), "b": (24,), "c": (16,), "d": (24,), "dense": (5,),
+    }  # fmt: skip
+    for name, rows in {**dead, "d": [1, 2, 3, 7]}.items():
+        assert worth[name][rows] == pytest.approx(0.0, abs=1e-9)
+        assert worth[name].mean() == pytest.approx(1.0)
+    assert worth["b"][7] == pytest.approx(0.0, abs=1e-9)
+    _, cut, _ = without_channels(graph, weights, 0.3, worth)
+    largest = np.abs(weights["b"][0]).sum(axis=(0, 1, 2)).argmax()
+    assert largest == 7 and cut["b"][0].max() < weights["b"][0][..., 7].max()

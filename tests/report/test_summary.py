@@ -19,7 +19,8 @@ FIELDS = [
 
 WINNER_FIELDS = {
     "trial", "arch_id", "best", "why", "search_val_accuracy", "float_val_accuracy", "int8_val_accuracy",
-    "int8_test_accuracy", "int8_test_interval", "measured_arena_bytes", "measured", "cost", "choices", "folder", "files",
+    "int8_test_accuracy", "int8_test_interval", "measured_arena_bytes", "measured", "cost",
+    "choices", "folder", "files",
     "scheme", "schemes", "sensitivity",
     "seeds", "mean_val_accuracy", "std_val_accuracy", "mean_test_accuracy", "std_test_accuracy",
     "lead_within_spread",
