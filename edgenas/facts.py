@@ -129,11 +129,12 @@ FACTS: dict[str, Form] = {
     "supernet": ({"run": _MAYBE_TEXT, "networks": int, "least_macs": int, "most_macs": int, "capped": bool,
                   "result": _LENGTH, "frame?": {str: (str, float, bool)}}, None),
     "measuring": ({
-        "device": str, "runtime": str, "at": str, "waiting": [str], "measured": int,
+        "device": str, "runtime": str, "at": str, "waiting": [str], "measured": int, "process": int,
     }, None),
     "measured": ([{
         "trial": str, "file": str, "sha256": str, "device": str, "runtime": str, "threads": int,
-        "latency_ms": float, "low_ms": float, "high_ms": float, "median_ms": _MAYBE_NUMBER,
+        "latency_ms": Such(float, lambda latency: latency > 0, "more than 0"), "low_ms": float,
+        "high_ms": float, "median_ms": _MAYBE_NUMBER,
         "p90_ms": _MAYBE_NUMBER, "spread": float, "repeats": int, "statistic": str,
         "governor": _MAYBE_TEXT, "cpu": str, "version": str, "seconds_since_1970": float,
         "predicted_ms": _MAYBE_NUMBER, "predicted_low_ms": _MAYBE_NUMBER, "predicted_high_ms": _MAYBE_NUMBER,

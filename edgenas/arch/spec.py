@@ -11,8 +11,8 @@ from typing import Any
 
 from edgenas.arch.blocks import BLOCKS
 from edgenas.arch.graph import GraphBuilder, OpGraph, Shape
-from edgenas.documents import check_fields, reading
-from edgenas.errors import ConfigError, UnknownNameError
+from edgenas.documents import WRONG_FORM, check_fields, reading
+from edgenas.errors import ConfigError, EdgenasError, UnknownNameError
 from edgenas.registry import unknown_name
 
 SCHEMA_VERSION = 1
@@ -72,8 +72,15 @@ class ArchSpec:
         builder = GraphBuilder(self.input_shape)
         tensor = 0
         for position, block in enumerate(self.blocks):
-            with reading(f"block {position} '{block.kind}' of an architecture", MEND):
+            try:
                 tensor = BLOCKS[block.kind](builder, tensor, f"b{position}_{block.kind}", **block.args)
+            except EdgenasError:
+                raise
+            except WRONG_FORM as error:
+                raise ConfigError(
+                    f"block {position} '{block.kind}' of an architecture cannot be built on "
+                    f"{builder.shape(tensor)} from {dict(block.args)}: {type(error).__name__}: {error}"
+                ) from error
         return builder.finish()
 
     @cached_property

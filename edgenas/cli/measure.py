@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trial", action="append", default=[], metavar="ID", help="one winner, repeatable (default: all)"
     )
-    parser.add_argument("--precision", default="int8", help="of the files (default: int8)")
+    parser.add_argument(
+        "--file", metavar="NAME", help="which file of each bundle (default: model.int8.tflite, or .onnx)"
+    )
     parser.add_argument("--again", action="store_true", help="measure also what was measured there before")
     add_reach_arguments(parser, device=None)
     add_spread_argument(parser)
@@ -33,6 +35,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         UnsupportedError: No runner reaches the device, or there is no such file.
         MeasurementError: The device is too busy or went away; what was measured before is kept.
     """
+    from edgenas.errors import MeasurementError
     from edgenas.report import write_report
     from edgenas.store import Store
     from edgenas.winners.measuring import measure_winners
@@ -42,30 +45,32 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             rest = f", then {', '.join(queue['waiting'])}" if queue["waiting"] else ""
             print(f"{queue['device']}: measuring {queue['at']}{rest}", file=sys.stderr, flush=True)
 
-    with Store.open(args.run) as store:
-        _fill_in(args, store)
-        runner = runner_of(args, None, careful(args))
-        try:
-            found = measure_winners(
-                store, runner, trials=args.trial, precision=args.precision, again=args.again, on_change=told
-            )
-        finally:
-            runner.close()
-    report = write_report(args.run)
-    return {"run": str(args.run), "report": str(report), "measured": found}
+    try:
+        with Store.open(args.run) as store:
+            _fill_in(args, store)
+            runner = runner_of(args, None, careful(args))
+            try:
+                found = measure_winners(
+                    store, runner, trials=args.trial, file=args.file, again=args.again, on_change=told
+                )
+            finally:
+                runner.close()
+    except MeasurementError:
+        write_report(args.run)  # with what was measured
+        raise
+    return {"run": str(args.run), "report": str(write_report(args.run)), "measured": found}
 
 
 def _fill_in(args: argparse.Namespace, store: Any) -> None:
-    """Device and runtime of the run, where none are given."""
+    """The device of the run, where none is given."""
     from edgenas.errors import ConfigError
 
     if args.device is not None:
         return
     config = store.meta("config") or {}
     if not config.get("device"):
-        raise ConfigError(f"{args.run} names no device; give the one it was measured on with --device")
+        raise ConfigError(f"{args.run} names no device; give the one to measure on with --device")
     args.device = config["device"]
-    args.runtime = args.runtime or config.get("runtime")
 
 
 def show(document: dict[str, Any]) -> None:

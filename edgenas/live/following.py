@@ -28,7 +28,8 @@ BATCH = 500
 """Trials that are read at once."""
 
 META_KEYS = ("status", "config", "data", "objectives", "constraints", "space", "device", "elapsed_seconds",
-             "supernet", "search", "seed", "measuring")  # fmt: skip
+             "supernet", "search", "seed", "measuring",
+             "measured")  # fmt: skip
 
 _STATUSES = ("running", "completed", "failed", "stopped", "given")
 RUNNING, COMPLETED = 0, 1
@@ -222,7 +223,7 @@ class Follower:
         return True
 
     def _read(self, end: float | None) -> None:
-        before = (self.meta["status"], len(self.winners), self.final)
+        before = self._stage()
         self._read_facts()
         changed = self._read_ended()
         self.complete = False
@@ -233,8 +234,12 @@ class Follower:
             ).fetchall()
             self.complete = len(rows) < BATCH
             changed += self._take(rows)
-        if changed or before != (self.meta["status"], len(self.winners), self.final):
+        if changed or before != self._stage():
             self.version += 1
+
+    def _stage(self) -> tuple[Any, ...]:
+        """What a report shows besides trials."""
+        return self.meta["status"], len(self.winners), self.final, self.meta["measured"]
 
     def _read_facts(self) -> None:
         marks = ", ".join("?" * len(META_KEYS))

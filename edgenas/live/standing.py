@@ -13,6 +13,7 @@ import numpy as np
 
 from edgenas.config import usual_trials
 from edgenas.live.following import Follower
+from edgenas.lock import FolderLock
 from edgenas.report.judged import judged_by
 from edgenas.search.objective import COST_METRICS
 
@@ -145,8 +146,10 @@ def device_queue(follower: Follower) -> dict[str, Any] | None:
         ``device``, ``runtime``, ``at`` (the trial that is there), ``waiting`` (those behind it) and
         ``measured``, how many are done.
     """
-    queue = follower.meta["measuring"]
-    return dict(queue) if queue and writer_of(follower.folder)["alive"] else None
+    queue, folder = follower.meta["measuring"], follower.folder
+    if not queue or queue["process"] != writer_of(folder)["id"] or not FolderLock.is_held(folder):
+        return None  # what a killed process left behind
+    return {name: queue[name] for name in ("device", "runtime", "at", "waiting", "measured")}
 
 
 def time_left(follower: Follower) -> dict[str, Any]:

@@ -35,10 +35,11 @@ def loss_by_channel(
         float arrays of shape (channels,), each with mean 1, of convolutions and dense layers.
     """
     import tensorflow as tf
+    import tf_keras
 
     gates = [(op, _gate(model, op.name)) for op in graph.ops if op.kind in KINDS]
     variables = [variable for _, gate in gates for variable in gate]
-    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(model))
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(model))
 
     @tf.function  # type: ignore[untyped-decorator]
     def slopes(batch: Any, truth: Any) -> Any:

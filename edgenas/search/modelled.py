@@ -76,7 +76,7 @@ class ModelledSearcher(Searcher):
     def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked and as awaited."""
         super().note_asked(spec, fidelity)
-        self._counted = len(self.observations)
+        self._counted = self._learned_from(len(self.observations))
         self._awaited[spec.arch_id] = spec
         self._most_awaited = max(self._most_awaited, len(self._awaited))
 
@@ -90,9 +90,10 @@ class ModelledSearcher(Searcher):
         """The candidate of the largest expected gain, or one of the founders."""
         with one_thread():
             chosen = self.founder(rng) if self._succeeded < self._founders() else self._planned()
-        if self._counted < len(self.observations):  # what the pool refused since the last ask
+        learned = self._learned_from(len(self.observations))
+        if self._counted < learned:  # what the pool refused since the last ask
             self.refused.update(self._pool.refused(self._counted))
-            self._counted = len(self.observations)
+            self._counted = learned
         return chosen or self.problem.space.sample(rng)
 
     def promote(
@@ -143,12 +144,17 @@ class ModelledSearcher(Searcher):
     def _planned(self) -> ArchSpec | None:
         return self._plan_for(len(self.observations)).best(self._asked)
 
-    def _plan_for(self, results: int) -> Plan:
-        """The plan for a proposal after so many results, the last of which need not have come yet."""
+    def _learned_from(self, results: int) -> int:
+        """How many of so many results, the last of which need not have come yet, a proposal learns from."""
         step = self._step()
-        known = results if step == 1 else (results - 1) // step * step
+        known = results if step == 1 else max(0, results - 1) // step * step
         if not any(isfinite(error_of(result)) for result in self.observations[:known]):
             known = len(self.observations)  # nothing to learn from so far
+        return known
+
+    def _plan_for(self, results: int) -> Plan:
+        """The plan for a proposal after so many results, the last of which need not have come yet."""
+        known = self._learned_from(results)
         if self._plan is None or self._plan.results != known:
             self._plan = Plan(
                 self._pool,
@@ -157,10 +163,14 @@ class ModelledSearcher(Searcher):
                 self._fits,
                 learns_costs=self.learns_costs,
                 trend=self._trend,
-                step=step,
+                step=self._step(),
             )
         late = [result.candidate.spec for result in self.observations[known:]]
-        self._plan.await_results([*late, *self._awaited.values()])
+        try:
+            self._plan.await_results([*late, *self._awaited.values()])
+        except BaseException:
+            self._plan = None  # it may have taken in some of them
+            raise
         return self._plan
 
     @abstractmethod

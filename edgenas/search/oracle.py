@@ -155,6 +155,14 @@ class ParetoOracle(keras_tuner.Oracle):
         self.start_order.append(record.trial_id)
         return trial
 
+    def look_ahead(self) -> None:
+        """Let the searcher think about later proposals."""
+        started = time.perf_counter()
+        try:
+            self.searcher.look_ahead()
+        finally:
+            self.own_seconds += time.perf_counter() - started
+
     def _next_record(self) -> TrialRecord | None:
         """A trial that was cut off, else a new one; None if a limit is reached or the space is used up."""
         if self.max_trials and len(self.trials) >= self.max_trials:

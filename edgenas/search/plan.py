@@ -45,9 +45,16 @@ class Evidence:
     def __init__(self, pool: Pool, observations: Sequence[Observation]) -> None:
         self.pool = pool
         self.candidates = [observation.candidate for observation in observations]
-        errors = np.array([error_of(observation) for observation in observations])
-        errors[np.isnan(errors)] = np.nanmax(errors)
-        self.points = np.column_stack([errors, pool.costs(self.candidates)])
+        self._errors = np.array([error_of(observation) for observation in observations])
+        self._costs = pool.costs(self.candidates)
+        self.points = self.first(len(self.candidates))
+
+    def first(self, number: int) -> np.ndarray:
+        """Objectives of the first so many; a failure has the worst error of these."""
+        errors = self._errors[:number].copy()
+        failed = np.isnan(errors)
+        errors[failed] = np.nanmax(self._errors if failed.all() else errors)
+        return np.column_stack([errors, self._costs[:number]])
 
     def features(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Features of some of them."""
@@ -69,8 +76,9 @@ class Fits:
         while (larger := max(size + 1, ceil(size * GROWTH))) <= total:
             size = larger
         if (objective, size) not in self._known:
-            rows = learned_rows(evidence.points[:size], FITTED)
-            values, features = evidence.points[rows, objective], evidence.features(rows)
+            points = evidence.first(size)
+            rows = learned_rows(points, FITTED)
+            values, features = points[rows, objective], evidence.features(rows)
             line = Line(trend, features, values)
             self._known[objective, size] = fit_hyperparameters(features, line.warped - line(features))
         return self._known[objective, size]

@@ -293,7 +293,7 @@ class EdgeTuner(keras_tuner.Tuner):
         self.listener.trial_began(record)
         try:
             evaluation = self.oracle.searcher.evaluation(job)
-            self._pool.meanwhile(self.oracle.searcher.look_ahead)
+            self._pool.meanwhile(self.oracle.look_ahead)
             result = self._pool.train(self._here.place, evaluation, self.listener.epoch_ended)
         except TrialError as error:
             self.store.fail_trial(record.trial_id, str(error), own_recipe.to_json())

@@ -7,8 +7,9 @@ command that was cut off goes on where it stopped, and a live view shows the que
 from __future__ import annotations
 
 import hashlib
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgenas.errors import StoreError, UnsupportedError
@@ -19,8 +20,8 @@ from edgenas.profile.runner import Runner
 from edgenas.records import TrialRecord
 from edgenas.store import Store, storage_errors
 
-PRECISIONS = ("int8", "float32", "float16", "int16x8", "dynamic-range", "mixed-int8")
-"""Precisions of the files of a bundle."""
+STAGES = ("searching", "retraining", "exporting")
+"""Of a run that `edgenas resume` brings to its winners."""
 
 
 def measure_winners(
@@ -28,17 +29,19 @@ def measure_winners(
     runner: Runner,
     *,
     trials: Sequence[str] = (),
-    precision: str = "int8",
+    file: str | None = None,
     again: bool = False,
     on_change: Callable[[dict[str, Any]], None] = lambda queue: None,
 ) -> list[dict[str, Any]]:
-    """Measure the files of winners on a device; those measured there before are left alone.
+    """Measure the files of winners on a device; the same files measured there before are left alone.
+
+    A device is the same if its processor and the version of the runtime are.
 
     Args:
         store: The run, of which this is the only writer.
         runner: Reaches the device; its runtime says whether TFLite or ONNX files are measured.
         trials: Which winners; all that have files if empty.
-        precision: Of the files.
+        file: Its name in each bundle; None for ``model.int8`` of the format that the runtime reads.
         again: Measure also what was measured before.
         on_change: Told whenever the queue changes; see the fact ``measuring``.
 
@@ -48,29 +51,35 @@ def measure_winners(
 
     Raises:
         StoreError: A trial is no winner with files, or a file is not the one that the run made.
-        UnsupportedError: No file of the precision was made, or the runtime cannot load one.
+        UnsupportedError: There is no such file, or the runtime cannot load one.
         MeasurementError: The device is too busy, cannot be reached or went away; what was measured is kept.
     """
-    files = {trial_id: _file(store, trial_id, runner, precision) for trial_id in _chosen(store, trials)}
+    name = file or f"model.int8.{runner.model_format}"
+    files = {trial_id: _file(store, trial_id, runner, name) for trial_id in _chosen(store, trials)}
     known = {_key(one): one for one in store.meta("measured") or []}
     keys = {
-        trial_id: (trial_id, file.file, runner.device.id, runner.runtime, runner.threads)
-        for trial_id, file in files.items()
+        trial_id: (trial_id, name, runner.device.id, runner.runtime, runner.threads) for trial_id in files
     }
-    waiting = [trial_id for trial_id in files if again or keys[trial_id] not in known]
+    machine = runner.machine()
+    waiting = [
+        trial_id
+        for trial_id, one in files.items()
+        if again or not _is_still(known.get(keys[trial_id]), one, machine)
+    ]
     ended = len(files) - len(waiting)
     try:
         while waiting:
             trial_id = waiting.pop(0)
             queue = {
                 "device": runner.device.name, "runtime": runner.runtime, "at": trial_id,
-                "waiting": list(waiting), "measured": ended,
+                "waiting": list(waiting), "measured": ended, "process": os.getpid(),
             }  # fmt: skip
             store.set_meta(measuring=queue)
             on_change(queue)
             content = _content(store, trial_id, files[trial_id])
             found = runner.measure(content)
-            known[keys[trial_id]] = _document(store.trial(trial_id), files[trial_id], runner, found)
+            record = store.trial(trial_id)
+            known[keys[trial_id]] = _document(record, files[trial_id], runner, machine, found)
             store.set_meta(measured=list(known.values()))
             ended += 1
     finally:
@@ -82,7 +91,13 @@ def _chosen(store: Store, trials: Sequence[str]) -> list[str]:
     """Winners that have files, in the order of the short list."""
     finished = [one.trial_id for one in store.winners() if one.manifest is not None and one.reason is None]
     if not finished:
-        raise StoreError(f"{store.folder} has no winners yet; finish it with 'edgenas resume {store.folder}'")
+        goes_on = store.meta("config") and store.meta("status") in STAGES
+        mend = (
+            f"finish it with 'edgenas resume {store.folder}'"
+            if goes_on
+            else "measure its files with 'profile'"
+        )
+        raise StoreError(f"{store.folder} has no winners with files; {mend}")
     if unknown := [trial_id for trial_id in trials if trial_id not in finished]:
         raise StoreError(
             f"trial {unknown[0]} was given, which is no winner with files in {store.folder}; expected one of "
@@ -91,19 +106,24 @@ def _chosen(store: Store, trials: Sequence[str]) -> list[str]:
     return [trial_id for trial_id in finished if not trials or trial_id in trials]
 
 
-def _file(store: Store, trial_id: str, runner: Runner, precision: str) -> Artifact:
-    """The file of a winner that the runner's runtime reads."""
+def _file(store: Store, trial_id: str, runner: Runner, name: str) -> Artifact:
+    """A winner's file, which the runner's runtime must read."""
     notes = {winner.trial_id: winner.manifest for winner in store.winners()}
     with stored(store.folder, "winners", trial_id):
         manifest = Manifest.from_json(notes[trial_id] or {})
-    fitting = [file for file in manifest.artifacts if file.format == runner.model_format]
-    for file in fitting:
-        if file.precision == precision:
-            return file
-    raise UnsupportedError(
-        f"winner {trial_id} has no {precision} file for {runner.runtime}; expected one of "
-        f"{', '.join(file.precision for file in fitting) or 'its own files'}"
-    )
+    fitting = {file.file: file for file in manifest.artifacts if file.format == runner.model_format}
+    if name not in fitting:
+        raise UnsupportedError(
+            f"file {name} was asked for, which winner {trial_id} does not have for {runner.runtime}; "
+            f"expected one of {', '.join(fitting)}"
+        )
+    return fitting[name]
+
+
+def _is_still(known: Mapping[str, Any] | None, file: Artifact, machine: Mapping[str, Any]) -> bool:
+    """Whether a measurement is of this very file, machine and version."""
+    here = (file.sha256, str(machine.get("cpu", "")), str(machine.get("version", "")))
+    return known is not None and (known["sha256"], known["cpu"], known["version"]) == here
 
 
 def _content(store: Store, trial_id: str, file: Artifact) -> bytes:
@@ -120,12 +140,13 @@ def _key(document: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(document[name] for name in ("trial", "file", "device", "runtime", "threads"))
 
 
-def _document(record: TrialRecord, file: Artifact, runner: Runner, found: Measurement) -> dict[str, Any]:
+def _document(
+    record: TrialRecord, file: Artifact, runner: Runner, machine: Mapping[str, Any], found: Measurement
+) -> dict[str, Any]:
     """One measurement as the run keeps it; a prediction only where it was made for the same thing."""
     cost = record.cost
     here = (runner.device.id, runner.runtime, file.precision, runner.threads)
     fits = (cost.device, cost.runtime, cost.precision, cost.threads) == here
-    machine = runner.machine()
     return {
         "trial": record.trial_id,
         "file": file.file,

@@ -57,6 +57,17 @@ FACTS: dict[str, Any] = {
     }]},
     "warm_start": {"run": "runs/a", "space": "micro", "data": "digits", "fingerprint": "ab", "device": "host",
                    "task": "classification", "trials": [[{"width": 8}, 0.25]]},
+    "measuring": {
+        "device": "This machine", "runtime": "litert", "at": "0000", "waiting": ["0001"], "measured": 1,
+        "process": 1,
+    },
+    "measured": [{
+        "trial": "0000", "file": "model.int8.tflite", "sha256": "0" * 64, "device": "host",
+        "runtime": "litert", "threads": 1, "latency_ms": 0.5, "low_ms": 0.4, "high_ms": 0.6,
+        "median_ms": 0.5, "p90_ms": None,
+        "spread": 0.01, "repeats": 40, "statistic": "median", "governor": None, "cpu": "a", "version": "1",
+        "seconds_since_1970": 1.8e9, "predicted_ms": 0.5, "predicted_low_ms": 0.4, "predicted_high_ms": None,
+    }],
     "gained": {"seeds": 3, "share": 0.75, "needed": 9, "correlation": 0.5},
     "data": {
         **DESCRIPTION["data"], "kind": "audio", "class_counts": {"train": [3] * 10},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_a_frame_shows_what_waits_for_the_device(going: Store) -> None:
         "at": "0003",
         "waiting": ["0004", "0006"],
         "measured": 1,
+        "process": os.getpid(),
     }
     going.set_meta(measuring=queue)
     assert "Lab phone: 0003 being measured, 2 waiting (0004, 0006), 1 measured" in drawn(going)

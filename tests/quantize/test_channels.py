@@ -107,3 +107,18 @@ def test_the_loss_tells_channels_that_matter_from_dead_ones_and_idle_ones() -> N
     _, cut, _ = without_channels(graph, weights, 0.3, worth)
     largest = np.abs(weights["b"][0]).sum(axis=(0, 1, 2)).argmax()
     assert largest == 7 and cut["b"][0].max() < weights["b"][0][..., 7].max()
+
+
+def test_where_a_batch_normalization_follows_its_scale_and_offset_tell() -> None:
+    graph = GraphBuilder((6, 6, 3))
+    pooled(graph, graph.window("conv2d", "a", 0, filters=8, batch_norm=True))
+    weights = weights_of(graph.finish(), {})
+    gamma, beta, mean, variance = weights["a_bn"]
+    weights["a_bn"] = [np.abs(gamma) + 1.0, np.zeros_like(beta), mean, np.ones_like(variance)]
+    weights["a_bn"][0][[2, 5]] = 0.0  # with no offset either, nothing passes
+    weights["a"][0][..., 2] *= 100.0
+    random = np.random.default_rng(4)
+    images, labels = random.random((200, 6, 6, 3), dtype=np.float32), random.integers(0, 5, 200)
+    worth = loss_by_channel(named_twin(graph.finish(), weights), graph.finish(), images, labels)["a"]
+    assert worth[[2, 5]] == pytest.approx(0.0, abs=1e-12)
+    assert (np.delete(worth, [2, 5]) > 0).all()

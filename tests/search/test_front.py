@@ -103,6 +103,23 @@ def test_a_search_resumed_in_the_middle_of_a_batch_goes_on_alike(at_a_time: int)
     assert [whole.ask().spec for _ in range(3)] == [resumed.ask().spec for _ in range(3)]
 
 
+def test_a_resume_after_failures_goes_on_alike_wherever_it_was_cut_off() -> None:
+    """Hyperparameters rest on the first so many results, and so must what counts for a failure among them."""
+    whole = searcher("front")
+    for number in range(28):
+        candidate = whole.ask()
+        error = 0.1 + 0.03 * number  # the worst comes last
+        failed = number in (2, 5, 8, 11, 13, 16)
+        whole.tell(Observation(candidate, None if failed else whole.problem.point(candidate, error)))
+    names = [observation.candidate.spec.arch_id for observation in whole.observations]
+    for cut in range(17, 28, 2):
+        resumed = searcher("front")
+        for observation in whole.observations[:cut]:
+            resumed.note_asked(observation.candidate.spec)
+            resumed.tell(observation)
+        assert resumed.ask().spec.arch_id == names[cut]
+
+
 def test_founders_are_spread_over_the_costs() -> None:
     asking = searcher("front")
     latencies = [asking.ask().cost.latency_ms or 0.0 for _ in range(10)]
@@ -117,6 +134,16 @@ def test_what_the_pool_refuses_is_counted_and_never_proposed() -> None:
     specs = go_on(asking, 25)
     assert all(TABLE.table.latency_ms[TABLE.row(spec)] <= 4.0 for spec in specs)
     assert asking.refused["latency_ms"] > BASE / 4
+
+
+def test_refusals_are_counted_on_with_many_at_a_time() -> None:
+    asking = searcher("front", Constraint("latency_ms", 4.0))
+    batch, counts = [asking.ask() for _ in range(10)], []
+    for number in range(50):
+        told(asking, batch[number])
+        batch.append(asking.ask())
+        counts.append(asking.refused["latency_ms"])
+    assert counts[20] < counts[35] < counts[-1]
 
 
 def test_the_pool_stays_bounded_and_is_the_same_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:

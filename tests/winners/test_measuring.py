@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 
 from edgenas.cli import measure
 from edgenas.errors import ConfigError, MeasurementError, StoreError, UnsupportedError
+from edgenas.live import site as site_module
 from edgenas.live.following import Follower
+from edgenas.live.site import Site
 from edgenas.live.standing import standing
 from edgenas.profile.device import load_device
 from edgenas.profile.protocol import Measurement
 from edgenas.profile.runner import runner_for
 from edgenas.profile.runners import LocalRunner
+from edgenas.profile.runners.local import LiteRTRunner
 from edgenas.report.run import read_run
 from edgenas.report.summary import summarize
 from edgenas.store import Store
@@ -79,7 +83,7 @@ def test_other_runtimes_and_files_stand_beside_and_have_no_prediction(run: Path)
     one = winners_of(run)[0]
     first = call(run, "--trial", one)["measured"]
     other = call(run, "--trial", one, "--runtime", "onnxruntime")["measured"]
-    floats = call(run, "--trial", one, "--precision", "float32")["measured"]
+    floats = call(run, "--trial", one, "--file", "model.float32.tflite")["measured"]
     assert [found[0]["file"].rsplit(".", 1)[1] for found in (first, other, floats)] == [
         "tflite",
         "onnx",
@@ -133,6 +137,53 @@ def test_the_queue_of_the_device_is_seen_while_it_works(run: Path) -> None:
         assert standing(follower)["device_queue"] is None
 
 
+def test_what_a_killed_command_left_behind_is_no_queue(run: Path) -> None:
+    queue = {
+        "device": "x",
+        "runtime": "litert",
+        "at": "0",
+        "waiting": [],
+        "measured": 0,
+        "process": os.getpid(),
+    }
+    with Store.open(run) as store:
+        store.set_meta(measuring=queue)
+        with Follower(run) as follower:
+            follower.refresh()
+            assert standing(follower)["device_queue"] is not None
+            store.set_meta(measuring={**queue, "process": 1})  # another process wrote it before
+            follower.refresh()
+            assert standing(follower)["device_queue"] is None
+        store.set_meta(measuring=queue)
+    with Follower(run) as follower:
+        follower.refresh()
+        assert standing(follower)["device_queue"] is None
+
+
+def test_another_machine_and_another_version_are_measured_anew(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = winners_of(run)[0]
+    first = call(run, "--trial", one)["measured"][0]
+    machine = {"cpu": first["cpu"], "version": "litert of tomorrow"}
+    monkeypatch.setattr(LiteRTRunner, "machine", lambda self: machine)
+    again = call(run, "--trial", one)["measured"][0]
+    assert again["version"] == "litert of tomorrow" and first["version"] != again["version"]
+    with Store.read(run) as store:
+        assert len(store.meta("measured")) == 1  # the newer one stands for it
+
+
+def test_the_served_report_shows_measurements_at_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_module, "LOOK_SECONDS", 0.0)
+    site = Site(run)
+    try:
+        assert b"Measured on the device" not in site.report()
+        call(run)
+        assert b"Measured on the device" in site.report()
+    finally:
+        site.close()
+
+
 def test_a_file_that_was_changed_is_not_measured(run: Path) -> None:
     one = winners_of(run)[0]
     for path in (run / "winners" / one).glob("model.int8.tflite"):
@@ -144,15 +195,15 @@ def test_a_file_that_was_changed_is_not_measured(run: Path) -> None:
 def test_what_cannot_be_measured_is_said(run: Path, tmp_path: Path, edgenas: Any) -> None:
     with pytest.raises(StoreError, match=r"trial 9999 was given, .*expected one of "):
         call(run, "--trial", "9999")
-    with pytest.raises(UnsupportedError, match="no int4 file"):
-        call(run, "--precision", "int4")
+    with pytest.raises(UnsupportedError, match=r"file model\.x was asked for.*expected one of model\."):
+        call(run, "--file", "model.x")
     begun = tmp_path / "begun"
     with Store.create(begun) as store:
         store.set_meta(status="searching", **{**DESCRIPTION, "config": {}})
         fill(store, trials=3)
-    with pytest.raises(ConfigError, match="give the one it was measured on"):
+    with pytest.raises(ConfigError, match="give the one to measure on"):
         call(begun)
-    with pytest.raises(StoreError, match="no winners yet"):
+    with pytest.raises(StoreError, match="no winners with files; measure"):
         call(begun, "--device", "host")
     told = edgenas("measure", run, "--device", "nucleo-l4r5zi")
     assert told.returncode == 2 and len(told.stderr.splitlines()) == 1
