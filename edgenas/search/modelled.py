@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from math import isfinite, isnan
+from math import isnan
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -64,6 +64,7 @@ class ModelledSearcher(Searcher):
         self._most_awaited = 0
         self._plan: Plan | None = None
         self._succeeded = 0
+        self._failed_first = 0  # results before the first success
         self._counted = -1
         self._trend: Trend | None = None
 
@@ -76,7 +77,7 @@ class ModelledSearcher(Searcher):
     def note_asked(self, spec: ArchSpec, fidelity: float = 1.0) -> None:
         """Count a spec as asked and as awaited."""
         super().note_asked(spec, fidelity)
-        self._counted = self._learned_from(len(self.observations))
+        self._counted = len(self.observations)
         self._awaited[spec.arch_id] = spec
         self._most_awaited = max(self._most_awaited, len(self._awaited))
 
@@ -84,16 +85,18 @@ class ModelledSearcher(Searcher):
         """Take note of a result."""
         super().tell(observation)
         self._awaited.pop(observation.candidate.spec.arch_id, None)
-        self._succeeded += not isnan(error_of(observation))
+        failed = isnan(error_of(observation))
+        self._failed_first += failed and not self._succeeded
+        self._succeeded += not failed
 
     def propose(self, rng: np.random.Generator) -> ArchSpec:
         """The candidate of the largest expected gain, or one of the founders."""
         with one_thread():
             chosen = self.founder(rng) if self._succeeded < self._founders() else self._planned()
-        learned = self._learned_from(len(self.observations))
-        if self._counted < learned:  # what the pool refused since the last ask
-            self.refused.update(self._pool.refused(self._counted))
-            self._counted = learned
+        if self._counted < len(self.observations):  # what the pool refused since the last ask
+            before = self._learned_from(self._counted) if self._counted >= 0 else self._counted
+            self.refused.update(self._pool.refused(before))
+            self._counted = len(self.observations)
         return chosen or self.problem.space.sample(rng)
 
     def promote(
@@ -148,9 +151,7 @@ class ModelledSearcher(Searcher):
         """How many of so many results, the last of which need not have come yet, a proposal learns from."""
         step = self._step()
         known = results if step == 1 else max(0, results - 1) // step * step
-        if not any(isfinite(error_of(result)) for result in self.observations[:known]):
-            known = len(self.observations)  # nothing to learn from so far
-        return known
+        return known if known > self._failed_first else len(self.observations)  # else nothing to learn from
 
     def _plan_for(self, results: int) -> Plan:
         """The plan for a proposal after so many results, the last of which need not have come yet."""
