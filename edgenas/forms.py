@@ -102,7 +102,10 @@ def _fault_in_document(value: dict[str, Any], form: dict[Any, Form], place: str)
 
 def _has_large(value: dict[str, Any]) -> bool:
     """Whether a whole number is too large for a database."""
-    return any(type(one) is int and not -LARGEST_WHOLE < one < LARGEST_WHOLE for one in value.values())
+    for one in value.values():  # noqa: SIM110  a generator takes twice as long, 300,000 times for a long run
+        if type(one) is int and not -LARGEST_WHOLE < one < LARGEST_WHOLE:
+            return True
+    return False
 
 
 def _first(value: dict[str, Any], parts: list[tuple[str, Form]], place: str) -> str | None:
