@@ -183,7 +183,10 @@ class TrainingPool:
         raise AssertionError("the last attempt returns or raises")
 
     def meanwhile(self, work: Callable[[], None]) -> None:
-        """Call a function with the baton as soon as nobody has it; what it raises is not heard of."""
+        """Call a function with the baton as soon as nobody has it.
+
+        Its work must be done again where it is needed and missing: what it raises is heard of there alone.
+        """
         self._spare.submit(self._with_baton, lambda place: work(), self.places[0])
 
     def each(self, work: Callable[[Place], None]) -> None:
