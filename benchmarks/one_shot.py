@@ -132,9 +132,7 @@ class Bench:
         searcher = OnSupernet(problem, self.args.seed + 1, kind=FrontSearcher)
         folder = self.work / "one_shot"
         searcher._use(facts_of(folder), weights_path(folder))
-        covered = [spec for _, spec in searcher._pool()]
-        rows = np.linspace(0, len(covered) - 1, self.args.networks).round().astype(int)
-        networks = [covered[row] for row in rows]
+        networks = evenly(searcher._pool(), self.args.networks)
         alone = [self._alone(spec) for spec in networks]
         scores = [self._score(searcher, spec) for spec in networks]
         rivals = {
@@ -218,6 +216,17 @@ class Bench:
         return dict(json.loads(path.read_text()))
 
 
+def evenly(pool: Sequence[tuple[int, ArchSpec]], number: int) -> list[ArchSpec]:
+    """Networks whose MACs lie evenly on a logarithmic axis, as far as those of a pool do."""
+    macs = np.log([one for one, _ in pool])
+    left = list(range(len(pool)))
+    rows = [
+        left.pop(int(np.argmin(np.abs(macs[left] - target))))
+        for target in np.linspace(macs[0], macs[-1], number)
+    ]
+    return [pool[row][1] for row in rows]
+
+
 def mobile_steps(steps: int) -> dict[str, Any]:
     """Train a supernet of `mobile` at 96x96x3 for some steps of 128 random images."""
     from edgenas.oneshot.supernet import Supernet, SupernetJob
@@ -233,7 +242,8 @@ def mobile_steps(steps: int) -> dict[str, Any]:
         split = (rng.standard_normal((256, *shape)).astype(np.float32), rng.integers(10, size=256))
         return split, split
 
-    course = Supernet(SupernetJob(specs[-1], Recipe(1, 128 * steps, 128), space=space, specs=specs), data_for)
+    job = SupernetJob(specs[-1], Recipe(1, 128 * steps, 128), space=space, pools=(specs,))
+    course = Supernet(job, data_for)
     started = time.process_time()
     course.run(lambda entry: None)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -71,7 +71,8 @@ class RunConfig:
         supernet_epochs: Passes of the supernet's training, or None for what the data size suggests.
         supernet_rate: Peak learning rate of it for batches of 128, or None for the default.
         supernet_shrinking: Whether its largest networks train first and smaller ones join.
-        trust: Candidates that are trained alone to see how far a supernet's scores hold; None for 8.
+        trust: Networks that are trained alone to make a supernet's scores by, and to see how far they hold;
+            None for 10.
         proxy: Name of a training-free proxy that chooses the first candidates and screens later ones.
         inherit: Share of the epochs that a candidate with its parent's weights gets, above 0 and below 1;
             None trains every candidate from random weights.

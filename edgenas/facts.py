@@ -21,6 +21,7 @@ METRICS = ("val_error", "latency_ms", "peak_ram_bytes", "flash_bytes", "macs", "
 _METRIC = frozenset(METRICS)
 _STATUS = frozenset({"running", "completed", "failed", "stopped", "given"})
 _MAYBE_TEXT, _MAYBE_NUMBER, _MAYBE_WHOLE = (str, None), (float, None), (int, None)
+_FRAME: Form = {str: (str, float, bool)}
 
 RECIPE: Form = {"epochs?": int, "seed?": int, "optimizer?": str}
 
@@ -127,7 +128,10 @@ FACTS: dict[str, Form] = {
     "inheritance": ({"ratio": float, "low": float, "high": float, "spread": float, "pairs": int}, None),
     "gradient": ({"mode": str, "targets": [_TARGET]}, None),
     "supernet": ({"run": _MAYBE_TEXT, "networks": int, "least_macs": int, "most_macs": int, "capped": bool,
-                  "result": _LENGTH, "frame?": {str: (str, float, bool)}}, None),
+                  "result": _LENGTH, "frame?": _FRAME,
+                  "frames?": [{"frame": _FRAME, "least_macs": int, "most_macs": int}],
+                  "anchors?": [{"arch": str, "loss": float, "macs": int, "params": int, "alone": float,
+                                "seconds": float}], "failed?": int, "asked?": int}, None),
     "measuring": ({
         "device": str, "runtime": str, "at": str, "waiting": [str], "measured": int, "process": int,
     }, None),

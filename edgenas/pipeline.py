@@ -184,7 +184,6 @@ def run_stages(
         from edgenas.winners.recipes import FinalRecipes
         from edgenas.winners.retrain import retrain
         from edgenas.winners.shortlist import drop_dominated, shortlist
-        from edgenas.winners.trust import measure_trust
 
     recipe = search_recipe(
         len(dataset.train),
@@ -198,10 +197,6 @@ def run_stages(
     if store.meta("status") == "searching":
         search_stage(store, config, dataset, problem, recipe, clock, reporter, executor)
     if store.meta("status") == "retraining":
-        measure_trust(
-            store, dataset, recipe, reporter, count=config.trust, minutes=config.minutes,
-            workers=config.workers or 1, executor=executor,
-        )  # fmt: skip
         shortlist(store, problem, config.winners)
         recipes = FinalRecipes(config, dataset, recipe, lambda: clock.elapsed)
         retrain(store, dataset, recipes.plan, reporter, config.workers or 1, executor)

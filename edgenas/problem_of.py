@@ -69,7 +69,9 @@ def supernet_plan(config: RunConfig) -> SupernetPlan | None:
     if not config.on_supernet:
         return None
     run = None if config.supernet == "new" else config.supernet
-    return SupernetPlan(run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking))
+    return SupernetPlan(
+        run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking), config.trust
+    )
 
 
 def check_supernet(config: RunConfig, problem: Problem, dataset: Dataset) -> None:
@@ -88,7 +90,7 @@ def check_supernet(config: RunConfig, problem: Problem, dataset: Dataset) -> Non
             "one-shot or --supernet new beside it"
         )
     if config.trust is not None and not config.on_supernet:
-        raise ConfigError("--trust was given without a supernet, whose scores it checks; leave it out")
+        raise ConfigError("--trust was given without a supernet, whose scores it is for; leave it out")
     if config.on_supernet:
         refuse_unshared(problem)
     plan = supernet_plan(config)

@@ -108,7 +108,7 @@ class ReplayChooser(RecordingChooser):
 
 
 class FixedChooser:
-    """Lets another chooser decide, with some decisions fixed: it sees one option where one is.
+    """Lets another chooser decide, with some decisions fixed: it is not asked for those, only told of them.
 
     Args:
         inner: Decides the rest.
@@ -124,8 +124,9 @@ class FixedChooser:
 
     def choice(self, name: str, options: Sequence[V]) -> V:
         """The fixed decision, or that of the other chooser."""
-        if self.fixed.get(name) in options:
-            options = [option for option in options if option == self.fixed[name]]
+        if (fixed := self.fixed.get(name)) in options:
+            self.values[name] = cast(V, fixed)
+            return cast(V, fixed)
         return self.inner.choice(name, options)
 
     def int(self, name: str, low: int, high: int) -> int:

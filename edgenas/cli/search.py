@@ -81,7 +81,7 @@ def add_supernet(parser: argparse.ArgumentParser) -> None:
     add("--supernet-epochs", type=int, help="epochs of the supernet's training (default: 12 to 30)")
     add("--supernet-rate", type=float, help="peak learning rate of it (default: 0.15)")
     add("--supernet-shrinking", action="store_true", default=None, help="begin with its largest networks")
-    add("--trust", type=int, help="candidates trained alone to check a supernet's scores (default: 8)")
+    add("--trust", type=int, help="networks trained alone to make and check scores by (default: 10)")
 
 
 def add_tracking(parser: argparse.ArgumentParser) -> None:

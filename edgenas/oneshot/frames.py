@@ -1,9 +1,13 @@
-"""Frames: what all networks of one supernet have in common.
+"""Frames: what all networks that share weights have in common.
 
 Strides, the number of stages, the stem, skips and activations say what the features of a stage are: shared
 tensors have to serve all features at once that networks of several frames ask of them, and learn none of them
 well (measured in docs/one_shot.md). Once-for-All (Cai et al. 2020) and BigNAS (Yu et al. 2020) fix them too:
 depth, width, kernel, expansion and resolution are elastic, the frame is chosen before.
+
+The frame that is good for large networks is seldom that of small ones. So the range of MACs is divided into
+regions with a frame and shared tensors of their own (several supernets instead of one: Zhao et al. 2021,
+"Few-Shot Neural Architecture Search").
 """
 
 from __future__ import annotations
@@ -11,28 +15,46 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import moocore
 import numpy as np
 
 from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import TrialError
-from edgenas.oneshot.supernet import SUPERNET_BATCH, Supernet, SupernetJob
+from edgenas.oneshot.supernet import Brief
 from edgenas.train.job import DataFor, Job
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import Progress, TrainResult
 from edgenas.train.weights import load_weights
+
+Pool = Sequence[tuple[int, ArchSpec]]
+"""Networks with their MACs."""
 
 Frame = Mapping[str, Value]
 """Decisions that a supernet's networks share, by name."""
 
 _RIGID = re.compile(r"stages|stem_\w+|(\w+_)?(stride|skip|activation)")
 
-RACERS = 8
-"""Frames that are compared, at most."""
+REGIONS = 3
+"""Ranges of MACs with a frame of their own, at most."""
+
+REGION_RATIO = 4.0
+"""Most over least MACs that a region spans at least, unless all networks span less."""
+
+FEWEST_IN_REGION = 12
+"""Networks that a region must have."""
+
+FRAMES = 32
+"""Frames of a region that are looked at, at most."""
+
+RACERS = 5
+"""Of them those that race, at most."""
 
 FEWEST_IMAGES, MOST_IMAGES = 512, 4096
 """Training images that one network of each frame sees in the race, between these."""
@@ -51,21 +73,69 @@ def is_in(frame: Frame, spec: ArchSpec) -> bool:
     return all(frame.get(name, value) == value for name, value in frame_of(spec).items())
 
 
-def racers_of(specs: Sequence[ArchSpec]) -> list[ArchSpec]:
-    """One network of each of the most promising frames: the one with most parameters, a plain but strong
-    proxy (White et al. 2022); frames with most parameters first.
+@dataclass(frozen=True)
+class Region:
+    """Networks that share weights with each other.
+
+    Attributes:
+        frame: Decisions that they share.
+        least_macs: MACs of the smallest.
+        most_macs: MACs of the largest.
+    """
+
+    frame: Frame
+    least_macs: int
+    most_macs: int
+
+    def has(self, spec: ArchSpec) -> bool:
+        """Whether an architecture is one of them."""
+        return is_in(self.frame, spec) and self.least_macs <= spec.graph().macs <= self.most_macs
+
+
+def parted(pool: Pool) -> list[Pool]:
+    """A pool in up to `REGIONS` parts of like spans on a logarithmic axis of MACs, fewest MACs first.
 
     Args:
-        specs: Networks within the budgets.
+        pool: Networks with their MACs, fewest first; not empty.
     """
-    best: dict[tuple[tuple[str, Value], ...], ArchSpec] = {}
-    for spec in sorted(specs, key=lambda spec: (-spec.graph().params, spec.arch_id)):
-        best.setdefault(tuple(frame_of(spec).items()), spec)
-    return list(best.values())[:RACERS]
+    least, most = max(1, pool[0][0]), max(1, pool[-1][0])
+    for count in range(REGIONS, 1, -1):
+        bounds = [least * (most / least) ** (number / count) for number in range(1, count)]
+        rows = [0, *(bisect_left(pool, bound, key=lambda one: one[0]) for bound in bounds), len(pool)]
+        parts = [pool[low:high] for low, high in pairwise(rows)]
+        if most / least >= REGION_RATIO**count and min(map(len, parts)) >= FEWEST_IN_REGION:
+            return parts
+    return [pool]
+
+
+def racers_of(part: Pool, networks_of: Callable[[Frame], Pool]) -> list[ArchSpec]:
+    """One network of each of a region's most promising frames, the best first.
+
+    A frame is worth what its networks reach over the whole region, not at its upper end alone: the
+    hypervolume of parameters, a plain but strong proxy (White et al. 2022), against MACs, both logarithmic.
+    Each is represented by the network with most parameters in the lower half of the region.
+
+    Args:
+        part: The region's networks.
+        networks_of: Random networks of a frame that are in the region, fewest MACs first.
+    """
+    least, most = part[0][0], part[-1][0]
+    fewest = min(spec.graph().params for _, spec in part)
+    by_params = sorted(part, key=lambda one: (-one[1].graph().params, one[1].arch_id))
+    frames = list({tuple(frame_of(spec).items()): None for _, spec in by_params})[:FRAMES]
+    found: list[tuple[float, ArchSpec]] = []
+    for frame in frames:
+        if networks := networks_of(dict(frame)):
+            points = [(-math.log(spec.graph().params), math.log(macs)) for macs, spec in networks]
+            worth = float(moocore.hypervolume(np.array(points), ref=[-math.log(fewest), math.log(most)]))
+            half = [spec for macs, spec in networks if macs <= math.sqrt(least * most)] or [networks[0][1]]
+            found.append((worth, max(half, key=lambda spec: (spec.graph().params, spec.arch_id))))
+    found.sort(key=lambda one: (-one[0], one[1].arch_id))
+    return [spec for _, spec in found[:RACERS]] or [by_params[0][1]]
 
 
 def race_images(supernet: Recipe, racers: int) -> int:
-    """Images that each network of a race sees, for the supernet whose frame it finds."""
+    """Images that each of all networks in a race sees, for the supernet whose frames it finds."""
     share = RACE_COST * 4 * supernet.images / max(1, racers)
     return int(max(FEWEST_IMAGES, min(MOST_IMAGES, share)))
 
@@ -74,8 +144,7 @@ def race_images(supernet: Recipe, racers: int) -> int:
 class RaceJob(Job):
     """Trains one network of each frame for a moment; ``weights_path`` receives their losses.
 
-    The mean training loss over the second half of a short training ranks networks better than its validation
-    accuracy does (Ru et al. 2021, "Speedy Performance Estimation").
+    What counts is the mean training loss of `edgenas.oneshot.supernet.Brief`.
 
     Attributes:
         space: Of the networks.
@@ -107,20 +176,17 @@ class RaceJob(Job):
         return TrainResult(None, best, None, 1, False, seconds, speed, []), [losses]
 
     def _raced(self, spec: ArchSpec, data_for: DataFor) -> float:
-        half = max(1, self.images // 2)
-        recipe = Recipe(
-            2, half, min(SUPERNET_BATCH, half),
-            learning_rate=self.recipe.learning_rate, seed=self.recipe.seed,
-            class_weights=self.recipe.class_weights,
-        )  # fmt: skip
-        course = Supernet(SupernetJob(spec, recipe, space=self.space, specs=(spec,)), data_for)
+        assert self.space is not None
         try:
-            course.run(lambda entry: None)
+            return Brief.of(spec, self.space, self.recipe, self.images, data_for).loss
         except TrialError:
             return math.inf
-        return course.history[-1]["loss"]
 
 
-def winner_of(path: Path, specs: tuple[ArchSpec, ...]) -> ArchSpec:
-    """The network whose frame a `RaceJob` found best."""
-    return specs[int(np.argmin(load_weights(path)[0]))]
+def winners_of(path: Path, races: Sequence[Sequence[ArchSpec]]) -> list[ArchSpec]:
+    """The networks whose frames a `RaceJob` of all regions' racers found best, one a region.
+
+    Where the time ended before any of a region's was trained, its first, with most parameters, wins.
+    """
+    losses = iter(load_weights(path)[0])
+    return [race[int(np.argmin([next(losses) for _ in race]))] for race in races]

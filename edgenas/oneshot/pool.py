@@ -10,7 +10,7 @@ from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
 
 POOL = 600
-"""Networks that a supernet is trained with."""
+"""Networks that a supernet is trained with, in all regions together."""
 
 TRIES = 12
 """Random networks that are looked at for each of the pool, at most."""
@@ -27,7 +27,11 @@ Macs = Callable[[ArchSpec], int | None]
 
 
 def trained_with(
-    space: SearchSpace, fits: Macs, descend: Callable[[ArchSpec, np.random.Generator], ArchSpec], seed: int
+    space: SearchSpace,
+    fits: Macs,
+    descend: Callable[[ArchSpec, np.random.Generator], ArchSpec],
+    seed: int,
+    size: int = POOL,
 ) -> list[tuple[int, ArchSpec]]:
     """Networks within the budgets with their MACs, fewest first.
 
@@ -38,6 +42,7 @@ def trained_with(
         fits: Gives the MACs of what fits.
         descend: Brings a network within the budgets, as far as it can.
         seed: One seed gives one pool.
+        size: Networks of the pool, at most.
     """
     rng = np.random.default_rng([seed, 4])
     found: dict[str, tuple[int, ArchSpec]] = {}
@@ -47,16 +52,16 @@ def trained_with(
         if macs is not None:
             found.setdefault(spec.arch_id, (macs, spec))
 
-    for _ in range(TRIES * POOL):
-        if len(found) == POOL:
+    for _ in range(TRIES * size):
+        if len(found) == size:
             break
         offer(space.sample(rng))
-    if len(found) < POOL // 4:
+    if len(found) < size // 4:
         for _ in range(DESCENTS):
             offer(descend(space.sample(rng), rng))
-        for _ in range(TRIES * POOL):
+        for _ in range(TRIES * size):
             parents = list(found.values())
-            if len(found) >= POOL or not parents:
+            if len(found) >= size or not parents:
                 break
             offer(space.mutate(parents[int(rng.integers(len(parents)))][1], rng))
     return sorted(found.values(), key=lambda entry: (entry[0], entry[1].arch_id))

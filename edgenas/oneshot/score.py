@@ -1,4 +1,9 @@
-"""The score of one candidate with weights cut from a supernet: a second instead of a training."""
+"""The score of one candidate with weights cut from a supernet: seconds instead of a training.
+
+Weights that many networks share are right for none, and more so for some kinds of network than for others:
+the loss with weights as they were cut ranks networks less well than the loss while a moment of training makes
+them a network's own (measured in docs/one_shot.md; NSGANetV2, Lu et al. 2020, fine-tunes them too).
+"""
 
 from __future__ import annotations
 
@@ -10,58 +15,70 @@ from math import prod
 import numpy as np
 
 from edgenas.arch.graph import OpGraph
+from edgenas.arch.space import SearchSpace
+from edgenas.oneshot.anchors import Expectation, sureness
 from edgenas.oneshot.elastic import Part, parts_of
 from edgenas.oneshot.forward import Normalizer, Statistics, forward
+from edgenas.oneshot.supernet import Brief
 from edgenas.train.job import DataFor, Job
 from edgenas.train.trainer import Progress, TrainResult
 
 SCORED_BY = "supernet"
 """What `TrainResult.scored_by` says of such a score."""
 
+ADAPTATION = 1024
+"""Training images that a candidate's weights adapt to, at most: the same for every candidate."""
+
 CALIBRATION = 1000
 """Training images that the statistics of batch normalizations come from, at most."""
-
-VALIDATION = 3000
-"""Validation images of a score, at most: the same for every candidate."""
 
 BATCH = 500
 BATCH_BYTES = 64 * 2**20
 """Size that the largest tensor of a batch may have."""
 
-TRAINING_COST = 3
-"""How many forward passes a training step takes, to guess a training's speed from a score's."""
-
 
 @dataclass(frozen=True)
 class ScoreJob(Job):
-    """Recalibrates a cut network's batch normalizations and measures its validation accuracy.
+    """Adapts a cut network for a moment; its loss and size tell what a training alone would come to.
 
-    The weights it leaves are those of a real network, in the order of Keras.
+    ``val_accuracy`` of the result is the score: the accuracy that is expected, or `sureness` where nothing
+    is. ``val_loss`` is the loss. The weights it leaves are those of a real network, in the order of Keras.
 
     Attributes:
-        names: One a block, from `SearchSpace.sharing`.
+        space: Of the network.
         weights: What `SharedWeights.cut` gave.
+        images: Training images that it adapts to.
+        expectation: What relates loss and size to the accuracy of a training alone, where that is known.
     """
 
-    names: tuple[str, ...] = ()
+    space: SearchSpace | None = None
     weights: tuple[np.ndarray, ...] = ()
+    images: int = ADAPTATION
+    expectation: Expectation | None = None
 
     def perform(self, data_for: DataFor, on_epoch: Progress) -> tuple[TrainResult, list[np.ndarray]]:
-        """Score the network."""
+        """Score the network.
+
+        Raises:
+            TrialError: Its loss became NaN or infinite.
+        """
+        assert self.space is not None
         started = time.perf_counter()
-        (images, _), validation = data_for(self.spec.input_shape)
-        graph = self.spec.graph()
-        parts = parts_of(graph, self.names)
+        images = data_for(self.spec.input_shape)[0][0]
+        number = min(self.images, len(images))
+        brief = Brief.of(self.spec, self.space, self.recipe, number, data_for, self.weights)
+        graph = self.space.graph(self.spec)
+        parts = parts_of(graph, self.space.sharing(self.spec))
         chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:CALIBRATION])
-        statistics = calibrated(graph, parts, self.weights, images[chosen])
-        scored = np.sort(np.random.default_rng(1).permutation(len(validation[1]))[:VALIDATION])
-        right, loss = judged(graph, parts, self.weights, statistics, validation[0], validation[1], scored)
+        statistics = calibrated(graph, parts, brief.weights, images[chosen])
+        score = sureness(brief.loss)
+        if self.expectation is not None:
+            score = self.expectation.accuracy(brief.loss, graph.macs, graph.params)
         seconds = time.perf_counter() - started
         result = TrainResult(
-            right, loss, None, 0, False, seconds,
-            (len(chosen) + len(scored)) / seconds / TRAINING_COST, [], scored_by=SCORED_BY,
-        )  # fmt: skip
-        return result, in_keras_order(parts, self.weights, statistics)
+            score, brief.loss, None, 0, False, seconds, number / seconds, [], scored_by=SCORED_BY
+        )
+        return result, in_keras_order(parts, brief.weights, statistics)
 
 
 def batch_of(graph: OpGraph) -> int:
@@ -92,30 +109,6 @@ def calibrated(
         )
         for position in seen[0]
     }
-
-
-def judged(
-    graph: OpGraph,
-    parts: Sequence[Part],
-    weights: Sequence[np.ndarray],
-    statistics: Statistics,
-    images: np.ndarray,
-    labels: np.ndarray,
-    chosen: np.ndarray,
-) -> tuple[float, float]:
-    """Share of right classes and cross-entropy on some images."""
-    import tensorflow as tf
-
-    size, normalizer = batch_of(graph), Normalizer(statistics)
-    tensors = [tf.constant(array) for array in weights]
-    right, loss = 0, 0.0
-    for start in range(0, len(chosen), size):
-        some = chosen[start : start + size]
-        logits = forward(graph, parts, tensors, tf.constant(images[some]), normalizer)
-        wanted = labels[some].astype(np.int64)
-        loss += float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)))
-        right += int(np.sum(logits.numpy().argmax(axis=-1) == wanted))
-    return right / len(chosen), loss / len(chosen)
 
 
 def in_keras_order(

@@ -1,10 +1,10 @@
-"""The training of a supernet: one set of weights that serves every network of a space within the budgets.
+"""The training of a supernet: shared weights that serve the networks of a space within the budgets.
 
 Each step trains four networks on one batch: one of the largest, one of the smallest and two random ones (the
 sandwich rule, Yu and Huang 2019); the large one learns the labels, the others its answers as well (in-place
 distillation), once it has answers to give. The largest networks of a space such as `micro` are far too slow;
-so "largest" is another one of the top tenth of a pool in each step, and the pool holds only networks that fit
-the budgets, all of one frame (`edgenas.oneshot.frames`).
+so "largest" is another one of the top tenth of a pool in each step, and the pools hold only networks that fit
+the budgets. Pools, one a region (`edgenas.oneshot.frames`), share nothing and take turns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -32,8 +33,9 @@ from edgenas.train.job import DataFor, Job
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import Progress, TrainResult
 
-IMAGES = 72_000
-"""Images that a supernet sees, each of them by four networks: as much as eight candidates' trainings."""
+IMAGES = 48_000
+"""Images that a supernet sees, all its pools together, each by four networks: as much as five candidates'
+trainings."""
 
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
 """Between these lie the passes; the standing is kept after each."""
@@ -89,22 +91,22 @@ class SupernetJob(Job):
 
     Attributes:
         space: Says what two networks share.
-        specs: The networks in play, fewest MACs first.
+        pools: The networks in play, fewest MACs first; those of different pools share no tensor.
         shrinking: Whether only the largest third trains at first, and smaller ones join (progressive
             shrinking, after Cai et al. 2020).
         seconds: Time for the training, or None; the learning rate falls by the clock if that is earlier.
     """
 
     space: SearchSpace | None = None
-    specs: tuple[ArchSpec, ...] = ()
+    pools: tuple[tuple[ArchSpec, ...], ...] = ()
     shrinking: bool = False
     seconds: float | None = None
 
     @property
     def key(self) -> str:
         """Tells this training from others in a checkpoint."""
-        names = [super().key, str(self.shrinking), *(spec.arch_id for spec in self.specs)]
-        return hashlib.sha256(" ".join(names).encode()).hexdigest()
+        pools = [" ".join(spec.arch_id for spec in pool) for pool in self.pools]
+        return hashlib.sha256("|".join([super().key, str(self.shrinking), *pools]).encode()).hexdigest()
 
     def perform(self, data_for: DataFor, on_epoch: Progress) -> tuple[TrainResult, list[np.ndarray]]:
         """Train all networks at once.
@@ -133,7 +135,7 @@ class Supernet:
     def __init__(self, job: SupernetJob, data_for: DataFor) -> None:
         assert job.space is not None
         self.job, self.space, self._data_for = job, job.space, data_for
-        self.weights = SharedWeights.fresh(job.space, job.specs, job.recipe.seed)
+        self.weights = SharedWeights.fresh(job.space, chain.from_iterable(job.pools), job.recipe.seed)
         self.descent = Descent(self.weights)
         self.history: list[dict[str, float]] = []
         self._seconds, self._started = 0.0, time.perf_counter()
@@ -194,7 +196,8 @@ class Supernet:
         positions = walk.positions(epoch, step)
         rng = np.random.default_rng([recipe.seed, epoch, step])
         soft, first = None, math.nan
-        for spec in sandwich(self.job.specs, rng, progress if self.job.shrinking else 1.0):
+        pool = self.job.pools[(epoch * self.steps + step) % len(self.job.pools)]
+        for spec in sandwich(pool, rng, progress if self.job.shrinking else 1.0):
             member = self._member(spec)
             loss, gradients, answers = self._learn(member, positions, soft)
             if not math.isfinite(loss):
@@ -263,6 +266,57 @@ class Supernet:
             self.weights.arrays[name][...] = array
             self.descent.velocity[name][...] = velocity
         self.history, self._seconds = list(standing.facts["history"]), float(standing.facts["seconds"])
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A training of one network for a moment.
+
+    Attributes:
+        weights: What it learned, one array a part of the network.
+        loss: Mean training loss over its second half, which ranks networks better than the validation
+            accuracy of so short a training does (Ru et al. 2021, "Speedy Performance Estimation").
+    """
+
+    weights: list[np.ndarray]
+    loss: float
+
+    @classmethod
+    def of(
+        cls,
+        spec: ArchSpec,
+        space: SearchSpace,
+        recipe: Recipe,
+        images: int,
+        data_for: DataFor,
+        weights: Sequence[np.ndarray] | None = None,
+    ) -> Brief:
+        """Train a network.
+
+        Args:
+            spec: Of the network.
+            space: That it is of.
+            recipe: Learning rate, seed and class weights are taken from it.
+            images: Training images that it sees.
+            data_for: Examples of every resolution in play.
+            weights: What it begins with, one array a part; None begins with random ones.
+
+        Raises:
+            TrialError: Its loss became NaN or infinite.
+        """
+        half = max(1, images // 2)
+        brief = Recipe(
+            2, half, min(SUPERNET_BATCH, half), learning_rate=recipe.learning_rate, seed=recipe.seed,
+            class_weights=recipe.class_weights,
+        )  # fmt: skip
+        course = Supernet(SupernetJob(spec, brief, space=space, pools=((spec,),)), data_for)
+        parts = parts_of(space.graph(spec), space.sharing(spec))
+        if weights is not None:
+            own = zip(parts, weights, strict=True)
+            course.weights = SharedWeights({part.name: np.array(array) for part, array in own})
+            course.descent = Descent(course.weights)
+        course.run(lambda entry: None)
+        return cls(course.weights.cut(parts), course.history[-1]["loss"])
 
 
 def parts_of_batch(graph: OpGraph, size: int) -> int:

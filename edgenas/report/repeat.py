@@ -70,7 +70,9 @@ def _beside(run: Run) -> dict[str, str]:
     supernet, trust, gradient = (run.document(name) for name in ("supernet", "trust", "gradient"))
     spent = {
         "training the supernet": [] if supernet.get("run") else [supernet.get("result", {}).get("seconds")],
-        "training networks alone, for trust": [pair.get("seconds") for pair in trust.get("pairs", [])],
+        "training networks alone, for scores": (
+            [] if supernet.get("run") else [pair.get("seconds") for pair in trust.get("pairs", [])]
+        ),
         "training the network with gates": [entry["seconds"] for entry in gradient.get("targets", [])],
     }
     known = {name: [seconds for seconds in each if seconds] for name, each in spent.items()}

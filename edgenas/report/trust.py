@@ -8,6 +8,7 @@ from typing import Any
 from edgenas.report.axes import Frame, draw_x_axis, draw_y_axis, scale_for
 from edgenas.report.markup import count, duration, figure, paragraph, text, two_sizes
 from edgenas.report.run import Run
+from edgenas.search.supernet_plan import regions_of
 
 
 def trust_words(trust: Mapping[str, Any] | None) -> str:
@@ -36,7 +37,7 @@ def _rival(found: Mapping[str, Any], macs: Mapping[str, Any] | None) -> str:
     told = f"; MACs alone rank them with {macs['kendall']:+.2f}"
     if found["kendall"] > macs["kendall"]:
         return told
-    return f"{told}, so the scores say nothing more: train the supernet longer, or take --searcher front"
+    return f"{told}, so the scores rank them no better: train the supernet longer, or take --searcher front"
 
 
 def trust_section(run: Run) -> str:
@@ -50,9 +51,19 @@ def trust_section(run: Run) -> str:
         f"{origin} with {supernet['networks']:,} networks of {supernet['least_macs']:,} to "
         f"{supernet['most_macs']:,} MACs."
     )
-    if frame := supernet.get("frame"):
-        shared = ", ".join(f"{name} {value}" for name, value in frame.items())
-        about += f" All of them have the frame that won a short race: {shared}."
+    regions = regions_of(supernet)
+    if len(regions) > 1:
+        about += (
+            f" They are of {len(regions)} frames, each the winner of a short race of its range of MACs, with "
+            "tensors of its own:"
+        )
+        about += ";".join(
+            f" {place}, up to {region.most_macs:,} MACs: {_decisions(region.frame)}"
+            for place, region in enumerate(regions)
+        )
+        about += "."
+    elif regions[0].frame:
+        about += f" All of them have the frame that won a short race: {_decisions(regions[0].frame)}."
     if supernet["capped"]:
         about += " Networks of more MACs were left out, as no budget was given."
     told = text(about) + _length(supernet["result"])
@@ -64,13 +75,19 @@ def trust_section(run: Run) -> str:
     if len(pairs) < 2:
         return shown
     note = (
-        "The networks were chosen evenly over the range of scores, which makes a correlation higher than "
-        "among networks that are all good. A training alone has luck of its own, so even a perfect score "
-        "would not reach 1."
+        "The networks were chosen evenly over the range of MACs, which makes a correlation higher than among "
+        "networks of one size. Scores are made by all of them; here the score of each is one that was made "
+        "without its own training. A training alone has luck of its own, so even a perfect score would not "
+        "reach 1."
     )
     drawing = two_sizes(_chart(pairs, Frame(640, 300)), _chart(pairs, Frame(368, 280, left=44)))
     caption = f"Score by the supernet against validation accuracy of {len(pairs)} networks trained alone."
     return shown + figure(drawing, caption) + paragraph(note, "note")
+
+
+def _decisions(frame: Mapping[str, Any]) -> str:
+    """What the networks of a frame share, in words."""
+    return ", ".join(f"{name} {value}" for name, value in frame.items())
 
 
 def _length(result: Mapping[str, Any]) -> str:
@@ -85,7 +102,7 @@ def _chart(pairs: Sequence[Mapping[str, Any]], frame: Frame) -> str:
     alone = [100 * pair["alone"] for pair in pairs]
     x, y = scale_for(scores, *frame.x_range), scale_for(alone, *frame.y_range)
     words = [
-        f"trial {pair['trial']}: score {score:.1f} %, trained alone {accuracy:.1f} %"
+        f"network {pair['trial']}: score {score:.1f} %, trained alone {accuracy:.1f} %"
         for pair, score, accuracy in zip(pairs, scores, alone, strict=True)
     ]
     dots = "".join(

@@ -40,5 +40,6 @@ class PrintingListener:
 
     def trial_ended(self, record: TrialRecord, refused: int) -> None:
         """Print how it went."""
-        outcome = record.reason or f"validation {error_words(record.result or {})}"
+        where = "" if (record.result or {}).get("scored_by") else "validation "
+        outcome = record.reason or f"{where}{error_words(record.result or {})}"
         print(f"trial {record.trial_id}: {outcome} ({refused} refused so far)")

@@ -16,7 +16,7 @@ from edgenas.search.kin import Kin
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Searcher
 from edgenas.search.searchers import SEARCHERS
-from edgenas.search.supernet import OnSupernet, refuse_beside, with_supernet
+from edgenas.search.supernet import SCORE, OnSupernet, refuse_beside, with_supernet
 from edgenas.search.supernet_plan import SupernetPlan
 from edgenas.store import Store
 
@@ -68,7 +68,7 @@ class Guidance:
     def fidelity(self, searcher: Searcher, ladder: Ladder | None, stop_curves: bool) -> dict[str, Any]:
         """What tells how candidates are judged: results of other ways must not stand in one folder."""
         found = {"halving": ladder.knob if ladder else None, "stop": stop_curves, **self.to_json()}
-        return {**found, "supernet": True} if isinstance(searcher, OnSupernet) else found
+        return {**found, "supernet": SCORE} if isinstance(searcher, OnSupernet) else found
 
     @staticmethod
     def refuse_callbacks(searcher: Searcher, callbacks: Sequence[Any]) -> None:

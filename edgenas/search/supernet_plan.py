@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgenas.errors import ConfigError
+from edgenas.oneshot.anchors import Anchor
+from edgenas.oneshot.frames import Region
 from edgenas.search.problem import Problem
 from edgenas.store import Store
 
@@ -23,6 +26,8 @@ class SupernetPlan:
         epochs: Passes of its training, or None for what the data size suggests.
         rate: Peak learning rate for batches of 128, or None for the optimizer's own.
         shrinking: Whether the largest networks train first and smaller ones join.
+        trust: Networks trained alone, by which scores are made and judged (`edgenas.oneshot.anchors`); None
+            for its `ANCHORS`, or for those of the earlier run; 0 for no more.
 
     Raises:
         ConfigError: A number out of range, or how to train a supernet that is trained already.
@@ -32,6 +37,7 @@ class SupernetPlan:
     epochs: int | None = None
     rate: float | None = None
     shrinking: bool = False
+    trust: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 1:
@@ -82,6 +88,18 @@ def facts_for(folder: Path, problem: Problem, fingerprint: str) -> dict[str, Any
                 "the same space, data and --seed for --supernet"
             )
     return facts
+
+
+def regions_of(facts: Mapping[str, Any]) -> list[Region]:
+    """The regions of a run's supernet; runs of earlier versions had one frame, or none."""
+    if "frames" in facts:
+        return [Region(**region) for region in facts["frames"]]
+    return [Region(facts.get("frame", {}), 0, facts["most_macs"])]
+
+
+def anchors_of(facts: Mapping[str, Any]) -> list[Anchor]:
+    """The networks that a run's supernet is judged by; runs of earlier versions had none."""
+    return [Anchor(**one) for one in facts.get("anchors", ())]
 
 
 def weights_path(folder: Path) -> Path:

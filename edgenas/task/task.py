@@ -165,7 +165,9 @@ def epoch_words(entry: Mapping[str, float]) -> str:
 
 
 def error_words(result: Mapping[str, Any]) -> str:
-    """A training's validation error with its name, from the document of a `TrainResult`."""
+    """A training's validation error with its name, from the document of a `TrainResult`; or a score."""
+    if result.get("scored_by"):
+        return f"score {100 * result['val_accuracy']:.2f} %"
     if result.get("val_accuracy") is not None:
         return f"error {100 * (1 - result['val_accuracy']):.2f} %"
     if result.get("val_error") is None:

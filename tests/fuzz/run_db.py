@@ -43,7 +43,11 @@ FACTS: dict[str, Any] = {
     **DESCRIPTION,
     "status": "retraining",
     "own_seconds": 0.5,
-    "supernet": SUPERNET,
+    "supernet": {
+        **SUPERNET, "frames": [{"frame": {"stages": 2}, "least_macs": 9, "most_macs": 90}], "failed": 0,
+        "asked": 10, "anchors": [{"arch": "ab", "loss": 0.5, "macs": 9, "params": 3, "alone": 0.75,
+                                  "seconds": 1.5}],
+    },
     "trust": trust_of(PAIRS),
     "proxy": {
         "name": "naswot", "scores": {"a": 1.0}, "first": ["a"], "off_after": 12,

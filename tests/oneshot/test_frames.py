@@ -10,10 +10,25 @@ import pytest
 
 from edgenas.arch.chooser import FixedChooser, RandomChooser, ReplayChooser
 from edgenas.arch.space import SPACES
+from edgenas.arch.spec import ArchSpec
 from edgenas.data.dataset import Dataset
 from edgenas.data.resize import prepare
-from edgenas.errors import ConfigError, TrialError
-from edgenas.oneshot.frames import RACERS, RaceJob, frame_of, race_images, racers_of, winner_of
+from edgenas.errors import TrialError
+from edgenas.oneshot.frames import (
+    FEWEST_IN_REGION,
+    RACERS,
+    REGIONS,
+    Frame,
+    Pool,
+    RaceJob,
+    Region,
+    frame_of,
+    is_in,
+    parted,
+    race_images,
+    racers_of,
+    winners_of,
+)
 from edgenas.train.job import DataFor
 from edgenas.train.recipe import Recipe
 from edgenas.train.weights import save_weights
@@ -41,17 +56,30 @@ def test_a_frame_has_what_is_not_elastic(space: str) -> None:
     assert not [name for name in frame if name.split("_")[-1] in elastic and not name.startswith("stem")]
 
 
-def test_one_network_of_each_frame_races_the_one_with_most_parameters() -> None:
+def test_frames_race_that_reach_over_their_region() -> None:
     rng = np.random.default_rng(0)
-    specs = [SPACE.sample(rng) for _ in range(60)]
-    racers = racers_of(specs)
+    part = sorted(((spec.graph().macs, spec) for spec in (SPACE.sample(rng) for _ in range(80))), key=macs_of)
+    middle = np.sqrt(part[0][0] * part[-1][0])
+
+    def networks_of(frame: Frame) -> Pool:
+        return [one for one in part if is_in(frame, one[1])]
+
+    racers = racers_of(part, networks_of)
     frames = [tuple(frame_of(spec).items()) for spec in racers]
     assert len(set(frames)) == len(frames) == RACERS
-    params = [spec.graph().params for spec in racers]
-    assert params == sorted(params, reverse=True)
-    for spec in specs:
-        if (frame := tuple(frame_of(spec).items())) in frames:
-            assert spec.graph().params <= params[frames.index(frame)]
+    for spec in racers:
+        found = networks_of(frame_of(spec))
+        assert spec.graph().macs <= middle or spec == found[0][1]
+    # a frame whose networks are all at the upper end is worth less than one with small ones too
+    large, small = part[-1], part[10]
+    both = {tuple(frame_of(large[1]).items()): [large], tuple(frame_of(small[1]).items()): [small, large]}
+    found = racers_of([small, large], lambda frame: both[tuple(frame.items())])
+    assert found == [small[1], large[1]]
+    assert racers_of([small, large], lambda frame: []) == [large[1]]  # nothing is found again
+
+
+def macs_of(one: tuple[int, ArchSpec]) -> int:
+    return one[0]
 
 
 def test_the_network_that_learns_wins(data_for: DataFor, tmp_path: Path) -> None:
@@ -67,11 +95,38 @@ def test_the_network_that_learns_wins(data_for: DataFor, tmp_path: Path) -> None
     result, (losses,) = job.perform(data_for, lambda entry: None)
     assert losses[1] < losses[0] and result.val_loss == losses[1]
     save_weights(tmp_path / "race.npz", [losses])
-    assert winner_of(tmp_path / "race.npz", specs) is specs[1]
+    assert winners_of(tmp_path / "race.npz", [specs]) == [specs[1]]
+    save_weights(tmp_path / "race.npz", [np.array([2.0, 3.0, math.inf, 1.0, math.inf])])
+    assert winners_of(tmp_path / "race.npz", [specs, specs, specs[:1]]) == [specs[0], specs[1], specs[0]]
 
     late = RaceJob(specs[0], Recipe(1, 1), space=SPACE, specs=specs, images=64, seconds=1e-9)
     _, (losses,) = late.perform(data_for, lambda entry: None)  # one runs, however late it is
     assert math.isfinite(losses[0]) and losses[1] == math.inf
+
+
+def test_a_pool_is_parted_where_its_networks_differ_much_in_macs() -> None:
+    spec = SPACE.sample(np.random.default_rng(0))
+
+    def pool_of(*macs: float) -> list[tuple[int, ArchSpec]]:
+        return [(round(one), spec) for one in macs]
+
+    wide = pool_of(*np.geomspace(10_000, 3_000_000, 90))
+    parts = parted(wide)
+    assert len(parts) == REGIONS and [one for part in parts for one in part] == wide
+    spans = [np.log(part[-1][0] / part[0][0]) for part in parts]
+    assert max(spans) < 1.2 * min(spans)
+    assert len(parted(pool_of(*np.geomspace(10_000, 300_000, 90)))) == 2
+    assert len(parted(pool_of(*np.geomspace(10_000, 100_000, 90)))) == 1
+    assert len(parted(pool_of(10_000, *np.geomspace(1_000_000, 3_000_000, 90)))) == 1  # one small one
+    assert len(parted(wide[: FEWEST_IN_REGION + 1])) == 1
+
+
+def test_a_region_is_a_frame_and_a_range_of_macs() -> None:
+    spec = SPACE.sample(np.random.default_rng(0))
+    macs = spec.graph().macs
+    assert Region(frame_of(spec), macs, macs).has(spec)
+    assert not Region(frame_of(spec), macs + 1, 2 * macs).has(spec)
+    assert not Region({**frame_of(spec), "stem_stride": 7}, 0, 2 * macs).has(spec)
 
 
 def test_a_race_takes_a_tenth_of_the_supernet_within_bounds() -> None:
@@ -92,12 +147,11 @@ def test_a_race_that_nobody_survives_says_so(data_for: DataFor) -> None:
         job.perform(lost, lambda entry: None)  # type: ignore[arg-type]
 
 
-def test_fixed_decisions_are_the_only_option_that_a_chooser_sees() -> None:
+def test_a_chooser_is_not_asked_for_fixed_decisions_but_told() -> None:
     inner = RandomChooser(np.random.default_rng(0))
     chooser = FixedChooser(inner, {"stages": 3, "odd": 9})
-    assert chooser.choice("stages", (2, 3, 4)) == 3 and inner.options["stages"] == (3,)
+    assert chooser.choice("stages", (2, 3, 4)) == 3 and "stages" not in inner.options
     assert chooser.choice("odd", (1, 2)) in (1, 2)  # what is no option is not taken
     assert chooser.int("free", 4, 6) in (4, 5, 6) and isinstance(chooser.flag("skip"), bool)
     assert chooser.values is inner.values and set(inner.values) == {"stages", "odd", "free", "skip"}
-    with pytest.raises(ConfigError, match="expected one of"):
-        FixedChooser(ReplayChooser({"stages": 2}), {"stages": 3}).choice("stages", (2, 3, 4))
+    assert FixedChooser(ReplayChooser({"stages": 2}), {"stages": 3}).choice("stages", (2, 3, 4)) == 3

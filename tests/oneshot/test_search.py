@@ -22,19 +22,20 @@ from edgenas.data.dataset import Dataset
 from edgenas.data.load import load_dataset
 from edgenas.data.resize import prepare
 from edgenas.distribute import LocalExecutor
-from edgenas.errors import ConfigError, StoreError, UnsupportedError
+from edgenas.errors import ConfigError, StoreError, TrialError, UnsupportedError
 from edgenas.merging import merge
-from edgenas.oneshot.frames import frame_of, is_in
+from edgenas.oneshot.elastic import extents_of
+from edgenas.oneshot.frames import Region, frame_of, is_in
 from edgenas.oneshot.supernet import SupernetJob
 from edgenas.pipeline import begun_with, check_method
 from edgenas.problem_of import check_supernet, make_problem
-from edgenas.search.covered import CoveredSpace
+from edgenas.search.covered import FRAME, CoveredSpace
 from edgenas.search.listener import PrintingListener
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
 from edgenas.search.searchers import RandomSearcher
 from edgenas.search.supernet import OnSupernet, _seconds_for
-from edgenas.search.supernet_plan import SupernetPlan, facts_of, weights_path
+from edgenas.search.supernet_plan import SupernetPlan, anchors_of, facts_of, regions_of, weights_path
 from edgenas.search.tuner import EdgeTuner
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
@@ -83,9 +84,10 @@ def test_the_resumed_supernet_is_the_undisturbed_one(run: Path) -> None:
         facts = store.meta("supernet")
     problem, _ = make_problem(config, dataset)
     searcher = OnSupernet(problem, config.seed, kind=RandomSearcher)
-    searcher.covered.frame = facts["frame"]
-    specs = tuple(spec for _, spec in searcher._pool())
-    job = SupernetJob(specs[-1], Recipe.from_json(facts["recipe"]), space=problem.space, specs=specs)
+    pools = [tuple(spec for _, spec in pool) for pool in searcher._pools(regions_of(facts), searcher._pool())]
+    job = SupernetJob(
+        pools[-1][-1], Recipe.from_json(facts["recipe"]), space=searcher.covered, pools=tuple(pools)
+    )
 
     def data_for(shape: tuple[int, ...]) -> Any:
         splits = (dataset.train, dataset.validation)
@@ -105,6 +107,8 @@ def test_its_candidates_are_called_scored_and_its_trust_is_told(run: Path) -> No
     assert len(printed["winners"][0]["files"]) == 4
     trust = printed["trust"]
     assert len(trust["pairs"]) == 3 and trust["failed"] == 0
+    facts = facts_of(run)
+    assert [pair["alone"] for pair in trust["pairs"]] == [one.alone for one in anchors_of(facts)]
     page = (run / "report.html").read_text()
     assert "scored candidates" in page and "trained candidates" not in page
     assert "Trust in the scores" in page and "was trained once for this run" in page
@@ -112,7 +116,7 @@ def test_its_candidates_are_called_scored_and_its_trust_is_told(run: Path) -> No
         for trial in store.trials():
             assert trial.result is not None and trial.result["scored_by"] == "supernet"
             assert trial.result["epochs"] == 0
-            assert is_in(store.meta("supernet")["frame"], trial.spec)
+            assert sum(region.has(trial.spec) for region in regions_of(store.meta("supernet"))) == 1
         heritage = cut_weights(store, store.trials()[0], None)
         assert heritage is not None
         heritage.hand_to(_built(heritage.spec), heritage.spec)  # its shapes are those of the network
@@ -154,6 +158,8 @@ def test_a_second_budget_and_another_searcher_train_nothing(
     assert tuner.listener.epochs == 0  # type: ignore[attr-defined]
     assert weights_path(tuner.store.folder).read_bytes() == weights_path(run).read_bytes()
     assert tuner.store.meta("supernet")["run"] == str(run)
+    assert anchors_of(tuner.store.meta("supernet")) == anchors_of(facts_of(run))
+    assert tuner.store.meta("trust") == Store.read(run).meta("trust")
     trials = tuner.store.trials()
     assert len(trials) == 4
     assert all(trial.cost.peak_ram_bytes <= RAM / 2 for trial in trials)
@@ -232,29 +238,61 @@ def _build(hp: Any) -> Any:
     return keras.Sequential(layers)
 
 
-def test_a_frame_in_which_no_network_is_found_again_keeps_those_that_are_known() -> None:
+def test_a_region_in_which_no_network_is_found_again_keeps_those_that_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A budget that no network keeps stands for one that random networks hardly ever keep."""
+    monkeypatch.setattr("edgenas.oneshot.pool.TRIES", 1)
+    monkeypatch.setattr("edgenas.oneshot.pool.DESCENTS", 1)
     space = SPACES.get("micro")((8, 8, 1), 10)
     searcher = OnSupernet(Problem(space, StaticSource(), [Constraint("macs", 1)]), 0, kind=RandomSearcher)
     rng = np.random.default_rng(2)
     specs = [space.sample(rng) for _ in range(30)]
     known = [(spec.graph().macs, spec) for spec in specs]
-    frame = frame_of(specs[0])
-    expected = [one for one in known if is_in(frame, one[1])]
-    assert searcher._pool_of(frame, known) == expected != known
-    assert searcher.covered.frame == frame
+    regions = [Region(frame_of(spec), 0, 10**9) for spec in specs[:2]]
+    assert searcher._pools(regions, known) == [known[:1], known[1:2]]
+    assert searcher.covered.regions == tuple(regions)
 
 
-def test_a_covered_space_keeps_its_frame() -> None:
-    space = CoveredSpace(SPACES.get("micro")((8, 8, 1), 10))
-    rng = np.random.default_rng(1)
-    frame = space.frame = frame_of(space.sample(rng))
-    assert {"stages", "stem_stride", "s1_stride"} <= set(frame)
-    found = [space.sample(rng) for _ in range(10)]
+def test_a_covered_space_keeps_its_frames() -> None:
+    """A region is a decision as any other; the frame it has is none."""
+    whole = SPACES.get("micro")((8, 8, 1), 10)
+    space, rng = CoveredSpace(whole), np.random.default_rng(1)
+    assert "stages" in space.names and FRAME not in space.names
+    frames = [frame_of(whole.sample(rng)) for _ in range(2)]
+    space.regions = [Region(frame, 0, 10**9) for frame in frames]
+    assert space.names[FRAME] == (0, 1) and "stages" not in space.names
+    found = [space.sample(rng) for _ in range(20)]
     found += [space.mutate(spec, rng) for spec in found] + [space.crossover(*found[:2], rng)]
-    assert all(is_in(frame, spec) for spec in found)
-    assert not all(is_in(frame, space.space.sample(rng)) for _ in range(10))
-    assert len({spec.arch_id for spec in found}) > 15
+    for spec in found:
+        assert is_in(frames[int(spec.choices[FRAME])], spec) and space.region_of(spec) is not None
+        assert space.from_choices(spec.choices) == spec
+    assert {spec.choices[FRAME] for spec in found} == {0, 1}
+    assert len({spec.arch_id for spec in found}) > 30
+    outside = whole.sample(rng)
+    assert space.region_of(outside) is None and space.region_of(space.mutate(outside, rng)) is not None
+    with pytest.raises(TrialError, match="none of the supernet's 2 frames"):
+        space.sharing(outside)
+
+
+def test_regions_share_no_tensor() -> None:
+    whole = SPACES.get("micro")((8, 8, 1), 10)
+    space, rng = CoveredSpace(whole), np.random.default_rng(1)
+    specs = [whole.sample(rng) for _ in range(2)]
+    space.regions = [Region(frame_of(spec), 0, 10**9) for spec in specs]
+    extents = [set(extents_of(space, [spec])[0]) for spec in specs]
+    assert extents[0] and extents[1] and not extents[0] & extents[1]
+    space.regions = space.regions[:1]
+    assert space.sharing(specs[0]) == whole.sharing(specs[0])  # as in runs of earlier versions
+
+
+def test_the_supernet_of_an_earlier_version_is_of_one_frame() -> None:
+    spec = SPACES.get("micro")((8, 8, 1), 10).sample(np.random.default_rng(0))
+    macs = spec.graph().macs
+    (region,) = regions_of({"frame": frame_of(spec), "most_macs": macs})
+    assert region.has(spec)
+    (anything,) = regions_of({"most_macs": macs - 1})
+    assert not anything.has(spec)
 
 
 def test_a_covered_space_gives_what_is_covered() -> None:

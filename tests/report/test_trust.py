@@ -58,13 +58,13 @@ def test_the_page_says_scored_and_draws_what_was_trained_alone(scored: Store) ->
     assert "12 epochs, cut short by the time limit" in section.text
     assert "Kendall correlation of +0.90" in section.text
     titles = [element.text for element in section.all("title")]
-    assert "trial 0003: score 30.0 %, trained alone 57.5 %" in titles
+    assert "network 0003: score 30.0 %, trained alone 57.5 %" in titles
 
 
 def test_what_a_supernet_and_the_trainings_alone_took_is_among_the_times(scored: Store) -> None:
     listed = facts(report_of(scored).section("repeat"))
     assert listed["training the supernet"] == "2 min"
-    assert listed["training networks alone, for trust"] == "3 min"
+    assert listed["training networks alone, for scores"] == "3 min"
     assert "training the network with gates" not in listed
 
 
@@ -72,7 +72,20 @@ def test_a_supernet_of_an_earlier_run_took_no_time_here(scored: Store) -> None:
     taken = {**SUPERNET, "run": "runs/earlier"}
     with Store.open(scored.folder) as store:
         store.set_meta(supernet=taken)
-    assert "training the supernet" not in facts(report_of(Store.read(scored.folder)).section("repeat"))
+    listed = facts(report_of(Store.read(scored.folder)).section("repeat"))
+    assert "training the supernet" not in listed and "training networks alone, for scores" not in listed
+
+
+def test_frames_of_several_regions_are_told(scored: Store) -> None:
+    frames = [
+        {"frame": {"stages": 2}, "least_macs": 9_000, "most_macs": 80_000},
+        {"frame": {"stages": 3}, "least_macs": 80_001, "most_macs": 3_074_160},
+    ]
+    with Store.open(scored.folder) as store:
+        store.set_meta(supernet={**SUPERNET, "frames": frames})
+    told = report_of(Store.read(scored.folder)).section("trust").text
+    assert "They are of 2 frames" in told
+    assert "0, up to 80,000 MACs: stages 2; 1, up to 3,074,160 MACs: stages 3." in told
 
 
 def test_watching_says_scored_too(scored: Store) -> None:
@@ -102,5 +115,5 @@ def test_scores_that_rank_no_better_than_macs_are_called_so() -> None:
     better = trust_words(trust_of(PAIRS))
     assert "MACs alone rank them with +0.55" in better and "nothing more" not in better
     worse = trust_words(trust_of([{**pair, "macs": pair["alone"]} for pair in PAIRS]))
-    assert "MACs alone rank them with +1.00, so the scores say nothing more" in worse
+    assert "MACs alone rank them with +1.00, so the scores rank them no better" in worse
     assert "--searcher front" in worse

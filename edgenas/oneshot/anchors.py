@@ -1,0 +1,123 @@
+"""Anchors: networks trained alone before a search, that say what a score means.
+
+A moment of training ranks networks that share weights, but not those of different regions, whose weights are
+more or less finished; and it says how fast a network learns rather than how much it can hold, which its size
+does. Some networks trained alone relate all three to the accuracy that counts, in the way of a performance
+predictor over cheap figures (White et al. 2021, "How Powerful are Performance Predictors in Neural
+Architecture Search?").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgenas.oneshot.trust import compared
+
+ANCHORS = 10
+"""Networks that are trained alone, unless told otherwise."""
+
+FEWEST = 6
+"""Of these, so that a line through them is worth something."""
+
+RIDGE = 1.0
+"""Weight of the penalty on standardized figures: anchors are few."""
+
+SOFTENING = 0.005
+"""Added to errors before their logarithm: below it, ratios of errors say nothing."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One network trained alone.
+
+    Attributes:
+        arch: Its ``arch_id``.
+        loss: Of a moment of training with shared weights (`edgenas.oneshot.supernet.Brief`).
+        macs: Multiply-accumulates of one example.
+        params: Trained parameters.
+        alone: Validation accuracy of its training alone.
+        seconds: What that took.
+    """
+
+    arch: str
+    loss: float
+    macs: int
+    params: int
+    alone: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The accuracy that a training alone is expected to reach: ridge regression on the error's logarithm.
+
+    Attributes:
+        centre: Means of loss, log MACs and log parameters over the anchors.
+        scale: Their standard deviations.
+        weights: Of the standardized figures.
+        usual: Mean logarithm of the anchors' errors.
+    """
+
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    usual: float
+
+    @classmethod
+    def of(cls, anchors: Sequence[Anchor]) -> Expectation | None:
+        """From some anchors; None where they are fewer than `FEWEST`."""
+        if len(anchors) < FEWEST:
+            return None
+        figures = np.array([_figures(one.loss, one.macs, one.params) for one in anchors])
+        errors = np.log([1.0 - one.alone + SOFTENING for one in anchors])
+        centre, scale = figures.mean(axis=0), figures.std(axis=0)
+        scale[scale == 0] = 1.0
+        rows = (figures - centre) / scale
+        penalty = RIDGE * np.eye(rows.shape[1])
+        weights = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (errors - errors.mean()))
+        return cls(
+            tuple(centre.tolist()), tuple(scale.tolist()), tuple(weights.tolist()), float(errors.mean())
+        )
+
+    def accuracy(self, loss: float, macs: int, params: int) -> float:
+        """Expected of a network, 0 to 1."""
+        rows = (np.array(_figures(loss, macs, params)) - self.centre) / self.scale
+        error = math.exp(min(0.0, self.usual + float(rows @ self.weights))) - SOFTENING
+        return 1.0 - min(1.0, max(0.0, error))
+
+
+def _figures(loss: float, macs: int, params: int) -> tuple[float, float, float]:
+    return loss, math.log(max(1, macs)), math.log(max(1, params))
+
+
+def sureness(loss: float) -> float:
+    """The geometric mean of the probability given to the right class; a score where anchors are too few."""
+    return math.exp(-loss)
+
+
+def left_out(anchors: Sequence[Anchor]) -> list[float]:
+    """The score of each anchor as it would be without its own training."""
+    scores = []
+    for place, one in enumerate(anchors):
+        found = Expectation.of([*anchors[:place], *anchors[place + 1 :]])
+        scores.append(found.accuracy(one.loss, one.macs, one.params) if found else sureness(one.loss))
+    return scores
+
+
+def trust_in(anchors: Sequence[Anchor], failed: int) -> Mapping[str, Any]:
+    """How far scores can be trusted, by the anchors, each left out in turn.
+
+    Args:
+        anchors: Networks trained alone.
+        failed: How many more could not be.
+    """
+    pairs = [
+        {"trial": one.arch, "score": score, "alone": one.alone, "macs": one.macs, "seconds": one.seconds}
+        for one, score in zip(anchors, left_out(anchors), strict=True)
+    ]
+    return {"pairs": pairs, "failed": failed, **compared(pairs)}
