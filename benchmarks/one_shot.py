@@ -132,7 +132,7 @@ class Bench:
         searcher = OnSupernet(problem, self.args.seed + 1, kind=FrontSearcher)
         folder = self.work / "one_shot"
         searcher._use(facts_of(folder), weights_path(folder))
-        networks = evenly(searcher._pool(), self.args.networks)
+        networks = evenly(searcher.maker.pool(), self.args.networks)
         alone = [self._alone(spec) for spec in networks]
         scores = [self._score(searcher, spec) for spec in networks]
         rivals = {
@@ -234,7 +234,7 @@ def mobile_steps(steps: int) -> dict[str, Any]:
 
     space = SPACES.get("mobile")((96, 96, 3), 10)
     searcher = OnSupernet(Problem(space, StaticSource()), 0, kind=FrontSearcher)
-    pool = searcher._pool()
+    pool = searcher.maker.pool()
     specs = tuple(spec for _, spec in pool)
     rng = np.random.default_rng(0)
 

@@ -71,8 +71,10 @@ class Expectation:
     @classmethod
     def of(cls, anchors: Sequence[Anchor]) -> Expectation | None:
         """From some anchors; None where they are fewer than `FEWEST`."""
-        if len(anchors) < FEWEST:
-            return None
+        return cls._fitted(anchors) if len(anchors) >= FEWEST else None
+
+    @classmethod
+    def _fitted(cls, anchors: Sequence[Anchor]) -> Expectation:
         figures = np.array([_figures(one.loss, one.macs, one.params) for one in anchors])
         errors = np.log([1.0 - one.alone + SOFTENING for one in anchors])
         centre, scale = figures.mean(axis=0), figures.std(axis=0)
@@ -96,17 +98,20 @@ def _figures(loss: float, macs: int, params: int) -> tuple[float, float, float]:
 
 
 def sureness(loss: float) -> float:
-    """The geometric mean of the probability given to the right class; a score where anchors are too few."""
+    """A score where anchors are too few: the geometric mean of the probability given to the right class, of
+    examples that weigh alike."""
     return math.exp(-loss)
 
 
 def left_out(anchors: Sequence[Anchor]) -> list[float]:
     """The score of each anchor as it would be without its own training."""
-    scores = []
-    for place, one in enumerate(anchors):
-        found = Expectation.of([*anchors[:place], *anchors[place + 1 :]])
-        scores.append(found.accuracy(one.loss, one.macs, one.params) if found else sureness(one.loss))
-    return scores
+    if len(anchors) < FEWEST:
+        return [sureness(one.loss) for one in anchors]
+    others = [[*anchors[:place], *anchors[place + 1 :]] for place in range(len(anchors))]
+    return [
+        Expectation._fitted(rest).accuracy(one.loss, one.macs, one.params)
+        for one, rest in zip(anchors, others, strict=True)
+    ]
 
 
 def trust_in(anchors: Sequence[Anchor], failed: int) -> Mapping[str, Any]:

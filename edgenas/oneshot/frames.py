@@ -18,7 +18,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import moocore
@@ -108,8 +108,16 @@ def parted(pool: Pool) -> list[Pool]:
     return [pool]
 
 
-def racers_of(part: Pool, networks_of: Callable[[Frame], Pool]) -> list[ArchSpec]:
-    """One network of each of a region's most promising frames, the best first.
+@dataclass(frozen=True)
+class Racer:
+    """A frame and the network that stands for it."""
+
+    frame: Frame
+    spec: ArchSpec
+
+
+def racers_of(part: Pool, networks_of: Callable[[Frame], Pool]) -> list[Racer]:
+    """A region's most promising frames, the best first, each with a network.
 
     A frame is worth what its networks reach over the whole region, not at its upper end alone: the
     hypervolume of parameters, a plain but strong proxy (White et al. 2022), against MACs, both logarithmic.
@@ -123,15 +131,23 @@ def racers_of(part: Pool, networks_of: Callable[[Frame], Pool]) -> list[ArchSpec
     fewest = min(spec.graph().params for _, spec in part)
     by_params = sorted(part, key=lambda one: (-one[1].graph().params, one[1].arch_id))
     frames = list({tuple(frame_of(spec).items()): None for _, spec in by_params})[:FRAMES]
-    found: list[tuple[float, ArchSpec]] = []
+    found: list[tuple[float, Racer]] = []
     for frame in frames:
         if networks := networks_of(dict(frame)):
             points = [(-math.log(spec.graph().params), math.log(macs)) for macs, spec in networks]
             worth = float(moocore.hypervolume(np.array(points), ref=[-math.log(fewest), math.log(most)]))
             half = [spec for macs, spec in networks if macs <= math.sqrt(least * most)] or [networks[0][1]]
-            found.append((worth, max(half, key=lambda spec: (spec.graph().params, spec.arch_id))))
-    found.sort(key=lambda one: (-one[0], one[1].arch_id))
-    return [spec for _, spec in found[:RACERS]] or [by_params[0][1]]
+            largest = max(half, key=lambda spec: (spec.graph().params, spec.arch_id))
+            found.append((worth, Racer({**frame_of(largest), **dict(frame)}, largest)))
+    found.sort(key=lambda one: (-one[0], one[1].spec.arch_id))
+    known = by_params[0][1]
+    return [racer for _, racer in found[:RACERS]] or [Racer(frame_of(known), known)]
+
+
+def in_turns(races: Sequence[Sequence[Racer]]) -> tuple[ArchSpec, ...]:
+    """The networks of several races, the first of each, then the second of each, as long as there are any."""
+    rounds = zip_longest(*races)
+    return tuple(racer.spec for one in rounds for racer in one if racer is not None)
 
 
 def race_images(supernet: Recipe, racers: int) -> int:
@@ -183,10 +199,14 @@ class RaceJob(Job):
             return math.inf
 
 
-def winners_of(path: Path, races: Sequence[Sequence[ArchSpec]]) -> list[ArchSpec]:
-    """The networks whose frames a `RaceJob` of all regions' racers found best, one a region.
+def winners_of(path: Path, racers: Sequence[ArchSpec], races: Sequence[Sequence[Racer]]) -> list[Frame]:
+    """The frames that a `RaceJob` found best, one of each race; of those not begun in time, the first.
 
-    Where the time ended before any of a region's was trained, its first, with most parameters, wins.
+    Args:
+        path: What the job left.
+        racers: The networks that raced, in the job's order.
+        races: The frames to choose from.
     """
-    losses = iter(load_weights(path)[0])
-    return [race[int(np.argmin([next(losses) for _ in race]))] for race in races]
+    raced = zip(racers, load_weights(path)[0], strict=True)
+    losses = {spec.arch_id: float(loss) for spec, loss in raced}
+    return [min(race, key=lambda racer: losses[racer.spec.arch_id]).frame for race in races]

@@ -151,8 +151,9 @@ class Supernet:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
-        return max(1, self.job.recipe.images_per_epoch // self.job.recipe.batch_size)
+        """Batches an epoch, at least one a pool."""
+        batches = self.job.recipe.images_per_epoch // self.job.recipe.batch_size
+        return max(len(self.job.pools), batches)
 
     def progress(self, epoch: int, step: int) -> float:
         """Share of the training that is done, by steps or by the clock, whichever is further."""
@@ -168,7 +169,7 @@ class Supernet:
             epoch = len(self.history)
             losses = [self._step(walk, epoch, 0)]
             for step in range(1, self.steps):
-                if self.progress(epoch, step) >= 1:
+                if step >= len(self.job.pools) and self.progress(epoch, step) >= 1:
                     break
                 losses.append(self._step(walk, epoch, step))
             self.history.append({"loss": float(np.mean(losses))})

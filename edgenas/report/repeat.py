@@ -71,7 +71,9 @@ def _beside(run: Run) -> dict[str, str]:
     spent = {
         "training the supernet": [] if supernet.get("run") else [supernet.get("result", {}).get("seconds")],
         "training networks alone, for scores": (
-            [] if supernet.get("run") else [pair.get("seconds") for pair in trust.get("pairs", [])]
+            []
+            if supernet.get("run") and "asked" not in supernet
+            else [pair.get("seconds") for pair in trust.get("pairs", [])]
         ),
         "training the network with gates": [entry["seconds"] for entry in gradient.get("targets", [])],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgenas.oneshot.anchors import FEWEST
 from edgenas.report.axes import Frame, draw_x_axis, draw_y_axis, scale_for
 from edgenas.report.markup import count, duration, figure, paragraph, text, two_sizes
 from edgenas.report.run import Run
@@ -45,6 +46,21 @@ def trust_section(run: Run) -> str:
     supernet, trust = run.document("supernet"), run.document("trust")
     if not supernet:
         return ""
+    told = text(_about(supernet)) + _length(supernet["result"])
+    if not trust:
+        return paragraph(told)
+    words = trust_words(trust)
+    shown = paragraph(told) + paragraph(text(f"{words[:1].upper()}{words[1:]}."))
+    pairs = trust["pairs"]
+    if len(pairs) < 2:
+        return shown
+    drawing = two_sizes(_chart(pairs, Frame(640, 300)), _chart(pairs, Frame(368, 280, left=44)))
+    caption = f"Score by the supernet against validation accuracy of {len(pairs)} networks trained alone."
+    return shown + figure(drawing, caption) + paragraph(_note(supernet), "note")
+
+
+def _about(supernet: Mapping[str, Any]) -> str:
+    """Where the supernet comes from, and what its networks have in common."""
     origin = "was trained once for this run" if supernet["run"] is None else f"is that of {supernet['run']}"
     about = (
         f"No candidate was trained in the search: each got a score with weights cut from one supernet, which "
@@ -66,23 +82,22 @@ def trust_section(run: Run) -> str:
         about += f" All of them have the frame that won a short race: {_decisions(regions[0].frame)}."
     if supernet["capped"]:
         about += " Networks of more MACs were left out, as no budget was given."
-    told = text(about) + _length(supernet["result"])
-    if not trust:
-        return paragraph(told)
-    words = trust_words(trust)
-    shown = paragraph(told) + paragraph(text(f"{words[:1].upper()}{words[1:]}."))
-    pairs = trust["pairs"]
-    if len(pairs) < 2:
-        return shown
-    note = (
+    return about
+
+
+def _note(supernet: Mapping[str, Any]) -> str:
+    """How the networks trained alone were chosen and used."""
+    luck = "A training alone has luck of its own, so even a perfect score would not reach 1."
+    if "anchors" not in supernet:
+        return (
+            "The networks were chosen evenly over the range of scores, which makes a correlation higher than "
+            f"among networks that are all good. {luck}"
+        )
+    used = "Scores are made by all of them; here the score of each was made without its own training. "
+    return (
         "The networks were chosen evenly over the range of MACs, which makes a correlation higher than among "
-        "networks of one size. Scores are made by all of them; here the score of each is one that was made "
-        "without its own training. A training alone has luck of its own, so even a perfect score would not "
-        "reach 1."
+        f"networks of one size. {used if len(supernet['anchors']) >= FEWEST else ''}{luck}"
     )
-    drawing = two_sizes(_chart(pairs, Frame(640, 300)), _chart(pairs, Frame(368, 280, left=44)))
-    caption = f"Score by the supernet against validation accuracy of {len(pairs)} networks trained alone."
-    return shown + figure(drawing, caption) + paragraph(note, "note")
 
 
 def _decisions(frame: Mapping[str, Any]) -> str:

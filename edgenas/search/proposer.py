@@ -88,6 +88,8 @@ class Guidance:
     ) -> tuple[Searcher, Kin | None]:
         """The search method, wrapped, and what hands weights to children, where they inherit."""
         proposer = with_supernet(SEARCHERS.get(searcher), problem, seed, self.supernet)
+        if isinstance(proposer, OnSupernet):
+            proposer.recall(store)
         if self.proxy:
             proposer = ProxyGuided(proposer, self.proxy)
         if self.inherit:

@@ -7,76 +7,43 @@ supernet has no weights for is kept from it (`CoveredSpace`).
 
 from __future__ import annotations
 
-import math
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from itertools import chain
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from edgenas.arch.spec import ArchSpec
-from edgenas.errors import BudgetError, ConfigError, EdgenasError, StoreError, TrialError, UnsupportedError
-from edgenas.oneshot.anchors import ANCHORS, Anchor, Expectation, trust_in
-from edgenas.oneshot.elastic import SharedWeights, extents_of, parts_of
-from edgenas.oneshot.frames import (
-    Frame,
-    Pool,
-    RaceJob,
-    Region,
-    frame_of,
-    parted,
-    race_images,
-    racers_of,
-    winners_of,
-)
-from edgenas.oneshot.pool import POOL, capped, trained_with
+from edgenas.errors import ConfigError, StoreError, UnsupportedError
+from edgenas.oneshot.anchors import Expectation
+from edgenas.oneshot.elastic import SharedWeights, parts_of
 from edgenas.oneshot.score import ScoreJob
-from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
-from edgenas.oneshot.trust import spread_over
 from edgenas.search.around import Around
-from edgenas.search.covered import CoveredSpace, covers
+from edgenas.search.covered import FRAME, CoveredSpace, covers
 from edgenas.search.problem import Candidate, Problem
 from edgenas.search.searcher import Observation, Searcher
+from edgenas.search.supernet_making import Maker
 from edgenas.search.supernet_plan import (
     FOLDER,
     SupernetPlan,
     anchors_of,
     facts_for,
-    problem_facts,
-    race_path,
     regions_of,
     standing_path,
     weights_path,
 )
 from edgenas.search.transfer import Earlier
 from edgenas.search.workshop import Workshop
-from edgenas.store import storage_errors
+from edgenas.store import Store, storage_errors
 from edgenas.task import CLASSIFICATION
 from edgenas.train.job import Job
-from edgenas.train.recipe import Recipe
 from edgenas.train.weights import load_weights
 
 SCORE = "expected accuracy"
 """What a score is; runs with another kind of score are not gone on with."""
-
-SHARE = 0.5
-"""Share of a search's time that its supernet is trained for, at most."""
-
-RACE_SHARE = 0.1
-"""Share of a search's time that is spent on choosing a frame, at most."""
-
-ANCHOR_SHARE = 0.15
-"""Share of a search's time that networks are trained alone for, at most."""
-
-ANCHOR_SEED = 99_991
-"""Tells the seeds of these trainings from those of candidates."""
-
-OF_FRAME = 60
-"""Random networks of a frame that tell what it is good for."""
 
 COVERED = 0.9
 """Share of the networks within new budgets that an earlier supernet must have weights for."""
@@ -144,13 +111,14 @@ class OnSupernet(Around):
         store = workshop.store
         facts = store.meta(FOLDER)
         if facts is None:
-            facts = self._taken_over(workshop) if self.plan.run else self._trained(workshop)
+            facts = self._taken_over(workshop) if self.plan.run else self.maker.trained(workshop)
             store.set_meta(**{FOLDER: facts})
         self._use(facts, weights_path(store.folder))
         if store.meta("trust") is None:
-            facts = self._anchored(workshop, facts)
+            facts = self.maker.anchored(workshop, facts, self.evaluation)
+            self._use(facts, weights_path(store.folder))
         standing_path(store.folder).unlink(missing_ok=True)
-        self._expectation = Expectation.of(anchors_of(facts))
+        self.first = [self._of_region(spec) for spec in self.first]
 
     def evaluation(self, job: Job) -> Job:
         """The score of a candidate with weights cut from the supernet.
@@ -166,6 +134,21 @@ class OnSupernet(Around):
             task=job.task, space=self.whole.space, weights=tuple(cut), expectation=self._expectation,
         )  # fmt: skip
 
+    def recall(self, store: Store) -> None:
+        """Know the regions of a run that is gone on with, before its results are told again."""
+        if facts := store.meta(FOLDER):
+            self.covered.regions = regions_of(facts)
+
+    def _of_region(self, spec: ArchSpec) -> ArchSpec:
+        """An architecture of the whole space with the decision which region it is of, if it is of any."""
+        place = self.covered.region_of(spec)
+        return spec if place is None else self.covered.from_choices({**spec.choices, FRAME: place})
+
+    @property
+    def maker(self) -> Maker:
+        """What makes the supernet, by the plan as it is now."""
+        return Maker(self.problem, self.plan, self.seed)
+
     def _use(self, facts: Mapping[str, Any], path: Path) -> None:
         try:
             arrays = load_weights(path)
@@ -176,166 +159,7 @@ class OnSupernet(Around):
             ) from error
         self.covered.regions = regions_of(facts)
         self.covered.covers = covers(self.covered, self._weights)
-
-    def _pool(self, size: int = POOL) -> list[tuple[int, ArchSpec]]:
-        """Networks of the regions within the budgets, with MACs; all but the largest without both."""
-        problem = self.problem
-
-        def descend(spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-            return problem.descend(spec, rng).spec
-
-        pool = trained_with(problem.space, self._fits, descend, self.seed, size)
-        return pool if problem.constraints or self.covered.regions else capped(pool)
-
-    def _fits(self, spec: ArchSpec) -> int | None:
-        """MACs of a network of the regions that is within the budgets."""
-        if self.covered.regions and self.covered.region_of(spec) is None:
-            return None
-        cost = self.problem.cost_of(spec)
-        return None if self.problem.violated(cost) else cost.macs
-
-    def _of_frame(self, part: Pool) -> Callable[[Frame], Pool]:
-        """What gives random networks of a frame within the budgets and a part's range of MACs."""
-
-        def networks_of(frame: Frame) -> Pool:
-            self.covered.regions = [Region(frame, part[0][0], part[-1][0])]
-            rng = np.random.default_rng([self.seed, 5])
-            found = [self.covered.sample(rng) for _ in range(OF_FRAME)]
-            return sorted(
-                ((macs, spec) for spec in found if (macs := self._fits(spec)) is not None),
-                key=lambda one: one[0],
-            )
-
-        return networks_of
-
-    def _raced(
-        self, workshop: Workshop, races: Sequence[Sequence[ArchSpec]], recipe: Recipe
-    ) -> list[ArchSpec]:
-        """The networks whose frames the supernet's are to have, one of each race."""
-        path, racers = race_path(workshop.store.folder), tuple(chain.from_iterable(races))
-        if len(racers) == len(races):
-            return list(racers)
-        if not path.exists():
-            left = workshop.seconds_left() if workshop.seconds_left else None
-            with storage_errors(path.parent):
-                path.parent.mkdir(exist_ok=True)
-            workshop.train(RaceJob(
-                racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
-                limits=workshop.executor.allotment.limits.for_longer(len(racers)), task=workshop.dataset.task,
-                space=self.whole.space, specs=racers, images=race_images(recipe, len(racers)),
-                seconds=None if left is None else RACE_SHARE * left,
-            ))  # fmt: skip
-        return winners_of(path, races)
-
-    def _pools(self, regions: Sequence[Region], known: Pool) -> list[list[tuple[int, ArchSpec]]]:
-        """Networks of each region; where random ones hardly ever are of one, those that are known count."""
-        found = []
-        for region in regions:
-            self.covered.regions = (region,)
-            found.append(self._pool(POOL // len(regions)) or [one for one in known if region.has(one[1])])
-        self.covered.regions = regions
-        return found
-
-    def _trained(self, workshop: Workshop) -> dict[str, Any]:
-        """Train a supernet; what is known of it then."""
-        problem, store = self.whole, workshop.store
-        pool = self._pool()
-        if not pool:
-            raise BudgetError(
-                "no network within the budgets was found to train a supernet with; widen the budgets, or use "
-                "--searcher front"
-            )
-        recipe = supernet_recipe(
-            len(workshop.dataset.train),
-            workshop.recipe,
-            epochs=self.plan.epochs,
-            learning_rate=self.plan.rate,
-        )
-        try:
-            parts = parted(pool)
-            winners = self._raced(workshop, [racers_of(part, self._of_frame(part)) for part in parts], recipe)
-            regions = [
-                Region(frame_of(winner), part[0][0], part[-1][0])
-                for winner, part in zip(winners, parts, strict=True)
-            ]
-            pools = self._pools(regions, pool)
-            job = SupernetJob(
-                pools[-1][-1][1], recipe, weights_path(store.folder),
-                checkpoint_path=standing_path(store.folder),
-                limits=workshop.executor.allotment.limits.for_longer(sum(map(len, pools))),
-                task=workshop.dataset.task, space=self.covered,
-                pools=tuple(tuple(spec for _, spec in one) for one in pools),
-                shrinking=self.plan.shrinking, seconds=_seconds_for(workshop),
-            )  # fmt: skip
-            result = workshop.train(job)
-        except TrialError as error:
-            raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
-        extents, _ = extents_of(self.covered, chain.from_iterable(job.pools))
-        return {
-            **problem_facts(problem, workshop.dataset.fingerprint),
-            "frames": [asdict(region) for region in regions],
-            "tensors": {name: list(shape) for name, shape in extents.items()},
-            "networks": sum(map(len, pools)),
-            "least_macs": pools[0][0][0],
-            "most_macs": pools[-1][-1][0],
-            "capped": not problem.constraints,
-            "shrinking": self.plan.shrinking,
-            "recipe": recipe.to_json(),
-            "result": asdict(result),
-            "run": None,
-        }
-
-    def _anchored(self, workshop: Workshop, facts: dict[str, Any]) -> dict[str, Any]:
-        """Train some networks alone, evenly over the MACs of those within the budgets, to make scores by.
-
-        Those of an earlier run are taken over unless others were asked for. Each is kept as it ends.
-
-        Returns:
-            What is known of the supernet, with them.
-        """
-        store, asked = workshop.store, self.plan.trust
-        number = ANCHORS if asked is None else asked
-        if facts["run"] is not None and not asked and facts.get("anchors"):
-            number = 0
-        elif "asked" not in facts:
-            facts = {**facts, "anchors": [], "failed": 0, "asked": number}
-        for spec in self._waiting(number, facts, workshop):
-            recipe = replace(workshop.recipe, seed=workshop.recipe.seed * 100_003 + ANCHOR_SEED)
-            job = Job(
-                spec, recipe, checkpoint_path=standing_path(store.folder),
-                limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
-            )  # fmt: skip
-            try:
-                brief, alone = workshop.train(self.evaluation(job)), workshop.train(job)
-            except TrialError:
-                facts = {**facts, "failed": facts["failed"] + 1}
-            else:
-                graph = self.whole.space.graph(spec)
-                one = Anchor(
-                    spec.arch_id, brief.val_loss, graph.macs, graph.params, float(alone.val_accuracy or 0.0),
-                    alone.seconds,
-                )  # fmt: skip
-                facts = {**facts, "anchors": [*facts["anchors"], asdict(one)]}
-            store.set_meta(**{FOLDER: facts})
-        anchors = anchors_of(facts)
-        store.set_meta(trust=trust_in(anchors, facts.get("failed", 0)) if anchors or number else None)
-        return facts
-
-    def _waiting(self, number: int, facts: Mapping[str, Any], workshop: Workshop) -> Iterator[ArchSpec]:
-        """Networks that are still to be trained alone, in an order that any beginning of spreads out."""
-        if number == 0:
-            return
-        pool = self._pool()
-        rows = spread_over([math.log(macs) for macs, _ in pool], number)
-        order = np.random.default_rng([self.seed, 6]).permutation(rows)
-        done = len(facts["anchors"]) + facts["failed"]
-        left = workshop.seconds_left() if workshop.seconds_left else None
-        started = time.monotonic()
-        for place, row in enumerate(order[done:]):
-            each = (time.monotonic() - started) / max(1, place)
-            if left is not None and (place + 1) * each > ANCHOR_SHARE * left:
-                return
-            yield pool[row][1]
+        self._expectation = Expectation.of(anchors_of(facts))
 
     def _taken_over(self, workshop: Workshop) -> dict[str, Any]:
         """Copy the supernet of an earlier run into this one, if it fits."""
@@ -345,8 +169,9 @@ class OnSupernet(Around):
         with storage_errors(workshop.store.folder):
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(weights_path(folder), target)
-        self.covered.regions = regions_of(facts)
-        pool = self._pool()
+        *smaller, largest = regions_of(facts)
+        self.covered.regions = [*smaller, replace(largest, most_macs=sys.maxsize)]
+        pool = self.maker.pool()
         self._use(facts, target)
         assert self.covered.covers is not None
         share = sum(self.covered.covers(spec) for _, spec in pool) / max(1, len(pool))
@@ -420,14 +245,3 @@ def with_supernet(kind: type[Searcher], problem: Problem, seed: int, plan: Super
         searcher.plan = plan or searcher.plan
         return searcher
     return OnSupernet(problem, seed, kind=kind, plan=plan)
-
-
-def _seconds_for(workshop: Workshop) -> float | None:
-    """How long a supernet may train, stops left out; a resumed run keeps what it began with."""
-    if workshop.seconds_left is None:
-        return None
-    seconds = workshop.store.meta("supernet_seconds")
-    if seconds is None:
-        seconds = max(1.0, SHARE * workshop.seconds_left())
-        workshop.store.set_meta(supernet_seconds=seconds)
-    return float(seconds)

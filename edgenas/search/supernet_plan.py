@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
 from edgenas.oneshot.anchors import Anchor
 from edgenas.oneshot.frames import Region
@@ -112,9 +114,10 @@ def standing_path(folder: Path) -> Path:
     return folder / FOLDER / "standing.npz"
 
 
-def race_path(folder: Path) -> Path:
-    """Where the losses of a race of frames lie."""
-    return folder / FOLDER / "race.npz"
+def race_path(folder: Path, racers: Sequence[ArchSpec]) -> Path:
+    """Where the losses of a race of frames lie, that of these networks alone."""
+    names = " ".join(spec.arch_id for spec in racers)
+    return folder / FOLDER / f"race-{crc32(names.encode()):08x}.npz"
 
 
 def problem_facts(problem: Problem, fingerprint: str) -> dict[str, Any]:

@@ -21,8 +21,10 @@ from edgenas.oneshot.frames import (
     Frame,
     Pool,
     RaceJob,
+    Racer,
     Region,
     frame_of,
+    in_turns,
     is_in,
     parted,
     race_images,
@@ -65,24 +67,52 @@ def test_frames_race_that_reach_over_their_region() -> None:
         return [one for one in part if is_in(frame, one[1])]
 
     racers = racers_of(part, networks_of)
-    frames = [tuple(frame_of(spec).items()) for spec in racers]
+    frames = [tuple(sorted(racer.frame.items())) for racer in racers]
     assert len(set(frames)) == len(frames) == RACERS
-    for spec in racers:
-        found = networks_of(frame_of(spec))
-        assert spec.graph().macs <= middle or spec == found[0][1]
+    for racer in racers:
+        assert is_in(racer.frame, racer.spec)
+        assert racer.spec.graph().macs <= middle or len(networks_of(racer.frame)) == 1
     # a frame whose networks are all at the upper end is worth less than one with small ones too
     large, small = part[-1], part[10]
     both = {tuple(frame_of(large[1]).items()): [large], tuple(frame_of(small[1]).items()): [small, large]}
     found = racers_of([small, large], lambda frame: both[tuple(frame.items())])
-    assert found == [small[1], large[1]]
-    assert racers_of([small, large], lambda frame: []) == [large[1]]  # nothing is found again
+    assert [racer.spec for racer in found] == [small[1], large[1]]
+    (known,) = racers_of([small, large], lambda frame: [])  # nothing is found again
+    assert known == Racer(frame_of(large[1]), large[1])
+
+
+def test_a_frame_keeps_decisions_that_its_racer_was_not_asked_for() -> None:
+    """A skip is asked for where there is more than one block, or no stride."""
+    rng = np.random.default_rng(0)
+    deep = next(spec for spec in iter(lambda: SPACE.sample(rng), None) if "s1_skip" in spec.choices)
+    plain = {**deep.choices, "s1_depth": 1, "s1_stride": 2}
+    shallow = SPACE.decide(ReplayChooser(plain, rng))
+    assert "s1_skip" not in shallow.choices
+    pool = sorted(((spec.graph().macs, spec) for spec in (deep, shallow)), key=macs_of)
+    for racer in racers_of(pool, lambda frame: [one for one in pool if one[1] == shallow]):
+        if racer.frame.get("s1_skip") is not None:
+            break
+    else:
+        pytest.fail("the skip of the frame was lost")
+
+
+def test_races_take_turns_and_the_best_of_each_wins(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    one, two, three = (Racer({"stages": place}, SPACE.sample(rng)) for place in range(3))
+    races = [[one, two], [three]]
+    racers = in_turns(races)
+    assert racers == (one.spec, three.spec, two.spec)
+    save_weights(tmp_path / "race.npz", [np.array([2.0, math.inf, 1.0])])
+    assert winners_of(tmp_path / "race.npz", racers, races) == [two.frame, three.frame]
+    save_weights(tmp_path / "race.npz", [np.array([2.0, math.inf, math.inf])])
+    assert winners_of(tmp_path / "race.npz", racers, races) == [one.frame, three.frame]
 
 
 def macs_of(one: tuple[int, ArchSpec]) -> int:
     return one[0]
 
 
-def test_the_network_that_learns_wins(data_for: DataFor, tmp_path: Path) -> None:
+def test_the_network_that_learns_wins(data_for: DataFor) -> None:
     """Two stages of 96 filters against two that hand on one place of the image."""
     wide = dict.fromkeys(("s1_depth", "s2_depth", "s1_expansion", "s2_expansion"), 1)
     wide |= {"resolution": 8, "stem_filters": 24, "stem_kernel": 3, "stem_stride": 1, "stages": 2}
@@ -94,11 +124,6 @@ def test_the_network_that_learns_wins(data_for: DataFor, tmp_path: Path) -> None
     job = RaceJob(specs[0], Recipe(1, 1), space=SPACE, specs=specs)
     result, (losses,) = job.perform(data_for, lambda entry: None)
     assert losses[1] < losses[0] and result.val_loss == losses[1]
-    save_weights(tmp_path / "race.npz", [losses])
-    assert winners_of(tmp_path / "race.npz", [specs]) == [specs[1]]
-    save_weights(tmp_path / "race.npz", [np.array([2.0, 3.0, math.inf, 1.0, math.inf])])
-    assert winners_of(tmp_path / "race.npz", [specs, specs, specs[:1]]) == [specs[0], specs[1], specs[0]]
-
     late = RaceJob(specs[0], Recipe(1, 1), space=SPACE, specs=specs, images=64, seconds=1e-9)
     _, (losses,) = late.perform(data_for, lambda entry: None)  # one runs, however late it is
     assert math.isfinite(losses[0]) and losses[1] == math.inf

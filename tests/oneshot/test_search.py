@@ -33,8 +33,10 @@ from edgenas.search.covered import FRAME, CoveredSpace
 from edgenas.search.listener import PrintingListener
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
-from edgenas.search.searchers import RandomSearcher
-from edgenas.search.supernet import OnSupernet, _seconds_for
+from edgenas.search.searcher import Observation
+from edgenas.search.searchers import SEARCHERS, RandomSearcher
+from edgenas.search.supernet import OnSupernet
+from edgenas.search.supernet_making import seconds_for
 from edgenas.search.supernet_plan import SupernetPlan, anchors_of, facts_of, regions_of, weights_path
 from edgenas.search.tuner import EdgeTuner
 from edgenas.search.workshop import Workshop
@@ -227,7 +229,8 @@ def test_a_resumed_supernet_has_the_time_it_began_with(tmp_path: Path, digits: D
         workshop = Workshop(
             store, digits, Recipe(1, 1), PrintingListener(), LocalExecutor(), lambda: next(left)
         )
-        assert [_seconds_for(workshop) for _ in range(2)] == [40.0, 40.0]
+        assert [seconds_for(workshop, "supernet_seconds", 0.5) for _ in range(2)] == [40.0, 40.0]
+        assert seconds_for(workshop, "anchor_seconds", 0.1) == 3.0
 
 
 def _build(hp: Any) -> Any:
@@ -250,7 +253,7 @@ def test_a_region_in_which_no_network_is_found_again_keeps_those_that_are_known(
     specs = [space.sample(rng) for _ in range(30)]
     known = [(spec.graph().macs, spec) for spec in specs]
     regions = [Region(frame_of(spec), 0, 10**9) for spec in specs[:2]]
-    assert searcher._pools(regions, known) == [known[:1], known[1:2]]
+    assert searcher.maker.pools(regions, known) == [known[:1], known[1:2]]
     assert searcher.covered.regions == tuple(regions)
 
 
@@ -273,6 +276,42 @@ def test_a_covered_space_keeps_its_frames() -> None:
     assert space.region_of(outside) is None and space.region_of(space.mutate(outside, rng)) is not None
     with pytest.raises(TrialError, match="none of the supernet's 2 frames"):
         space.sharing(outside)
+
+
+@pytest.mark.parametrize("name", sorted(set(SEARCHERS.names()) - {"gradient", "gradient-binary", "one-shot"}))
+def test_every_searcher_proposes_on_several_regions_and_learns(name: str) -> None:
+    """And goes on alike when its results are told again, as in a resumed run."""
+    whole = SPACES.get("micro")((8, 8, 1), 10)
+    rng = np.random.default_rng(1)
+    regions = [Region(frame_of(whole.sample(rng)), 0, 10**9) for _ in range(2)]
+    told: list[Observation] = []
+
+    def begun() -> OnSupernet:
+        searcher = OnSupernet(Problem(whole, StaticSource()), 3, kind=SEARCHERS.get(name))
+        searcher.covered.regions = regions
+        for observation in told:
+            searcher.note_asked(observation.candidate.spec)
+            searcher.tell(observation)
+        return searcher
+
+    searcher = begun()
+    for number in range(6):
+        candidate = searcher.ask()
+        assert searcher.covered.region_of(candidate.spec) is not None
+        told.append(Observation(candidate, searcher.problem.point(candidate, 0.5 - 0.05 * number)))
+        searcher.tell(told[-1])
+    assert begun().ask().spec == searcher.ask().spec
+
+
+def test_networks_of_an_earlier_run_begin_in_their_region() -> None:
+    whole = SPACES.get("micro")((8, 8, 1), 10)
+    rng = np.random.default_rng(1)
+    inside, outside = whole.sample(rng), whole.sample(rng)
+    searcher = OnSupernet(Problem(whole, StaticSource()), 0, kind=SEARCHERS.get("reinforce"))
+    searcher.covered.regions = [Region({"stages": 99}, 0, 1), Region(frame_of(inside), 0, 10**9)]
+    placed = searcher._of_region(inside)
+    assert placed.choices[FRAME] == 1 and placed.arch_id == inside.arch_id
+    assert searcher._of_region(outside) is outside
 
 
 def test_regions_share_no_tensor() -> None:

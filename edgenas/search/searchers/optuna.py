@@ -106,7 +106,11 @@ class OptunaSearcher(Searcher):
             for name, options in replay.options.items()
         }
         self._study.add_trial(
-            self._optuna.trial.create_trial(params=choices, distributions=distributions, values=list(point))
+            self._optuna.trial.create_trial(
+                params={name: choices[name] for name in distributions},
+                distributions=distributions,
+                values=list(point),
+            )
         )
 
     def _has_generations(self) -> bool:

@@ -1,0 +1,276 @@
+"""The making of a search's supernet: its networks, their frames, its training, the anchors of its scores."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from edgenas.arch.spec import ArchSpec
+from edgenas.errors import BudgetError, EdgenasError, TrialError
+from edgenas.oneshot.anchors import ANCHORS, FEWEST, Anchor, trust_in
+from edgenas.oneshot.elastic import extents_of
+from edgenas.oneshot.frames import (
+    Frame,
+    Pool,
+    RaceJob,
+    Racer,
+    Region,
+    in_turns,
+    parted,
+    race_images,
+    racers_of,
+    winners_of,
+)
+from edgenas.oneshot.pool import POOL, capped, trained_with
+from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
+from edgenas.oneshot.trust import spread_over
+from edgenas.search.covered import CoveredSpace
+from edgenas.search.problem import Problem
+from edgenas.search.supernet_plan import (
+    FOLDER,
+    SupernetPlan,
+    anchors_of,
+    problem_facts,
+    race_path,
+    standing_path,
+    weights_path,
+)
+from edgenas.search.workshop import Workshop
+from edgenas.store import storage_errors
+from edgenas.train.job import Job
+from edgenas.train.recipe import Recipe
+
+SHARE = 0.5
+"""Share of a search's time that its supernet is trained for, at most."""
+
+RACE_SHARE = 0.1
+"""Share of a search's time that is spent on choosing frames, at most."""
+
+ANCHOR_SHARE = 0.15
+"""Share of a search's time that networks are trained alone for, at most."""
+
+BUILDING = 6.0
+"""Seconds that a training is thought to take before the first."""
+
+ANCHOR_SEED = 99_991
+"""Tells the seeds of these trainings from those of candidates."""
+
+OF_FRAME = 60
+"""Random networks of a frame that tell what it is good for."""
+
+
+class Maker:
+    """Makes what a search by shared weights rests on.
+
+    Args:
+        problem: What is searched, over the part of its space that the supernet covers.
+        plan: How the supernet is trained, and with how many anchors.
+        seed: One seed makes one supernet.
+    """
+
+    def __init__(self, problem: Problem, plan: SupernetPlan, seed: int) -> None:
+        assert isinstance(problem.space, CoveredSpace)
+        self.problem, self.covered, self.plan, self.seed = problem, problem.space, plan, seed
+
+    def pool(self, size: int = POOL) -> list[tuple[int, ArchSpec]]:
+        """Networks of the regions within the budgets, with MACs; all but the largest without both."""
+        problem = self.problem
+
+        def descend(spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+            return problem.descend(spec, rng).spec
+
+        pool = trained_with(problem.space, self._fits, descend, self.seed, size)
+        return pool if problem.constraints or self.covered.regions else capped(pool)
+
+    def _fits(self, spec: ArchSpec) -> int | None:
+        """MACs of a network of the regions that is within the budgets."""
+        if self.covered.regions and self.covered.region_of(spec) is None:
+            return None
+        cost = self.problem.cost_of(spec)
+        return None if self.problem.violated(cost) else cost.macs
+
+    def _of_frame(self, part: Pool) -> Callable[[Frame], Pool]:
+        """What gives random networks of a frame within the budgets and a part's range of MACs."""
+
+        def networks_of(frame: Frame) -> Pool:
+            self.covered.regions = [Region(frame, part[0][0], part[-1][0])]
+            rng = np.random.default_rng([self.seed, 5])
+            found = [self.covered.sample(rng) for _ in range(OF_FRAME)]
+            return sorted(
+                ((macs, spec) for spec in found if (macs := self._fits(spec)) is not None),
+                key=lambda one: one[0],
+            )
+
+        return networks_of
+
+    def _raced(self, workshop: Workshop, races: Sequence[Sequence[Racer]], recipe: Recipe) -> list[Frame]:
+        """The frames that the supernet's networks are to have, one of each race."""
+        racers = in_turns(races)
+        path = race_path(workshop.store.folder, racers)
+        if len(racers) == len(races):
+            return [race[0].frame for race in races]
+        if not path.exists():
+            left = workshop.seconds_left() if workshop.seconds_left else None
+            with storage_errors(path.parent):
+                path.parent.mkdir(exist_ok=True)
+            workshop.train(RaceJob(
+                racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
+                limits=workshop.executor.allotment.limits.for_longer(len(racers)), task=workshop.dataset.task,
+                space=self.covered.space, specs=racers, images=race_images(recipe, len(racers)),
+                seconds=None if left is None else RACE_SHARE * left,
+            ))  # fmt: skip
+        return winners_of(path, racers, races)
+
+    def pools(self, regions: Sequence[Region], known: Pool) -> list[list[tuple[int, ArchSpec]]]:
+        """Networks of each region; where random ones hardly ever are of one, those that are known count."""
+        found = []
+        for region in regions:
+            self.covered.regions = (region,)
+            found.append(self.pool(POOL // len(regions)) or [one for one in known if region.has(one[1])])
+        self.covered.regions = regions
+        return found
+
+    def _recipe(self, workshop: Workshop) -> Recipe:
+        """How the supernet is trained."""
+        plan, images = self.plan, len(workshop.dataset.train)
+        return supernet_recipe(images, workshop.recipe, epochs=plan.epochs, learning_rate=plan.rate)
+
+    def _regions(self, workshop: Workshop, pool: Pool, recipe: Recipe) -> list[Region]:
+        """Ranges of MACs with the frames that won their races."""
+        parts = parted(pool)
+        winners = self._raced(workshop, [racers_of(part, self._of_frame(part)) for part in parts], recipe)
+        return [Region(frame, part[0][0], part[-1][0]) for frame, part in zip(winners, parts, strict=True)]
+
+    def trained(self, workshop: Workshop) -> dict[str, Any]:
+        """Train a supernet; what is known of it then.
+
+        Raises:
+            BudgetError: No network was found within the budgets.
+            EdgenasError: Its loss became NaN or infinite.
+        """
+        problem, store = self.problem, workshop.store
+        self.covered.regions, self.covered.covers = (), None
+        pool = self.pool()
+        if not pool:
+            raise BudgetError(
+                "no network within the budgets was found to train a supernet with; widen the budgets, or use "
+                "--searcher front"
+            )
+        recipe = self._recipe(workshop)
+        try:
+            regions = self._regions(workshop, pool, recipe)
+            pools = self.pools(regions, pool)
+            job = SupernetJob(
+                pools[-1][-1][1], recipe, weights_path(store.folder),
+                checkpoint_path=standing_path(store.folder),
+                limits=workshop.executor.allotment.limits.for_longer(sum(map(len, pools))),
+                task=workshop.dataset.task, space=self.covered,
+                pools=tuple(tuple(spec for _, spec in one) for one in pools),
+                shrinking=self.plan.shrinking, seconds=seconds_for(workshop, "supernet_seconds", SHARE),
+            )  # fmt: skip
+            result = workshop.train(job)
+        except TrialError as error:
+            raise EdgenasError(f"the supernet of {store.folder} could not be trained: {error}") from error
+        extents, _ = extents_of(self.covered, chain.from_iterable(job.pools))
+        return {
+            **problem_facts(problem, workshop.dataset.fingerprint),
+            "frames": [asdict(region) for region in regions],
+            "tensors": {name: list(shape) for name, shape in extents.items()},
+            "networks": sum(map(len, pools)),
+            "least_macs": pools[0][0][0],
+            "most_macs": pools[-1][-1][0],
+            "capped": not problem.constraints,
+            "shrinking": self.plan.shrinking,
+            "recipe": recipe.to_json(),
+            "result": asdict(result),
+            "run": None,
+        }
+
+    def anchored(
+        self, workshop: Workshop, facts: dict[str, Any], scored: Callable[[Job], Job]
+    ) -> dict[str, Any]:
+        """Train some networks alone, evenly over the MACs of those within the budgets, to make scores by.
+
+        Those of an earlier run are taken over unless others were asked for. Each is kept as it ends.
+
+        Args:
+            workshop: Where they are trained.
+            facts: What is known of the supernet.
+            scored: The score of what a job would train.
+
+        Returns:
+            What is known of the supernet, with them.
+        """
+        store, asked = workshop.store, self.plan.trust
+        number = ANCHORS if asked is None else asked
+        if "asked" not in facts and self._good_enough(facts, workshop.recipe):
+            number = 0
+        elif "asked" not in facts:
+            facts = {**facts, "anchors": [], "failed": 0, "asked": number}
+        for spec in self._waiting(number, facts, workshop):
+            try:
+                one = self._anchor(spec, workshop, scored)
+                facts = {**facts, "anchors": [*facts["anchors"], asdict(one)]}
+            except TrialError:
+                facts = {**facts, "failed": facts["failed"] + 1}
+            store.set_meta(**{FOLDER: facts})
+        anchors = anchors_of(facts)
+        store.set_meta(trust=trust_in(anchors, facts.get("failed", 0)) if anchors or number else None)
+        return facts
+
+    def _good_enough(self, facts: Mapping[str, Any], recipe: Recipe) -> bool:
+        """Whether the anchors of an earlier run make scores here; a loss has its class weights."""
+        weights = tuple(facts["recipe"].get("class_weights", ()))
+        known = len(anchors_of(facts)) >= FEWEST and weights == tuple(recipe.class_weights)
+        return facts["run"] is not None and not self.plan.trust and (known or self.plan.trust == 0)
+
+    def _anchor(self, spec: ArchSpec, workshop: Workshop, scored: Callable[[Job], Job]) -> Anchor:
+        job = Job(
+            spec, replace(workshop.recipe, seed=workshop.recipe.seed * 100_003 + ANCHOR_SEED),
+            checkpoint_path=standing_path(workshop.store.folder),
+            limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
+        )  # fmt: skip
+        brief, alone, graph = workshop.train(scored(job)), workshop.train(job), self.covered.graph(spec)
+        accuracy = float(alone.val_accuracy or 0.0)
+        return Anchor(spec.arch_id, brief.val_loss, graph.macs, graph.params, accuracy, alone.seconds)
+
+    def _waiting(self, number: int, facts: Mapping[str, Any], workshop: Workshop) -> Iterator[ArchSpec]:
+        """Networks that are still to be trained alone, in an order that any beginning of spreads out."""
+        if number == 0:
+            return
+        pool = self.pool()
+        rows = spread_over([math.log(macs) for macs, _ in pool], number)
+        order = np.random.default_rng([self.seed, 6]).permutation(rows)
+        done = len(facts["anchors"]) + facts["failed"]
+        allowed = seconds_for(workshop, "anchor_seconds", ANCHOR_SHARE)
+        spent = sum(one["seconds"] for one in facts["anchors"])
+        for place, row in enumerate(order[done:], done):
+            each = spent / place if place else BUILDING
+            if allowed is not None and max(place + 1, min(FEWEST, number)) * each > allowed:
+                return
+            started = time.monotonic()
+            yield pool[row][1]
+            spent += time.monotonic() - started
+
+
+def seconds_for(workshop: Workshop, what: str, share: float) -> float | None:
+    """What may take a share of the time left, stops left out; a resumed run keeps what it began with.
+
+    Args:
+        workshop: Of the run.
+        what: Under which name it is kept.
+        share: Of the time left when it is first asked for.
+    """
+    if workshop.seconds_left is None:
+        return None
+    seconds = workshop.store.meta(what)
+    if seconds is None:
+        seconds = max(1.0, share * workshop.seconds_left())
+        workshop.store.set_meta(**{what: seconds})
+    return float(seconds)
