@@ -138,7 +138,8 @@ def racers_of(part: Pool, networks_of: Callable[[Frame], Pool]) -> list[Racer]:
             worth = float(moocore.hypervolume(np.array(points), ref=[-math.log(fewest), math.log(most)]))
             half = [spec for macs, spec in networks if macs <= math.sqrt(least * most)] or [networks[0][1]]
             largest = max(half, key=lambda spec: (spec.graph().params, spec.arch_id))
-            found.append((worth, Racer({**frame_of(largest), **dict(frame)}, largest)))
+            whole = dict(sorted({**frame_of(largest), **dict(frame)}.items()))
+            found.append((worth, Racer(whole, largest)))
     found.sort(key=lambda one: (-one[0], one[1].spec.arch_id))
     known = by_params[0][1]
     return [racer for _, racer in found[:RACERS]] or [Racer(frame_of(known), known)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any
@@ -45,6 +46,7 @@ from edgenas.search.workshop import Workshop
 from edgenas.store import storage_errors
 from edgenas.train.job import Job
 from edgenas.train.recipe import Recipe
+from edgenas.train.trainer import TrainResult
 
 SHARE = 0.5
 """Share of a search's time that its supernet is trained for, at most."""
@@ -213,13 +215,16 @@ class Maker:
             number = 0
         elif "asked" not in facts:
             facts = {**facts, "anchors": [], "failed": 0, "asked": number}
-        for spec in self._waiting(number, facts, workshop):
-            try:
-                one = self._anchor(spec, workshop, scored)
-                facts = {**facts, "anchors": [*facts["anchors"], asdict(one)]}
-            except TrialError:
-                facts = {**facts, "failed": facts["failed"] + 1}
-            store.set_meta(**{FOLDER: facts})
+        with ExitStack() as stack:
+            train: Callable[[Job], TrainResult] | None = None
+            for spec in self._waiting(number, facts, workshop):
+                train = train or stack.enter_context(workshop.opened())
+                try:
+                    one = self._anchor(spec, workshop, scored, train)
+                    facts = {**facts, "anchors": [*facts["anchors"], asdict(one)]}
+                except TrialError:
+                    facts = {**facts, "failed": facts["failed"] + 1}
+                store.set_meta(**{FOLDER: facts})
         anchors = anchors_of(facts)
         store.set_meta(trust=trust_in(anchors, facts.get("failed", 0)) if anchors or number else None)
         return facts
@@ -230,13 +235,19 @@ class Maker:
         known = len(anchors_of(facts)) >= FEWEST and weights == tuple(recipe.class_weights)
         return facts["run"] is not None and not self.plan.trust and (known or self.plan.trust == 0)
 
-    def _anchor(self, spec: ArchSpec, workshop: Workshop, scored: Callable[[Job], Job]) -> Anchor:
+    def _anchor(
+        self,
+        spec: ArchSpec,
+        workshop: Workshop,
+        scored: Callable[[Job], Job],
+        train: Callable[[Job], TrainResult],
+    ) -> Anchor:
         job = Job(
             spec, replace(workshop.recipe, seed=workshop.recipe.seed * 100_003 + ANCHOR_SEED),
             checkpoint_path=standing_path(workshop.store.folder),
             limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
         )  # fmt: skip
-        brief, alone, graph = workshop.train(scored(job)), workshop.train(job), self.covered.graph(spec)
+        brief, alone, graph = train(scored(job)), train(job), self.covered.graph(spec)
         accuracy = float(alone.val_accuracy or 0.0)
         return Anchor(spec.arch_id, brief.val_loss, graph.macs, graph.params, accuracy, alone.seconds)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edgenas.data.dataset import Dataset
@@ -46,6 +47,12 @@ class Workshop:
         """
         if self.here is not None and (result := self.here(job)) is not None:
             return result
+        with self.opened() as train:
+            return train(job)
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[Job], TrainResult]]:
+        """One place with all its cores for several jobs, before the search begins: what does one there."""
         places = self.executor.places(self.dataset, self.store.folder / "training.log", 1)
         with TrainingPool(places) as pool, pool.baton:
-            return pool.train(pool.places[0], job, self.listener.epoch_ended)
+            yield lambda job: pool.train(pool.places[0], job, self.listener.epoch_ended)

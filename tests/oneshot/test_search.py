@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from edgenas.data.resize import prepare
 from edgenas.distribute import LocalExecutor
 from edgenas.errors import ConfigError, StoreError, TrialError, UnsupportedError
 from edgenas.merging import merge
+from edgenas.oneshot.anchors import FEWEST
 from edgenas.oneshot.elastic import extents_of
 from edgenas.oneshot.frames import Region, frame_of, is_in
 from edgenas.oneshot.supernet import SupernetJob
@@ -37,12 +38,19 @@ from edgenas.search.searcher import Observation
 from edgenas.search.searchers import SEARCHERS, RandomSearcher
 from edgenas.search.supernet import OnSupernet
 from edgenas.search.supernet_making import seconds_for
-from edgenas.search.supernet_plan import SupernetPlan, anchors_of, facts_of, regions_of, weights_path
+from edgenas.search.supernet_plan import (
+    SupernetPlan,
+    anchors_of,
+    facts_of,
+    problem_facts,
+    regions_of,
+    weights_path,
+)
 from edgenas.search.tuner import EdgeTuner
 from edgenas.search.workshop import Workshop
 from edgenas.store import Store
 from edgenas.train.recipe import Recipe
-from edgenas.train.weights import load_weights
+from edgenas.train.weights import load_weights, save_weights
 from edgenas.winners.retrain import cut_weights
 from tests.conftest import command
 
@@ -86,7 +94,10 @@ def test_the_resumed_supernet_is_the_undisturbed_one(run: Path) -> None:
         facts = store.meta("supernet")
     problem, _ = make_problem(config, dataset)
     searcher = OnSupernet(problem, config.seed, kind=RandomSearcher)
-    pools = [tuple(spec for _, spec in pool) for pool in searcher._pools(regions_of(facts), searcher._pool())]
+    pools = [
+        tuple(spec for _, spec in pool)
+        for pool in searcher.maker.pools(regions_of(facts), searcher.maker.pool())
+    ]
     job = SupernetJob(
         pools[-1][-1], Recipe.from_json(facts["recipe"]), space=searcher.covered, pools=tuple(pools)
     )
@@ -148,7 +159,7 @@ def tuner_on(supernet: Path, folder: Path, ram: float, **more: Any) -> EdgeTuner
     return EdgeTuner(
         SPACES.get("micro")((8, 8, 1), 10),
         constraints=[Constraint("peak_ram_bytes", ram)], max_trials=4, directory=folder,
-        supernet=SupernetPlan(run=str(supernet)), listener=Quiet(), **more,
+        supernet=SupernetPlan(run=str(supernet), trust=0), listener=Quiet(), **more,
     )  # fmt: skip
 
 
@@ -184,6 +195,69 @@ def test_an_earlier_supernet_that_does_not_fit_is_refused(run: Path, digits: Dat
         facts_of(tmp_path / "trained")
     with pytest.raises(StoreError, match="scored by a supernet"):
         merge([run, tmp_path / "trained"], tmp_path / "merged")
+
+
+def untrained(folder: Path, digits: Dataset, **more: Any) -> Path:
+    """A run with a supernet of zeros, for the smaller half of the networks of one frame."""
+    whole = SPACES.get("micro")((8, 8, 1), 10)
+    space, rng = CoveredSpace(whole), np.random.default_rng(2)
+    frame = frame_of(whole.sample(rng))
+    space.regions = [Region(frame, 0, 10**9)]
+    specs = sorted((space.sample(rng) for _ in range(600)), key=lambda spec: spec.graph().macs)[:300]
+    most_macs = specs[-1].graph().macs
+    space.regions = [Region(frame, 0, most_macs)]
+    extents, _ = extents_of(space, specs)
+    with Store.create(folder) as store:
+        problem = Problem(whole, StaticSource())
+        store.set_meta(supernet={
+            **problem_facts(problem, digits.fingerprint), "run": None, "most_macs": most_macs,
+            "frames": [asdict(region) for region in space.regions], "recipe": Recipe(1, 1).to_json(),
+            "tensors": {name: list(shape) for name, shape in extents.items()}, "networks": len(specs),
+            "least_macs": 0, "capped": True, "result": {"epochs": 1, "seconds": 1.0, "stopped_early": False},
+            **more,
+        })  # fmt: skip
+        weights_path(folder).parent.mkdir()
+        save_weights(weights_path(folder), [np.zeros(extents[name], np.float32) for name in sorted(extents)])
+    return folder
+
+
+def taken_over(run: Path, folder: Path, digits: Dataset, trust: int | None = None, **budget: int) -> Store:
+    """A run that takes over a supernet, up to its first candidate."""
+    constraints = [Constraint(name, limit) for name, limit in budget.items()]
+    problem = Problem(SPACES.get("micro")((8, 8, 1), 10), StaticSource(), constraints)
+    plan = SupernetPlan(run=str(run), trust=trust)
+    store = Store.create(folder)
+    workshop = Workshop(store, digits, Recipe(1, 64), Quiet(), LocalExecutor())
+    OnSupernet(problem, 0, kind=RandomSearcher, plan=plan).prepare(workshop)
+    return store
+
+
+def test_a_supernet_of_smaller_networks_is_refused(digits: Dataset, tmp_path: Path) -> None:
+    run = untrained(tmp_path / "small", digits)
+    most = facts_of(run)["most_macs"]
+    with pytest.raises(UnsupportedError, match=r"weights for .* % of the networks within these"):
+        taken_over(run, tmp_path / "larger", digits, macs=10**9)
+    assert taken_over(run, tmp_path / "as_small", digits, trust=0, macs=most).meta("trust") is None
+
+
+def test_enough_anchors_of_the_earlier_run_are_taken_over_and_fewer_are_not(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    anchors = [
+        {"arch": str(place), "loss": 1.0, "macs": 9, "params": 9, "alone": 0.5 + 0.01 * place, "seconds": 1.0}
+        for place in range(FEWEST)
+    ]
+    enough = untrained(tmp_path / "enough", digits, anchors=anchors, asked=6, failed=0)
+    most = facts_of(enough)["most_macs"]
+    facts = taken_over(enough, tmp_path / "a", digits, macs=most).meta("supernet")
+    assert facts["anchors"] == anchors and "asked" not in facts
+    few = untrained(tmp_path / "few", digits, anchors=anchors[1:], asked=10, failed=0)
+    store = taken_over(few, tmp_path / "b", digits, trust=3, macs=most)
+    facts = store.meta("supernet")
+    assert len(facts["anchors"]) == facts["asked"] == 3 and not facts["failed"]
+    assert [pair["alone"] for pair in store.meta("trust")["pairs"]] == [
+        one["alone"] for one in facts["anchors"]
+    ]
 
 
 def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_path: Path) -> None:
