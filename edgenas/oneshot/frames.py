@@ -200,8 +200,8 @@ class RaceJob(Job):
             return math.inf
 
 
-def winners_of(path: Path, racers: Sequence[ArchSpec], races: Sequence[Sequence[Racer]]) -> list[Frame]:
-    """The frames that a `RaceJob` found best, one of each race; of those not begun in time, the first.
+def winners_of(path: Path, racers: Sequence[ArchSpec], races: Sequence[Sequence[Racer]]) -> list[Racer]:
+    """Whom a `RaceJob` found best, one of each race; of those not begun in time, the first.
 
     Args:
         path: What the job left.
@@ -210,4 +210,4 @@ def winners_of(path: Path, racers: Sequence[ArchSpec], races: Sequence[Sequence[
     """
     raced = zip(racers, load_weights(path)[0], strict=True)
     losses = {spec.arch_id: float(loss) for spec, loss in raced}
-    return [min(race, key=lambda racer: losses[racer.spec.arch_id]).frame for race in races]
+    return [min(race, key=lambda racer: losses[racer.spec.arch_id]) for race in races]

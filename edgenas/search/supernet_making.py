@@ -81,7 +81,7 @@ class Maker:
         self.problem, self.covered, self.plan, self.seed = problem, problem.space, plan, seed
 
     def pool(self, size: int = POOL) -> list[tuple[int, ArchSpec]]:
-        """Networks of the regions within the budgets, with MACs; all but the largest without both."""
+        """Networks of the regions within the budgets, with MACs; without either, all but the largest."""
         problem = self.problem
 
         def descend(spec: ArchSpec, rng: np.random.Generator) -> ArchSpec:
@@ -111,12 +111,12 @@ class Maker:
 
         return networks_of
 
-    def _raced(self, workshop: Workshop, races: Sequence[Sequence[Racer]], recipe: Recipe) -> list[Frame]:
-        """The frames that the supernet's networks are to have, one of each race."""
+    def _raced(self, workshop: Workshop, races: Sequence[Sequence[Racer]], recipe: Recipe) -> list[Racer]:
+        """The frames that the supernet's networks are to have, one of each race, with those that raced."""
         racers = in_turns(races)
         path = race_path(workshop.store.folder, racers)
         if len(racers) == len(races):
-            return [race[0].frame for race in races]
+            return [race[0] for race in races]
         if not path.exists():
             left = workshop.seconds_left() if workshop.seconds_left else None
             with storage_errors(path.parent):
@@ -143,11 +143,17 @@ class Maker:
         plan, images = self.plan, len(workshop.dataset.train)
         return supernet_recipe(images, workshop.recipe, epochs=plan.epochs, learning_rate=plan.rate)
 
-    def _regions(self, workshop: Workshop, pool: Pool, recipe: Recipe) -> list[Region]:
-        """Ranges of MACs with the frames that won their races."""
+    def _in_regions(
+        self, workshop: Workshop, pool: Pool, recipe: Recipe
+    ) -> tuple[list[Region], list[list[tuple[int, ArchSpec]]]]:
+        """Ranges of MACs with the frames that won their races, and networks of each."""
         parts = parted(pool)
         winners = self._raced(workshop, [racers_of(part, self._of_frame(part)) for part in parts], recipe)
-        return [Region(frame, part[0][0], part[-1][0]) for frame, part in zip(winners, parts, strict=True)]
+        regions = [
+            Region(winner.frame, part[0][0], part[-1][0]) for winner, part in zip(winners, parts, strict=True)
+        ]
+        raced = [(winner.spec.graph().macs, winner.spec) for winner in winners]
+        return regions, self.pools(regions, raced)
 
     def trained(self, workshop: Workshop) -> dict[str, Any]:
         """Train a supernet; what is known of it then.
@@ -166,8 +172,7 @@ class Maker:
             )
         recipe = self._recipe(workshop)
         try:
-            regions = self._regions(workshop, pool, recipe)
-            pools = self.pools(regions, pool)
+            regions, pools = self._in_regions(workshop, pool, recipe)
             job = SupernetJob(
                 pools[-1][-1][1], recipe, weights_path(store.folder),
                 checkpoint_path=standing_path(store.folder),

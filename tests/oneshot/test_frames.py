@@ -103,9 +103,9 @@ def test_races_take_turns_and_the_best_of_each_wins(tmp_path: Path) -> None:
     racers = in_turns(races)
     assert racers == (one.spec, three.spec, two.spec)
     save_weights(tmp_path / "race.npz", [np.array([2.0, math.inf, 1.0])])
-    assert winners_of(tmp_path / "race.npz", racers, races) == [two.frame, three.frame]
+    assert winners_of(tmp_path / "race.npz", racers, races) == [two, three]
     save_weights(tmp_path / "race.npz", [np.array([2.0, math.inf, math.inf])])
-    assert winners_of(tmp_path / "race.npz", racers, races) == [one.frame, three.frame]
+    assert winners_of(tmp_path / "race.npz", racers, races) == [one, three]
 
 
 def macs_of(one: tuple[int, ArchSpec]) -> int:

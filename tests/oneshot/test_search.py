@@ -94,10 +94,7 @@ def test_the_resumed_supernet_is_the_undisturbed_one(run: Path) -> None:
         facts = store.meta("supernet")
     problem, _ = make_problem(config, dataset)
     searcher = OnSupernet(problem, config.seed, kind=RandomSearcher)
-    pools = [
-        tuple(spec for _, spec in pool)
-        for pool in searcher.maker.pools(regions_of(facts), searcher.maker.pool())
-    ]
+    pools = [tuple(spec for _, spec in pool) for pool in searcher.maker.pools(regions_of(facts), [])]
     job = SupernetJob(
         pools[-1][-1], Recipe.from_json(facts["recipe"]), space=searcher.covered, pools=tuple(pools)
     )
