@@ -220,10 +220,14 @@ def untrained(folder: Path, digits: Dataset, **more: Any) -> Path:
 
 def taken_over(run: Path, folder: Path, digits: Dataset, trust: int | None = None, **budget: int) -> Store:
     """A run that takes over a supernet, up to its first candidate."""
+    return prepared(Store.create(folder), run, digits, trust, **budget)
+
+
+def prepared(store: Store, run: Path, digits: Dataset, trust: int | None = None, **budget: int) -> Store:
+    """The same, begun before or not."""
     constraints = [Constraint(name, limit) for name, limit in budget.items()]
     problem = Problem(SPACES.get("micro")((8, 8, 1), 10), StaticSource(), constraints)
     plan = SupernetPlan(run=str(run), trust=trust)
-    store = Store.create(folder)
     workshop = Workshop(store, digits, Recipe(1, 64), Quiet(), LocalExecutor())
     OnSupernet(problem, 0, kind=RandomSearcher, plan=plan).prepare(workshop)
     return store
@@ -238,8 +242,10 @@ def test_a_supernet_of_smaller_networks_is_refused(digits: Dataset, tmp_path: Pa
 
 
 def test_enough_anchors_of_the_earlier_run_are_taken_over_and_fewer_are_not(
-    digits: Dataset, tmp_path: Path
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A run that was cut off among anchors of its own goes on with them, however many it has."""
+    monkeypatch.setattr("edgenas.search.supernet_making.ANCHORS", 3)
     anchors = [
         {"arch": str(place), "loss": 1.0, "macs": 9, "params": 9, "alone": 0.5 + 0.01 * place, "seconds": 1.0}
         for place in range(FEWEST)
@@ -249,12 +255,19 @@ def test_enough_anchors_of_the_earlier_run_are_taken_over_and_fewer_are_not(
     facts = taken_over(enough, tmp_path / "a", digits, macs=most).meta("supernet")
     assert facts["anchors"] == anchors and "asked" not in facts
     few = untrained(tmp_path / "few", digits, anchors=anchors[1:], asked=10, failed=0)
-    store = taken_over(few, tmp_path / "b", digits, trust=3, macs=most)
+    store = taken_over(few, tmp_path / "b", digits, macs=most)
     facts = store.meta("supernet")
     assert len(facts["anchors"]) == facts["asked"] == 3 and not facts["failed"]
+    assert taken_over(enough, tmp_path / "c", digits, trust=0, macs=most).meta("trust") is not None
     assert [pair["alone"] for pair in store.meta("trust")["pairs"]] == [
         one["alone"] for one in facts["anchors"]
     ]
+    cut_off = {**facts, "anchors": facts["anchors"][:2]}
+    store.set_meta(supernet=cut_off, trust=None)
+    again = prepared(store, few, digits, macs=most).meta("supernet")
+    assert again["anchors"][:2] == cut_off["anchors"]
+    assert [one["arch"] for one in again["anchors"]] == [one["arch"] for one in facts["anchors"]]
+    assert again["anchors"][2]["alone"] == facts["anchors"][2]["alone"]
 
 
 def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_path: Path) -> None:

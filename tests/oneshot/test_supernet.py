@@ -51,8 +51,8 @@ def specs() -> tuple[ArchSpec, ...]:
 
 
 def job_of(specs: tuple[ArchSpec, ...], path: Path | None = None, **changes: float) -> SupernetJob:
-    recipe = replace(Recipe(EPOCHS, 640, 32, learning_rate=0.4), **changes)
     """Two pools in turn; here they share tensors, as one space says what is shared."""
+    recipe = replace(Recipe(EPOCHS, 640, 32, learning_rate=0.4), **changes)
     return SupernetJob(specs[-1], recipe, checkpoint_path=path, space=SPACE, pools=(specs[::2], specs[1::2]))
 
 

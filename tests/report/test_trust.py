@@ -113,7 +113,7 @@ def test_the_sentence_has_an_interval_where_there_is_one() -> None:
 
 def test_scores_that_rank_no_better_than_macs_are_called_so() -> None:
     better = trust_words(trust_of(PAIRS))
-    assert "MACs alone rank them with +0.55" in better and "nothing more" not in better
+    assert "MACs alone rank them with +0.55" in better and "rank them no better" not in better
     worse = trust_words(trust_of([{**pair, "macs": pair["alone"]} for pair in PAIRS]))
     assert "MACs alone rank them with +1.00, so the scores rank them no better" in worse
     assert "--searcher front" in worse
