@@ -10,8 +10,9 @@ process and all its children. Each piece of work is a file in ``--work``, so a s
 candidate. The networks of both fronts are then trained alone by one recipe, with another seed than the
 search's; compared is the hypervolume of those accuracies against MACs (`hypervolume_share`: one-shot over
 front).
-`kendall`: networks evenly spread over the MACs of the supernet's pool, scored by it and trained alone;
-Kendall's correlation of the score, and of MACs and parameters, with the accuracies alone.
+`kendall`: networks evenly spread over the MACs (logarithmic) of the supernet's pool, scored by it and
+trained alone; Kendall's correlation of the score, and of MACs and parameters, with the accuracies alone, and
+how far scores are off (root mean square).
 `second`: wall and CPU seconds of a search within 16 KiB on the same supernet.
 `memory`: peak resident memory of steps of a supernet of `mobile` at 96x96x3, in a process of its own.
 """
@@ -38,7 +39,7 @@ from edgenas.cost.static import StaticSource
 from edgenas.data.load import load_dataset
 from edgenas.environment import machine, versions
 from edgenas.oneshot.score import ScoreJob
-from edgenas.oneshot.trust import agreement
+from edgenas.oneshot.trust import agreement, spread_over
 from edgenas.search.objective import Constraint
 from edgenas.search.pareto import hypervolume
 from edgenas.search.problem import Problem
@@ -132,7 +133,9 @@ class Bench:
         searcher = OnSupernet(problem, self.args.seed + 1, kind=FrontSearcher)
         folder = self.work / "one_shot"
         searcher._use(facts_of(folder), weights_path(folder))
-        networks = evenly(searcher.maker.pool(), self.args.networks)
+        pool = searcher.maker.pool()
+        rows = spread_over([float(np.log(macs)) for macs, _ in pool], self.args.networks)
+        networks = [pool[row][1] for row in rows]
         alone = [self._alone(spec) for spec in networks]
         scores = [self._score(searcher, spec) for spec in networks]
         rivals = {
@@ -141,7 +144,14 @@ class Bench:
             "params": [float(spec.graph().params) for spec in networks],
         }
         found = {name: agreement(values, alone) for name, values in rivals.items()}
-        return {"networks": len(networks), "alone": alone, "scores": scores, "agreement": found}
+        off = float(np.sqrt(np.mean(np.subtract(scores, alone) ** 2)))
+        return {
+            "networks": len(networks),
+            "alone": alone,
+            "scores": scores,
+            "agreement": found,
+            "rms_error": off,
+        }
 
     def second(self) -> dict[str, Any]:
         """Another budget on the same supernet."""
@@ -214,17 +224,6 @@ class Bench:
             path.write_text(json.dumps(work()))
             print(name, "done", flush=True)
         return dict(json.loads(path.read_text()))
-
-
-def evenly(pool: Sequence[tuple[int, ArchSpec]], number: int) -> list[ArchSpec]:
-    """Networks whose MACs lie evenly on a logarithmic axis, as far as those of a pool do."""
-    macs = np.log([one for one, _ in pool])
-    left = list(range(len(pool)))
-    rows = [
-        left.pop(int(np.argmin(np.abs(macs[left] - target))))
-        for target in np.linspace(macs[0], macs[-1], number)
-    ]
-    return [pool[row][1] for row in rows]
 
 
 def mobile_steps(steps: int) -> dict[str, Any]:

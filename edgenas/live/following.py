@@ -255,7 +255,9 @@ class Follower:
             for trial_id, why, _, result, reason, manifest in self._connection.execute(winners)
         ]
         counts = "SELECT COUNT(*), COUNT(COALESCE(result, reason)), COUNT(reason) FROM trainings"
-        counts += " WHERE name NOT LIKE '%.alone'"  # trained to check a supernet's scores
+        counts += (
+            " WHERE name NOT LIKE '%.alone'"  # of earlier versions, which checked a supernet's scores so
+        )
         self.final = tuple(self._connection.execute(counts).fetchone())
 
     def _read_ended(self) -> int:

@@ -214,15 +214,13 @@ class Maker:
         Returns:
             What is known of the supernet, with them.
         """
-        store, asked = workshop.store, self.plan.trust
-        number = ANCHORS if asked is None else asked
-        if "asked" not in facts and self._good_enough(facts, workshop.recipe):
-            number = 0
-        elif "asked" not in facts:
-            facts = {**facts, "anchors": [], "failed": 0, "asked": number}
+        store = workshop.store
+        if "asked" not in facts and not self._takes_over(facts, workshop.recipe):
+            asked = ANCHORS if self.plan.trust is None else self.plan.trust
+            facts = {**facts, "anchors": [], "failed": 0, "asked": asked}
         with ExitStack() as stack:
             train: Callable[[Job], TrainResult] | None = None
-            for spec in self._waiting(number, facts, workshop):
+            for spec in self._waiting(facts, workshop):
                 train = train or stack.enter_context(workshop.opened())
                 try:
                     one = self._anchor(spec, workshop, scored, train)
@@ -231,14 +229,18 @@ class Maker:
                     facts = {**facts, "failed": facts["failed"] + 1}
                 store.set_meta(**{FOLDER: facts})
         anchors = anchors_of(facts)
-        store.set_meta(trust=trust_in(anchors, facts.get("failed", 0)) if anchors or number else None)
+        store.set_meta(
+            trust=trust_in(anchors, facts.get("failed", 0)) if anchors or facts.get("asked") else None
+        )
         return facts
 
-    def _good_enough(self, facts: Mapping[str, Any], recipe: Recipe) -> bool:
+    def _takes_over(self, facts: Mapping[str, Any], recipe: Recipe) -> bool:
         """Whether the anchors of an earlier run make scores here; a loss has its class weights."""
+        if facts["run"] is None or self.plan.trust:
+            return False
         weights = tuple(facts["recipe"].get("class_weights", ()))
-        known = len(anchors_of(facts)) >= FEWEST and weights == tuple(recipe.class_weights)
-        return facts["run"] is not None and not self.plan.trust and (known or self.plan.trust == 0)
+        enough = len(anchors_of(facts)) >= FEWEST and weights == tuple(recipe.class_weights)
+        return enough or self.plan.trust == 0
 
     def _anchor(
         self,
@@ -253,12 +255,14 @@ class Maker:
             limits=workshop.executor.allotment.limits, task=workshop.dataset.task,
         )  # fmt: skip
         brief, alone, graph = train(scored(job)), train(job), self.covered.graph(spec)
-        accuracy = float(alone.val_accuracy or 0.0)
-        return Anchor(spec.arch_id, brief.val_loss, graph.macs, graph.params, accuracy, alone.seconds)
+        assert alone.val_accuracy is not None  # of a classifier
+        return Anchor(
+            spec.arch_id, brief.val_loss, graph.macs, graph.params, alone.val_accuracy, alone.seconds
+        )
 
-    def _waiting(self, number: int, facts: Mapping[str, Any], workshop: Workshop) -> Iterator[ArchSpec]:
+    def _waiting(self, facts: Mapping[str, Any], workshop: Workshop) -> Iterator[ArchSpec]:
         """Networks that are still to be trained alone, in an order that any beginning of spreads out."""
-        if number == 0:
+        if not (number := facts.get("asked", 0)):
             return
         pool = self.pool()
         rows = spread_over([math.log(macs) for macs, _ in pool], number)
