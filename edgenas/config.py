@@ -70,6 +70,7 @@ class RunConfig:
             searcher; None trains one for searcher ``one-shot`` only.
         supernet_epochs: Passes of the supernet's training, or None for what the data size suggests.
         supernet_rate: Peak learning rate of it for batches of 128, or None for the default.
+        supernet_frames: Frames that its networks have, each with tensors of its own, or None for one.
         supernet_shrinking: Whether its largest networks train first and smaller ones join.
         trust: Networks that are trained alone to make a supernet's scores by, and to see how far they hold;
             None for 10.
@@ -132,6 +133,7 @@ class RunConfig:
     supernet: str | None = None
     supernet_epochs: int | None = None
     supernet_rate: float | None = None
+    supernet_frames: int | None = None
     supernet_shrinking: bool | None = None
     trust: int | None = None
     proxy: str | None = None

@@ -70,8 +70,9 @@ def supernet_plan(config: RunConfig) -> SupernetPlan | None:
         return None
     run = None if config.supernet == "new" else config.supernet
     return SupernetPlan(
-        run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking), config.trust
-    )
+        run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking),
+        config.supernet_frames, config.trust,
+    )  # fmt: skip
 
 
 def check_supernet(config: RunConfig, problem: Problem, dataset: Dataset) -> None:
@@ -81,9 +82,8 @@ def check_supernet(config: RunConfig, problem: Problem, dataset: Dataset) -> Non
         UnsupportedError: The space's networks cannot share weights; the message has the choice.
         ConfigError: The run named has no such supernet, or an option of a supernet was given without one.
     """
-    given = [
-        name for name in ("supernet_epochs", "supernet_rate", "supernet_shrinking") if getattr(config, name)
-    ]
+    training = ("epochs", "rate", "frames", "shrinking")
+    given = [name for name in (f"supernet_{one}" for one in training) if getattr(config, name)]
     if given and not config.on_supernet:
         raise ConfigError(
             f"--{given[0].replace('_', '-')} was given without a supernet to train; expected --searcher "

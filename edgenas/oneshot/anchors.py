@@ -1,10 +1,9 @@
 """Anchors: networks trained alone before a search, that say what a score means.
 
-A moment of training ranks networks that share weights, but not those of different regions, whose weights are
-more or less finished; and it says how fast a network learns rather than how much it can hold, which its size
-does. Some networks trained alone relate all three to the accuracy that counts, in the way of a performance
-predictor over cheap figures (White et al. 2021, "How Powerful are Performance Predictors in Neural
-Architecture Search?").
+A moment of training says how fast a network learns rather than how much it can hold, which its size says.
+Some networks trained alone relate both to the accuracy that counts, in the way of a performance predictor
+(White et al. 2021, "How Powerful are Performance Predictors in Neural Architecture Search?"). Size is MACs:
+among networks of one frame, parameters add nothing to them (measured in docs/one_shot.md).
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Expectation:
     """The accuracy that a training alone is expected to reach: ridge regression on the error's logarithm.
 
     Attributes:
-        centre: Means of loss, log MACs and log parameters over the anchors.
+        centre: Means of loss and log MACs over the anchors.
         scale: Their standard deviations.
         weights: Of the standardized figures.
         usual: Mean logarithm of the anchors' errors.
@@ -75,7 +74,7 @@ class Expectation:
 
     @classmethod
     def _fitted(cls, anchors: Sequence[Anchor]) -> Expectation:
-        figures = np.array([_figures(one.loss, one.macs, one.params) for one in anchors])
+        figures = np.array([_figures(one.loss, one.macs) for one in anchors])
         errors = np.log([1.0 - one.alone + SOFTENING for one in anchors])
         centre, scale = figures.mean(axis=0), figures.std(axis=0)
         scale[scale == 0] = 1.0
@@ -86,15 +85,15 @@ class Expectation:
             tuple(centre.tolist()), tuple(scale.tolist()), tuple(weights.tolist()), float(errors.mean())
         )
 
-    def accuracy(self, loss: float, macs: int, params: int) -> float:
+    def accuracy(self, loss: float, macs: int) -> float:
         """Expected of a network, 0 to 1."""
-        rows = (np.array(_figures(loss, macs, params)) - self.centre) / self.scale
+        rows = (np.array(_figures(loss, macs)) - self.centre) / self.scale
         error = math.exp(min(0.0, self.usual + float(rows @ self.weights))) - SOFTENING
         return 1.0 - min(1.0, max(0.0, error))
 
 
-def _figures(loss: float, macs: int, params: int) -> tuple[float, float, float]:
-    return loss, math.log(max(1, macs)), math.log(max(1, params))
+def _figures(loss: float, macs: int) -> tuple[float, float]:
+    return loss, math.log(max(1, macs))
 
 
 def sureness(loss: float) -> float:
@@ -109,7 +108,7 @@ def left_out(anchors: Sequence[Anchor]) -> list[float]:
         return [sureness(one.loss) for one in anchors]
     others = [[*anchors[:place], *anchors[place + 1 :]] for place in range(len(anchors))]
     return [
-        Expectation._fitted(rest).accuracy(one.loss, one.macs, one.params)
+        Expectation._fitted(rest).accuracy(one.loss, one.macs)
         for one, rest in zip(anchors, others, strict=True)
     ]
 

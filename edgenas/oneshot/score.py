@@ -26,7 +26,7 @@ from edgenas.train.trainer import Progress, TrainResult
 SCORED_BY = "supernet"
 """What `TrainResult.scored_by` says of such a score."""
 
-ADAPTATION = 1024
+ADAPTATION = 2048
 """Training images that a candidate's weights adapt to, at most: the same for every candidate."""
 
 CALIBRATION = 1000
@@ -39,7 +39,7 @@ BATCH_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class ScoreJob(Job):
-    """Adapts a cut network for a moment; its loss and size tell what a training alone would come to.
+    """Adapts a cut network for a moment; its loss and MACs tell what a training alone would come to.
 
     ``val_accuracy`` of the result is the score: the accuracy that is expected, or `sureness` where nothing
     is. ``val_loss`` is the loss. The weights it leaves are those of a real network, in the order of Keras.
@@ -48,7 +48,7 @@ class ScoreJob(Job):
         space: Of the network.
         weights: What `SharedWeights.cut` gave.
         images: Training images that it adapts to.
-        expectation: What relates loss and size to the accuracy of a training alone, where that is known.
+        expectation: What relates loss and MACs to the accuracy of a training alone, where that is known.
     """
 
     space: SearchSpace | None = None
@@ -73,7 +73,7 @@ class ScoreJob(Job):
         statistics = calibrated(graph, parts, brief.weights, images[chosen])
         score = sureness(brief.loss)
         if self.expectation is not None:
-            score = self.expectation.accuracy(brief.loss, graph.macs, graph.params)
+            score = self.expectation.accuracy(brief.loss, graph.macs)
         seconds = time.perf_counter() - started
         result = TrainResult(
             score, brief.loss, None, 0, False, seconds, number / seconds, [], scored_by=SCORED_BY

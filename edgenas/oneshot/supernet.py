@@ -26,7 +26,7 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.errors import TrialError
 from edgenas.oneshot.descent import Descent, rate_at
 from edgenas.oneshot.elastic import Part, SharedWeights, parts_of
-from edgenas.oneshot.forward import Normalizer, forward
+from edgenas.oneshot.forward import Learning, learning
 from edgenas.train.batches import Walk
 from edgenas.train.checkpoint import Checkpoint, Standing
 from edgenas.train.job import DataFor, Job
@@ -40,8 +40,14 @@ trainings."""
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
 """Between these lie the passes; the standing is kept after each."""
 
+TRAINED = 80
+"""Networks that are trained, evenly from all pools; each takes a quarter of a second to make ready."""
+
 SUPERNET_BATCH = 32
 """Images a step: the weights that networks share need many steps rather than exact ones."""
+
+BRIEF_BATCH = 64
+"""Images a step of a moment of training: half as many steps see as many images in two thirds of the time."""
 
 EDGE = 0.1
 """Share of the pool that counts as the largest, and as the smallest."""
@@ -59,11 +65,12 @@ of the training from which on it counts, as a network that knows nothing yet hol
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A network ready to be trained: its operations and the tensors they need."""
+    """A network ready to be trained: its operations, the tensors they need, what gives their gradients."""
 
     spec: ArchSpec
     graph: OpGraph
     parts: tuple[Part, ...]
+    learn: Learning
 
 
 def supernet_recipe(
@@ -91,7 +98,8 @@ class SupernetJob(Job):
 
     Attributes:
         space: Says what two networks share.
-        pools: The networks in play, fewest MACs first; those of different pools share no tensor.
+        pools: The networks in play, fewest MACs first; those of different pools share no tensor. Tensors are
+            as large as the largest of them needs; `TRAINED` of them are trained.
         shrinking: Whether only the largest third trains at first, and smaller ones join (progressive
             shrinking, after Cai et al. 2020).
         seconds: Time for the training, or None; the learning rate falls by the clock if that is earlier.
@@ -140,6 +148,7 @@ class Supernet:
         self.history: list[dict[str, float]] = []
         self._seconds, self._started = 0.0, time.perf_counter()
         self._members: dict[str, Member] = {}
+        self._pools = [thinned(pool, TRAINED // len(job.pools)) for pool in job.pools]
         self._checkpoint = Checkpoint(job.checkpoint_path, job.key) if job.checkpoint_path else None
         if self._checkpoint and (standing := self._checkpoint.load()):
             self._go_on_from(standing)
@@ -197,7 +206,7 @@ class Supernet:
         positions = walk.positions(epoch, step)
         rng = np.random.default_rng([recipe.seed, epoch, step])
         soft, first = None, math.nan
-        pool = self.job.pools[(epoch * self.steps + step) % len(self.job.pools)]
+        pool = self._pools[(epoch * self.steps + step) % len(self._pools)]
         for spec in sandwich(pool, rng, progress if self.job.shrinking else 1.0):
             member = self._member(spec)
             loss, gradients, answers = self._learn(member, positions, soft)
@@ -227,30 +236,21 @@ class Supernet:
         self, member: Member, arrays: Sequence[np.ndarray], positions: np.ndarray, soft: np.ndarray | None
     ) -> tuple[float, list[np.ndarray], np.ndarray]:
         """The same of some examples at once."""
-        import tensorflow as tf
-
         images, labels = self._data_for(member.spec.input_shape)[0]
-        weights = [tf.constant(array) for array in arrays]
         wanted = labels[positions]
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            logits = forward(
-                member.graph, member.parts, weights, tf.constant(images[positions]), Normalizer()
-            )
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted.astype(np.int64), logits)
-            if self.job.recipe.class_weights:
-                losses *= np.array(self.job.recipe.class_weights, np.float32)[wanted]
-            loss = tf.reduce_mean(losses)
-            if soft is not None:
-                taught = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits))
-                loss = (1 - DISTILL) * loss + DISTILL * taught
-        gradients = tape.gradient(loss, weights)
-        return float(loss), [gradient.numpy() for gradient in gradients], tf.nn.softmax(logits).numpy()
+        targets = np.eye(member.spec.classes, dtype=np.float32)[wanted]
+        if self.job.recipe.class_weights:
+            targets *= np.array(self.job.recipe.class_weights, np.float32)[wanted, None]
+        if soft is not None:
+            targets = (1 - DISTILL) * targets + DISTILL * soft
+        loss, gradients, answers = member.learn(arrays, images[positions], targets)
+        return float(loss), [gradient.numpy() for gradient in gradients], answers.numpy()
 
     def _member(self, spec: ArchSpec) -> Member:
         if spec.arch_id not in self._members:
             graph = self.space.graph(spec)
-            self._members[spec.arch_id] = Member(spec, graph, parts_of(graph, self.space.sharing(spec)))
+            parts = parts_of(graph, self.space.sharing(spec))
+            self._members[spec.arch_id] = Member(spec, graph, parts, learning(graph, parts))
         return self._members[spec.arch_id]
 
     def _standing(self, key: str) -> Standing:
@@ -307,7 +307,7 @@ class Brief:
         """
         half = max(1, images // 2)
         brief = Recipe(
-            2, half, min(SUPERNET_BATCH, half), learning_rate=recipe.learning_rate, seed=recipe.seed,
+            2, half, min(BRIEF_BATCH, half), learning_rate=recipe.learning_rate, seed=recipe.seed,
             class_weights=recipe.class_weights,
         )  # fmt: skip
         course = Supernet(SupernetJob(spec, brief, space=space, pools=((spec,),)), data_for)
@@ -327,6 +327,13 @@ def parts_of_batch(graph: OpGraph, size: int) -> int:
     """
     needed = TENSORS * 4 * size * sum(prod(op.out_shape) for op in graph.ops)
     return max(1, min(-(-needed // BATCH_BYTES), size // 16))
+
+
+def thinned(specs: Sequence[ArchSpec], number: int) -> Sequence[ArchSpec]:
+    """So many networks evenly from all, the first and the last among them; all of them if they are fewer."""
+    if len(specs) <= number:
+        return specs
+    return [specs[round(place)] for place in np.linspace(0, len(specs) - 1, max(2, number))]
 
 
 def sandwich(specs: Sequence[ArchSpec], rng: np.random.Generator, progress: float = 1.0) -> list[ArchSpec]:

@@ -69,17 +69,14 @@ def _about(supernet: Mapping[str, Any]) -> str:
     )
     regions = regions_of(supernet)
     if len(regions) > 1:
-        about += (
-            f" They are of {len(regions)} frames, each the winner of a short race of its range of MACs, with "
-            "tensors of its own:"
-        )
+        about += f" They are of {len(regions)} frames, each with tensors of its own:"
         about += ";".join(
             f" {place}, up to {region.most_macs:,} MACs: {_decisions(region.frame)}"
             for place, region in enumerate(regions)
         )
         about += "."
     elif regions[0].frame:
-        about += f" All of them have the frame that won a short race: {_decisions(regions[0].frame)}."
+        about += f" All of them have one frame: {_decisions(regions[0].frame)}."
     if supernet["capped"]:
         about += " Networks of more MACs were left out, as no budget was given."
     return about

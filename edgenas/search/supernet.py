@@ -42,7 +42,7 @@ from edgenas.task import CLASSIFICATION
 from edgenas.train.job import Job
 from edgenas.train.weights import load_weights
 
-SCORE = "expected accuracy"
+SCORE = "accuracy expected by loss and MACs"
 """What a score is; runs with another kind of score are not gone on with."""
 
 COVERED = 0.9
@@ -169,8 +169,12 @@ class OnSupernet(Around):
         with storage_errors(workshop.store.folder):
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(weights_path(folder), target)
-        *smaller, largest = regions_of(facts)
-        self.covered.regions = [*smaller, replace(largest, most_macs=sys.maxsize)]
+        regions = regions_of(facts)
+        most = max(region.most_macs for region in regions)
+        self.covered.regions = [
+            replace(region, most_macs=sys.maxsize) if region.most_macs == most else region
+            for region in regions
+        ]
         pool = self.maker.pool()
         self._use(facts, target)
         assert self.covered.covers is not None

@@ -16,43 +16,28 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.errors import BudgetError, EdgenasError, TrialError
 from edgenas.oneshot.anchors import ANCHORS, FEWEST, Anchor, trust_in
 from edgenas.oneshot.elastic import extents_of
-from edgenas.oneshot.frames import (
-    Frame,
-    Pool,
-    RaceJob,
-    Racer,
-    Region,
-    in_turns,
-    parted,
-    race_images,
-    racers_of,
-    winners_of,
-)
+from edgenas.oneshot.frames import Pool, Region
 from edgenas.oneshot.pool import POOL, capped, trained_with
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
 from edgenas.oneshot.trust import spread_over
 from edgenas.search.covered import CoveredSpace
+from edgenas.search.framed import frames_for
 from edgenas.search.problem import Problem
 from edgenas.search.supernet_plan import (
     FOLDER,
     SupernetPlan,
     anchors_of,
     problem_facts,
-    race_path,
     standing_path,
     weights_path,
 )
 from edgenas.search.workshop import Workshop
-from edgenas.store import storage_errors
 from edgenas.train.job import Job
 from edgenas.train.recipe import Recipe
 from edgenas.train.trainer import TrainResult
 
 SHARE = 0.5
 """Share of a search's time that its supernet is trained for, at most."""
-
-RACE_SHARE = 0.1
-"""Share of a search's time that is spent on choosing frames, at most."""
 
 ANCHOR_SHARE = 0.15
 """Share of a search's time that networks are trained alone for, at most."""
@@ -62,9 +47,6 @@ BUILDING = 6.0
 
 ANCHOR_SEED = 99_991
 """Tells the seeds of these trainings from those of candidates."""
-
-OF_FRAME = 60
-"""Random networks of a frame that tell what it is good for."""
 
 
 class Maker:
@@ -97,38 +79,6 @@ class Maker:
         cost = self.problem.cost_of(spec)
         return None if self.problem.violated(cost) else cost.macs
 
-    def _of_frame(self, part: Pool) -> Callable[[Frame], Pool]:
-        """What gives random networks of a frame within the budgets and a part's range of MACs."""
-
-        def networks_of(frame: Frame) -> Pool:
-            self.covered.regions = [Region(frame, part[0][0], part[-1][0])]
-            rng = np.random.default_rng([self.seed, 5])
-            found = [self.covered.sample(rng) for _ in range(OF_FRAME)]
-            return sorted(
-                ((macs, spec) for spec in found if (macs := self._fits(spec)) is not None),
-                key=lambda one: one[0],
-            )
-
-        return networks_of
-
-    def _raced(self, workshop: Workshop, races: Sequence[Sequence[Racer]], recipe: Recipe) -> list[Racer]:
-        """The frames that the supernet's networks are to have, one of each race, with those that raced."""
-        racers = in_turns(races)
-        path = race_path(workshop.store.folder, racers)
-        if len(racers) == len(races):
-            return [race[0] for race in races]
-        if not path.exists():
-            left = workshop.seconds_left() if workshop.seconds_left else None
-            with storage_errors(path.parent):
-                path.parent.mkdir(exist_ok=True)
-            workshop.train(RaceJob(
-                racers[0], replace(workshop.recipe, learning_rate=self.plan.rate), path,
-                limits=workshop.executor.allotment.limits.for_longer(len(racers)), task=workshop.dataset.task,
-                space=self.covered.space, specs=racers, images=race_images(recipe, len(racers)),
-                seconds=None if left is None else RACE_SHARE * left,
-            ))  # fmt: skip
-        return winners_of(path, racers, races)
-
     def pools(self, regions: Sequence[Region], known: Pool) -> list[list[tuple[int, ArchSpec]]]:
         """Networks of each region; where random ones hardly ever are of one, those that are known count."""
         found = []
@@ -142,18 +92,6 @@ class Maker:
         """How the supernet is trained."""
         plan, images = self.plan, len(workshop.dataset.train)
         return supernet_recipe(images, workshop.recipe, epochs=plan.epochs, learning_rate=plan.rate)
-
-    def _in_regions(
-        self, workshop: Workshop, pool: Pool, recipe: Recipe
-    ) -> tuple[list[Region], list[list[tuple[int, ArchSpec]]]]:
-        """Ranges of MACs with the frames that won their races, and networks of each."""
-        parts = parted(pool)
-        winners = self._raced(workshop, [racers_of(part, self._of_frame(part)) for part in parts], recipe)
-        regions = [
-            Region(winner.frame, part[0][0], part[-1][0]) for winner, part in zip(winners, parts, strict=True)
-        ]
-        raced = [(winner.spec.graph().macs, winner.spec) for winner in winners]
-        return regions, self.pools(regions, raced)
 
     def trained(self, workshop: Workshop) -> dict[str, Any]:
         """Train a supernet; what is known of it then.
@@ -172,7 +110,9 @@ class Maker:
             )
         recipe = self._recipe(workshop)
         try:
-            regions, pools = self._in_regions(workshop, pool, recipe)
+            frames = frames_for(problem, pool, self.seed, self.plan.frames or 1)
+            regions = [Region(frame, 0, pool[-1][0]) for frame in frames]
+            pools = self.pools(regions, pool)
             job = SupernetJob(
                 pools[-1][-1][1], recipe, weights_path(store.folder),
                 checkpoint_path=standing_path(store.folder),
@@ -190,8 +130,8 @@ class Maker:
             "frames": [asdict(region) for region in regions],
             "tensors": {name: list(shape) for name, shape in extents.items()},
             "networks": sum(map(len, pools)),
-            "least_macs": pools[0][0][0],
-            "most_macs": pools[-1][-1][0],
+            "least_macs": min(one[0][0] for one in pools),
+            "most_macs": max(one[-1][0] for one in pools),
             "capped": not problem.constraints,
             "shrinking": self.plan.shrinking,
             "recipe": recipe.to_json(),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
-from edgenas.arch.spec import ArchSpec
 from edgenas.errors import ConfigError
 from edgenas.oneshot.anchors import Anchor
 from edgenas.oneshot.frames import Region
@@ -17,6 +15,8 @@ from edgenas.store import Store
 
 FOLDER = "supernet"
 """Of a run; holds the shared weights."""
+
+MOST_FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class SupernetPlan:
         epochs: Passes of its training, or None for what the data size suggests.
         rate: Peak learning rate for batches of 128, or None for the optimizer's own.
         shrinking: Whether the largest networks train first and smaller ones join.
+        frames: How many frames its networks have, each with tensors of its own; None for one.
         trust: Networks trained alone, by which scores are made and judged (`edgenas.oneshot.anchors`); None
             for its `ANCHORS`, or for those of the earlier run; 0 for no more.
 
@@ -39,6 +40,7 @@ class SupernetPlan:
     epochs: int | None = None
     rate: float | None = None
     shrinking: bool = False
+    frames: int | None = None
     trust: int | None = None
 
     def __post_init__(self) -> None:
@@ -46,10 +48,12 @@ class SupernetPlan:
             raise ConfigError(f"{self.epochs} epochs of a supernet were given; expected 1 or more")
         if self.rate is not None and not 0 < self.rate < 10:
             raise ConfigError(f"rate {self.rate:g} of a supernet was given; expected above 0 and below 10")
-        if self.run is not None and (self.epochs or self.rate or self.shrinking):
+        if self.frames is not None and not 1 <= self.frames <= MOST_FRAMES:
+            raise ConfigError(f"{self.frames} frames of a supernet were given; expected 1 to {MOST_FRAMES}")
+        if self.run is not None and (self.epochs or self.rate or self.shrinking or self.frames):
             raise ConfigError(
-                f"the supernet of {self.run} was given with epochs, a rate or shrinking; it is trained "
-                "already: leave these out, or train another one (--supernet new)"
+                f"the supernet of {self.run} was given with epochs, a rate, shrinking or frames; it is "
+                "trained already: leave these out, or train another one (--supernet new)"
             )
 
 
@@ -112,12 +116,6 @@ def weights_path(folder: Path) -> Path:
 def standing_path(folder: Path) -> Path:
     """Where a supernet's training that was cut off goes on from."""
     return folder / FOLDER / "standing.npz"
-
-
-def race_path(folder: Path, racers: Sequence[ArchSpec]) -> Path:
-    """Where the losses of a race of frames lie, that of these networks alone."""
-    names = " ".join(spec.arch_id for spec in racers)
-    return folder / FOLDER / f"race-{crc32(names.encode()):08x}.npz"
 
 
 def problem_facts(problem: Problem, fingerprint: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_it_learns_scores_and_goes_on_bit_by_bit(
     losses = [entry["loss"] for entry in whole.history]
     assert losses[-1] < losses[0] - 0.2
     after = accuracies(specs, whole.weights, data_for)
-    assert np.mean(after) > 2 * np.mean(before)
+    assert np.mean(after) > 1.5 * np.mean(before)
 
     again = Supernet(job_of(specs, kept), data_for)
     assert len(again.history) == EPOCHS - 1
@@ -91,7 +91,7 @@ def accuracies(specs: tuple[ArchSpec, ...], shared: SharedWeights, data_for: Dat
     found = []
     for spec in specs[::10]:
         weights = tuple(shared.cut(parts_of(spec.graph(), SPACE.sharing(spec))))
-        job = ScoreJob(spec, Recipe(1, 1), space=SPACE, weights=weights, images=256)
+        job = ScoreJob(spec, Recipe(1, 1), space=SPACE, weights=weights, images=512)
         result, arrays = job.perform(data_for, nothing)
         assert result.scored_by == SCORED_BY
         assert len(arrays) > len(weights)  # statistics of batch normalizations

@@ -53,7 +53,7 @@ def test_the_page_says_scored_and_draws_what_was_trained_alone(scored: Store) ->
         assert wrong not in text
     section = page.section("trust")
     assert "540 networks of 9,000 to 3,074,160 MACs" in section.text
-    assert "the frame that won a short race: s1_stride 2, stages 3." in section.text
+    assert "All of them have one frame: s1_stride 2, stages 3." in section.text
     assert "were left out, as no budget was given" in section.text
     assert "12 epochs, cut short by the time limit" in section.text
     assert "Kendall correlation of +0.90" in section.text
