@@ -71,7 +71,7 @@ def supernet_plan(config: RunConfig) -> SupernetPlan | None:
     run = None if config.supernet == "new" else config.supernet
     return SupernetPlan(
         run, config.supernet_epochs, config.supernet_rate, bool(config.supernet_shrinking),
-        config.supernet_frames, config.trust,
+        config.trust, config.supernet_frames,
     )  # fmt: skip
 
 

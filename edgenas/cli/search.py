@@ -80,7 +80,7 @@ def add_supernet(parser: argparse.ArgumentParser) -> None:
     add("--supernet", metavar="RUN", help="run whose supernet scores candidates, or new to train one")
     add("--supernet-epochs", type=int, help="epochs of the supernet's training (default: 12 to 30)")
     add("--supernet-rate", type=float, help="peak learning rate of it (default: 0.15)")
-    add("--supernet-frames", type=int, metavar="N", help="frames of its networks (default 1)")
+    add("--supernet-frames", type=int, metavar="N", help="frames of its networks, 1 to 8 (default 1)")
     add("--supernet-shrinking", action="store_true", default=None, help="begin with its largest networks")
     add("--trust", type=int, help="networks trained alone to make and check scores by (default: 10)")
 

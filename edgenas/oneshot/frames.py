@@ -2,9 +2,10 @@
 
 Strides and the number of stages say what the features of a stage are: shared tensors have to serve all
 features at once that networks of several frames ask of them, and learn none of them well (measured in
-docs/one_shot.md). Once-for-All (Cai et al. 2020) and BigNAS (Yu et al. 2020) fix them too: depth, width,
-kernel, expansion and resolution are elastic, the frame is chosen before. Several frames have shared tensors
-of their own (several supernets instead of one: Zhao et al. 2021, "Few-Shot Neural Architecture Search").
+docs/one_shot.md). In `mobile` the stem's stride is one of them; those of its stages follow the resolution,
+which is elastic. Once-for-All (Cai et al. 2020) and BigNAS (Yu et al. 2020) fix strides and stages too:
+depth, width, kernel, expansion and resolution are elastic. Several frames have shared tensors of their own
+(several supernets instead of one: Zhao et al. 2021, "Few-Shot Neural Architecture Search").
 
 No training chooses them. Networks of any frame that are trained for a moment tell how fast they learn, and
 what is shallow and coarse learns fastest: after a thirtieth of a candidate's training, losses rank networks
@@ -42,7 +43,7 @@ def frame_of(spec: ArchSpec) -> dict[str, Value]:
 
 def is_in(frame: Frame, spec: ArchSpec) -> bool:
     """Whether an architecture decided as a frame has it, wherever both had to decide."""
-    return all(frame.get(name, value) == value for name, value in frame_of(spec).items())
+    return all(spec.choices.get(name, value) == value for name, value in frame.items())
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Region:
 
     Attributes:
         frame: Decisions that they share.
-        least_macs: MACs of the smallest.
+        least_macs: MACs of the smallest; runs of earlier versions had several ranges.
         most_macs: MACs of the largest.
     """
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from edgenas.arch.space import SearchSpace
 from edgenas.arch.spec import ArchSpec
+from edgenas.oneshot.elastic import extents_of, parts_of
 
 POOL = 600
 """Networks that a supernet is trained with, in all regions together."""
@@ -70,3 +71,33 @@ def trained_with(
 def capped(pool: list[tuple[int, ArchSpec]]) -> list[tuple[int, ArchSpec]]:
     """The pool without its largest networks; for a search without budgets."""
     return pool[: max(1, round(CAP_QUANTILE * len(pool)))]
+
+
+def covering(space: SearchSpace, specs: Sequence[ArchSpec], number: int) -> list[ArchSpec]:
+    """Some networks of a pool that use all of every tensor between them, the rest of them evenly from it.
+
+    Args:
+        space: Says what two networks share.
+        specs: The pool, fewest MACs first.
+        number: How many networks, unless more are needed to use all.
+    """
+    if len(specs) <= number:
+        return list(specs)
+    extents, _ = extents_of(space, specs)
+    chosen: set[int] = set()
+    open_ends = {(name, axis) for name, shape in extents.items() for axis in range(len(shape))}
+    for place, spec in enumerate(specs):
+        parts = parts_of(space.graph(spec), space.sharing(spec))
+        reached = {
+            (part.name, axis)
+            for part in parts
+            for axis, size in enumerate(part.shape)
+            if size == extents[part.name][axis]
+        }
+        if reached & open_ends:
+            chosen.add(place)
+            open_ends -= reached
+    left = [place for place in range(len(specs)) if place not in chosen]
+    wanted = max(0, number - len(chosen))
+    chosen.update(left[round(row)] for row in np.linspace(0, len(left) - 1, wanted))
+    return [specs[place] for place in sorted(chosen)]

@@ -27,6 +27,7 @@ from edgenas.errors import TrialError
 from edgenas.oneshot.descent import Descent, rate_at
 from edgenas.oneshot.elastic import Part, SharedWeights, parts_of
 from edgenas.oneshot.forward import Learning, learning
+from edgenas.oneshot.pool import covering
 from edgenas.train.batches import Walk
 from edgenas.train.checkpoint import Checkpoint, Standing
 from edgenas.train.job import DataFor, Job
@@ -41,7 +42,9 @@ FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
 """Between these lie the passes; the standing is kept after each."""
 
 TRAINED = 80
-"""Networks that are trained, evenly from all pools; each takes a quarter of a second to make ready."""
+FEWEST_TRAINED = 40
+"""Networks that are trained, evenly from all pools, but at least so many of each; each takes a quarter of a
+second to make ready."""
 
 SUPERNET_BATCH = 32
 """Images a step: the weights that networks share need many steps rather than exact ones."""
@@ -134,28 +137,33 @@ class Supernet:
     Args:
         job: What to train, and how.
         data_for: Examples of every resolution in play.
+        weights: What the shared tensors begin with; None begins with random ones.
 
     Attributes:
         weights: The shared tensors.
         history: One entry an epoch with the ``loss`` of the largest networks.
     """
 
-    def __init__(self, job: SupernetJob, data_for: DataFor) -> None:
+    def __init__(self, job: SupernetJob, data_for: DataFor, weights: SharedWeights | None = None) -> None:
         assert job.space is not None
         self.job, self.space, self._data_for = job, job.space, data_for
-        self.weights = SharedWeights.fresh(job.space, chain.from_iterable(job.pools), job.recipe.seed)
+        self.weights = weights or SharedWeights.fresh(
+            job.space, chain.from_iterable(job.pools), job.recipe.seed
+        )
         self.descent = Descent(self.weights)
         self.history: list[dict[str, float]] = []
-        self._seconds, self._started = 0.0, time.perf_counter()
+        self._ready = 0.0
+        self._seconds, self._started, self._limit = 0.0, time.perf_counter(), job.seconds
         self._members: dict[str, Member] = {}
-        self._pools = [thinned(pool, TRAINED // len(job.pools)) for pool in job.pools]
+        number = max(FEWEST_TRAINED, TRAINED // len(job.pools))
+        self._pools = [covering(job.space, pool, number) for pool in job.pools]
         self._checkpoint = Checkpoint(job.checkpoint_path, job.key) if job.checkpoint_path else None
         if self._checkpoint and (standing := self._checkpoint.load()):
             self._go_on_from(standing)
 
     @property
     def seconds(self) -> float:
-        """Wall time so far, that before a stop included."""
+        """Wall time of the steps so far, those before a stop included."""
         return self._seconds + time.perf_counter() - self._started
 
     @property
@@ -167,12 +175,13 @@ class Supernet:
     def progress(self, epoch: int, step: int) -> float:
         """Share of the training that is done, by steps or by the clock, whichever is further."""
         done = (epoch * self.steps + step) / (self.job.recipe.epochs * self.steps)
-        return min(1.0, max(done, self.seconds / self.job.seconds if self.job.seconds else 0.0))
+        return min(1.0, max(done, self.seconds / self._limit if self._limit else 0.0))
 
     def run(self, on_epoch: Progress) -> None:
         """Train what is left of the epochs."""
         recipe = self.job.recipe
         images, labels = self._data_for(self.job.spec.input_shape)[0]
+        self._make_ready()
         walk = Walk(images, labels, recipe, self.steps)
         while not self._is_over(recipe.epochs):
             epoch = len(self.history)
@@ -186,6 +195,14 @@ class Supernet:
                 self._checkpoint.save(self._standing(self._checkpoint.key))
             on_epoch({"epoch": epoch + 1, "epochs": recipe.epochs, **self.history[-1]})
 
+    def _make_ready(self) -> None:
+        """Trace all networks; the schedule by the clock is for what is left of the time."""
+        for spec in chain.from_iterable(self._pools):
+            self._member(spec)
+        self._ready, self._started = time.perf_counter() - self._started, time.perf_counter()
+        if self._limit:
+            self._limit = max(self._limit / 4, self._limit - self._ready)
+
     def _is_over(self, epochs: int) -> bool:
         """Whether nothing is left to train; one epoch is begun however little time there is."""
         begun = len(self.history)
@@ -196,8 +213,8 @@ class Supernet:
         seen = len(self.history) * self.steps * self.job.recipe.batch_size
         loss = self.history[-1]["loss"]
         return TrainResult(
-            None, loss, None, len(self.history), len(self.history) < self.job.recipe.epochs, self.seconds,
-            seen / self.seconds, self.history,
+            None, loss, None, len(self.history), len(self.history) < self.job.recipe.epochs,
+            self._ready + self.seconds, seen / self.seconds, self.history,
         )  # fmt: skip
 
     def _step(self, walk: Walk, epoch: int, step: int) -> float:
@@ -290,7 +307,7 @@ class Brief:
         recipe: Recipe,
         images: int,
         data_for: DataFor,
-        weights: Sequence[np.ndarray] | None = None,
+        weights: Sequence[np.ndarray],
     ) -> Brief:
         """Train a network.
 
@@ -300,7 +317,7 @@ class Brief:
             recipe: Learning rate, seed and class weights are taken from it.
             images: Training images that it sees.
             data_for: Examples of every resolution in play.
-            weights: What it begins with, one array a part; None begins with random ones.
+            weights: What it begins with, one array a part.
 
         Raises:
             TrialError: Its loss became NaN or infinite.
@@ -310,12 +327,10 @@ class Brief:
             2, half, min(BRIEF_BATCH, half), learning_rate=recipe.learning_rate, seed=recipe.seed,
             class_weights=recipe.class_weights,
         )  # fmt: skip
-        course = Supernet(SupernetJob(spec, brief, space=space, pools=((spec,),)), data_for)
         parts = parts_of(space.graph(spec), space.sharing(spec))
-        if weights is not None:
-            own = zip(parts, weights, strict=True)
-            course.weights = SharedWeights({part.name: np.array(array) for part, array in own})
-            course.descent = Descent(course.weights)
+        own = {part.name: np.array(array) for part, array in zip(parts, weights, strict=True)}
+        job = SupernetJob(spec, brief, space=space, pools=((spec,),))
+        course = Supernet(job, data_for, SharedWeights(own))
         course.run(lambda entry: None)
         return cls(course.weights.cut(parts), course.history[-1]["loss"])
 
@@ -327,13 +342,6 @@ def parts_of_batch(graph: OpGraph, size: int) -> int:
     """
     needed = TENSORS * 4 * size * sum(prod(op.out_shape) for op in graph.ops)
     return max(1, min(-(-needed // BATCH_BYTES), size // 16))
-
-
-def thinned(specs: Sequence[ArchSpec], number: int) -> Sequence[ArchSpec]:
-    """So many networks evenly from all, the first and the last among them; all of them if they are fewer."""
-    if len(specs) <= number:
-        return specs
-    return [specs[round(place)] for place in np.linspace(0, len(specs) - 1, max(2, number))]
 
 
 def sandwich(specs: Sequence[ArchSpec], rng: np.random.Generator, progress: float = 1.0) -> list[ArchSpec]:

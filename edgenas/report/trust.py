@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgenas.oneshot.anchors import FEWEST
+from edgenas.oneshot.frames import Region
 from edgenas.report.axes import Frame, draw_x_axis, draw_y_axis, scale_for
 from edgenas.report.markup import count, duration, figure, paragraph, text, two_sizes
 from edgenas.report.run import Run
@@ -71,7 +72,7 @@ def _about(supernet: Mapping[str, Any]) -> str:
     if len(regions) > 1:
         about += f" They are of {len(regions)} frames, each with tensors of its own:"
         about += ";".join(
-            f" {place}, up to {region.most_macs:,} MACs: {_decisions(region.frame)}"
+            f" {place}{_bound(region, regions)}: {_decisions(region.frame)}"
             for place, region in enumerate(regions)
         )
         about += "."
@@ -80,6 +81,12 @@ def _about(supernet: Mapping[str, Any]) -> str:
     if supernet["capped"]:
         about += " Networks of more MACs were left out, as no budget was given."
     return about
+
+
+def _bound(region: Region, regions: Sequence[Region]) -> str:
+    """Up to how many MACs its networks go, if others go to another number, as in runs of earlier versions."""
+    differ = len({one.most_macs for one in regions}) > 1
+    return f", up to {region.most_macs:,} MACs" if differ else ""
 
 
 def _note(supernet: Mapping[str, Any]) -> str:

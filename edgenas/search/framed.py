@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +48,6 @@ def frames_for(problem: Problem, pool: Pool, seed: int, number: int = 1) -> list
     return best_frames(pool, networks_of, number)
 
 
-def sized(specs: list[ArchSpec]) -> list[tuple[int, ArchSpec]]:
+def sized(specs: Iterable[ArchSpec]) -> list[tuple[int, ArchSpec]]:
     """Networks with their MACs, fewest first."""
     return sorted(((spec.graph().macs, spec) for spec in specs), key=lambda one: (one[0], one[1].arch_id))

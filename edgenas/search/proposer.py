@@ -16,8 +16,8 @@ from edgenas.search.kin import Kin
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Searcher
 from edgenas.search.searchers import SEARCHERS
-from edgenas.search.supernet import SCORE, OnSupernet, refuse_beside, with_supernet
-from edgenas.search.supernet_plan import SupernetPlan
+from edgenas.search.supernet import OnSupernet, refuse_beside, with_supernet
+from edgenas.search.supernet_plan import SCORE, SupernetPlan
 from edgenas.store import Store
 
 

@@ -28,6 +28,7 @@ from edgenas.search.searcher import Observation, Searcher
 from edgenas.search.supernet_making import Maker
 from edgenas.search.supernet_plan import (
     FOLDER,
+    SCORE,
     SupernetPlan,
     anchors_of,
     facts_for,
@@ -41,9 +42,6 @@ from edgenas.store import Store, storage_errors
 from edgenas.task import CLASSIFICATION
 from edgenas.train.job import Job
 from edgenas.train.weights import load_weights
-
-SCORE = "accuracy expected by loss and MACs"
-"""What a score is; runs with another kind of score are not gone on with."""
 
 COVERED = 0.9
 """Share of the networks within new budgets that an earlier supernet must have weights for."""
@@ -114,7 +112,7 @@ class OnSupernet(Around):
             facts = self._taken_over(workshop) if self.plan.run else self.maker.trained(workshop)
             store.set_meta(**{FOLDER: facts})
         self._use(facts, weights_path(store.folder))
-        if store.meta("trust") is None:
+        if store.meta("trust") is None or facts.get("scored") != SCORE:
             facts = self.maker.anchored(workshop, facts, self.evaluation)
             self._use(facts, weights_path(store.folder))
         standing_path(store.folder).unlink(missing_ok=True)

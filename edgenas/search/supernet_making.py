@@ -21,10 +21,11 @@ from edgenas.oneshot.pool import POOL, capped, trained_with
 from edgenas.oneshot.supernet import SupernetJob, supernet_recipe
 from edgenas.oneshot.trust import spread_over
 from edgenas.search.covered import CoveredSpace
-from edgenas.search.framed import frames_for
+from edgenas.search.framed import frames_for, sized
 from edgenas.search.problem import Problem
 from edgenas.search.supernet_plan import (
     FOLDER,
+    SCORE,
     SupernetPlan,
     anchors_of,
     problem_facts,
@@ -84,7 +85,11 @@ class Maker:
         found = []
         for region in regions:
             self.covered.regions = (region,)
-            found.append(self.pool(POOL // len(regions)) or [one for one in known if region.has(one[1])])
+            own, share = self.pool(POOL // len(regions)), POOL // len(regions)
+            if len(own) < share // 4:
+                more = [spec for _, spec in [*known, *own] if region.has(spec)]
+                own = sized({spec.arch_id: spec for spec in more}.values())
+            found.append(own)
         self.covered.regions = regions
         return found
 
@@ -155,6 +160,11 @@ class Maker:
             What is known of the supernet, with them.
         """
         store = workshop.store
+        if facts.get("scored") != SCORE:
+            kept = {
+                name: value for name, value in facts.items() if name not in ("anchors", "asked", "failed")
+            }
+            facts = {**kept, "scored": SCORE}
         if "asked" not in facts and not self._takes_over(facts, workshop.recipe):
             asked = ANCHORS if self.plan.trust is None else self.plan.trust
             facts = {**facts, "anchors": [], "failed": 0, "asked": asked}

@@ -17,6 +17,10 @@ FOLDER = "supernet"
 """Of a run; holds the shared weights."""
 
 MOST_FRAMES = 8
+"""Frames of a supernet, at most: its training is divided among them."""
+
+SCORE = "accuracy expected by loss and MACs"
+"""What a score is; runs with another kind of score are not gone on with, nor anchors taken over from them."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,9 @@ class SupernetPlan:
         epochs: Passes of its training, or None for what the data size suggests.
         rate: Peak learning rate for batches of 128, or None for the optimizer's own.
         shrinking: Whether the largest networks train first and smaller ones join.
-        frames: How many frames its networks have, each with tensors of its own; None for one.
         trust: Networks trained alone, by which scores are made and judged (`edgenas.oneshot.anchors`); None
             for its `ANCHORS`, or for those of the earlier run; 0 for no more.
+        frames: How many frames its networks have, each with tensors of its own; None for one.
 
     Raises:
         ConfigError: A number out of range, or how to train a supernet that is trained already.
@@ -40,8 +44,8 @@ class SupernetPlan:
     epochs: int | None = None
     rate: float | None = None
     shrinking: bool = False
-    frames: int | None = None
     trust: int | None = None
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 1:
@@ -104,8 +108,8 @@ def regions_of(facts: Mapping[str, Any]) -> list[Region]:
 
 
 def anchors_of(facts: Mapping[str, Any]) -> list[Anchor]:
-    """The networks that a run's supernet is judged by; runs of earlier versions had none."""
-    return [Anchor(**one) for one in facts.get("anchors", ())]
+    """The networks that a run's supernet is judged by; earlier versions had losses of another kind."""
+    return [Anchor(**one) for one in facts.get("anchors", ())] if facts.get("scored") == SCORE else []
 
 
 def weights_path(folder: Path) -> Path:

@@ -31,6 +31,7 @@ from edgenas.oneshot.supernet import SupernetJob
 from edgenas.pipeline import begun_with, check_method
 from edgenas.problem_of import check_supernet, make_problem
 from edgenas.search.covered import FRAME, CoveredSpace
+from edgenas.search.framed import sized
 from edgenas.search.listener import PrintingListener
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
@@ -39,6 +40,7 @@ from edgenas.search.searchers import SEARCHERS, RandomSearcher
 from edgenas.search.supernet import OnSupernet
 from edgenas.search.supernet_making import seconds_for
 from edgenas.search.supernet_plan import (
+    SCORE,
     SupernetPlan,
     anchors_of,
     facts_of,
@@ -250,11 +252,12 @@ def test_enough_anchors_of_the_earlier_run_are_taken_over_and_fewer_are_not(
         {"arch": str(place), "loss": 1.0, "macs": 9, "params": 9, "alone": 0.5 + 0.01 * place, "seconds": 1.0}
         for place in range(FEWEST)
     ]
-    enough = untrained(tmp_path / "enough", digits, anchors=anchors, asked=6, failed=0)
+    kept: dict[str, Any] = {"scored": SCORE, "failed": 0}
+    enough = untrained(tmp_path / "enough", digits, anchors=anchors, asked=6, **kept)
     most = facts_of(enough)["most_macs"]
     facts = taken_over(enough, tmp_path / "a", digits, macs=most).meta("supernet")
     assert facts["anchors"] == anchors and "asked" not in facts
-    few = untrained(tmp_path / "few", digits, anchors=anchors[1:], asked=10, failed=0)
+    few = untrained(tmp_path / "few", digits, anchors=anchors[1:], asked=10, **kept)
     store = taken_over(few, tmp_path / "b", digits, macs=most)
     facts = store.meta("supernet")
     assert len(facts["anchors"]) == facts["asked"] == 3 and not facts["failed"]
@@ -268,6 +271,25 @@ def test_enough_anchors_of_the_earlier_run_are_taken_over_and_fewer_are_not(
     assert again["anchors"][:2] == cut_off["anchors"]
     assert [one["arch"] for one in again["anchors"]] == [one["arch"] for one in facts["anchors"]]
     assert again["anchors"][2]["alone"] == facts["anchors"][2]["alone"]
+
+
+def test_anchors_with_losses_of_an_earlier_kind_are_of_no_use(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgenas.search.supernet_making.ANCHORS", 3)
+    old = {"arch": "a", "loss": 1.0, "macs": 9, "params": 9, "alone": 0.5, "seconds": 1.0}
+    run = untrained(tmp_path / "run", digits, anchors=[old] * 8, asked=8, failed=0)
+    most = facts_of(run)["most_macs"]
+    none = taken_over(run, tmp_path / "none", digits, trust=0, macs=most)
+    assert anchors_of(none.meta("supernet")) == [] and none.meta("trust") is None
+    facts = taken_over(run, tmp_path / "anew", digits, macs=most).meta("supernet")
+    assert len(anchors_of(facts)) == 3 and old not in facts["anchors"]
+    begun = Store.create(tmp_path / "begun")  # cut off among its anchors
+    begun.set_meta(supernet={**facts_of(run), "anchors": [old], "asked": 8, "failed": 1})
+    weights_path(begun.folder).parent.mkdir()
+    weights_path(begun.folder).write_bytes(weights_path(run).read_bytes())
+    facts = prepared(begun, run, digits, macs=most).meta("supernet")
+    assert len(anchors_of(facts)) == 3 and old not in facts["anchors"] and not facts["failed"]
 
 
 def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_path: Path) -> None:
@@ -338,7 +360,7 @@ def test_a_region_in_which_no_network_is_found_again_keeps_those_that_are_known(
     known = [(spec.graph().macs, spec) for spec in specs]
     regions = [Region(frame_of(spec), 0, 10**9) for spec in specs[:2]]
     found = searcher.maker.pools(regions, known)
-    assert found == [[one for one in known if region.has(one[1])] for region in regions]
+    assert found == [sized(spec for spec in specs if region.has(spec)) for region in regions]
     assert found[0] and found[1] and found[0] != found[1]
     assert searcher.covered.regions == tuple(regions)
 
@@ -414,8 +436,11 @@ def test_regions_share_no_tensor() -> None:
 def test_the_supernet_of_an_earlier_version_is_of_one_frame() -> None:
     spec = SPACES.get("micro")((8, 8, 1), 10).sample(np.random.default_rng(0))
     macs = spec.graph().macs
-    (region,) = regions_of({"frame": frame_of(spec), "most_macs": macs})
+    old = {"stages": spec.choices["stages"], "stem_filters": spec.choices["stem_filters"]}
+    (region,) = regions_of({"frame": old, "most_macs": macs})
     assert region.has(spec)
+    (other,) = regions_of({"frame": {**old, "stem_filters": 99}, "most_macs": macs})
+    assert not other.has(spec)  # a supernet of today has any stem
     (anything,) = regions_of({"most_macs": macs - 1})
     assert not anything.has(spec)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,12 @@ from edgenas.data.load import load_dataset
 from edgenas.data.resize import prepare
 from edgenas.errors import TrialError
 from edgenas.oneshot.descent import Descent, rate_at
-from edgenas.oneshot.elastic import Part, SharedWeights, parts_of
+from edgenas.oneshot.elastic import Part, SharedWeights, extents_of, parts_of
+from edgenas.oneshot.forward import Normalizer, forward
 from edgenas.oneshot.frames import Region, frame_of
+from edgenas.oneshot.pool import covering
 from edgenas.oneshot.score import SCORED_BY, ScoreJob
-from edgenas.oneshot.supernet import Supernet, SupernetJob, parts_of_batch, sandwich
+from edgenas.oneshot.supernet import DISTILL, Supernet, SupernetJob, parts_of_batch, sandwich
 from edgenas.oneshot.trust import agreement, spread_over
 from edgenas.search.covered import CoveredSpace
 from edgenas.train.job import DataFor
@@ -129,6 +132,47 @@ def test_a_large_network_learns_its_batch_in_parts(specs: tuple[ArchSpec, ...]) 
     graphs = [mobile.graph(mobile.sample(np.random.default_rng(seed))) for seed in range(30)]
     parts = [parts_of_batch(graph, 128) for graph in graphs]
     assert 1 == min(parts) < max(parts) <= 8
+
+
+def test_gradients_are_those_of_the_loss_in_one_part_or_several(
+    specs: tuple[ArchSpec, ...], data_for: DataFor
+) -> None:
+    """Class weights and another network's answers, as a batch of operations one after the other has them."""
+    import tensorflow as tf
+
+    spec, weights_of_classes = specs[0], tuple(np.linspace(0.5, 1.5, 10).tolist())
+    job = job_of(specs, class_weights=weights_of_classes)
+    course, positions = Supernet(job, data_for), np.arange(64)
+    member = course._member(spec)
+    images, labels = (part[positions] for part in data_for(spec.input_shape)[0])
+    soft = np.random.default_rng(0).dirichlet(np.ones(10), 64).astype(np.float32)
+    arrays = course.weights.cut(member.parts)
+    weights = [tf.constant(array) for array in arrays]
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        logits = forward(member.graph, member.parts, weights, tf.constant(images), Normalizer())
+        hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels.astype(np.int64), logits)
+        hard = tf.reduce_mean(hard * np.array(weights_of_classes, np.float32)[labels])
+        taught = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits))
+        expected = (1 - DISTILL) * hard + DISTILL * taught
+    slopes = tape.gradient(expected, weights)
+    loss, gradients, answers = course._learn(member, positions, soft)
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    for found, slope in zip(gradients, slopes, strict=True):
+        np.testing.assert_allclose(found, slope.numpy(), rtol=2e-3, atol=1e-5)
+    np.testing.assert_allclose(answers, tf.nn.softmax(logits).numpy(), rtol=1e-4, atol=1e-6)
+    half, _, _ = course._learn_some(member, arrays, positions[:16], soft[:16])
+    assert math.isfinite(half) and half != loss
+
+
+def test_the_networks_that_are_trained_use_all_of_every_tensor(specs: tuple[ArchSpec, ...]) -> None:
+    whole, _ = extents_of(SPACE, specs)
+    for number in (1, 12, 20):
+        some = covering(SPACE, specs, number)
+        assert extents_of(SPACE, some)[0] == whole
+        assert len(some) >= number and some == sorted(some, key=specs.index)
+    assert len(covering(SPACE, specs, 1)) < len(specs)
+    assert covering(SPACE, specs, len(specs)) == list(specs)
 
 
 def test_a_step_moves_only_what_its_networks_use() -> None:
