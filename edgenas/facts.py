@@ -131,7 +131,7 @@ FACTS: dict[str, Form] = {
                   "result": _LENGTH, "frame?": _FRAME,
                   "frames?": [{"frame": _FRAME, "least_macs": int, "most_macs": int}],
                   "anchors?": [{"arch": str, "loss": float, "macs": int, "params": int, "alone": float,
-                                "seconds": float}], "failed?": int, "asked?": int}, None),
+                                "seconds": float}], "failed?": int, "asked?": int, "scored?": str}, None),
     "measuring": ({
         "device": str, "runtime": str, "at": str, "waiting": [str], "measured": int, "process": int,
     }, None),

@@ -47,6 +47,7 @@ FACTS: dict[str, Any] = {
         **SUPERNET, "frames": [{"frame": {"stages": 2}, "least_macs": 9, "most_macs": 90}], "failed": 0,
         "asked": 10, "anchors": [{"arch": "ab", "loss": 0.5, "macs": 9, "params": 3, "alone": 0.75,
                                   "seconds": 1.5}],
+        "scored": "so",
     },
     "trust": trust_of(PAIRS),
     "proxy": {

@@ -313,6 +313,13 @@ def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_pa
         SupernetPlan(run="there", epochs=3)
     with pytest.raises(ConfigError, match="0 epochs of a supernet were given"):
         SupernetPlan(epochs=0)
+    for frames in (0, 9):
+        with pytest.raises(ConfigError, match=f"{frames} frames of a supernet were given; expected 1 to 8"):
+            SupernetPlan(frames=frames)
+    with pytest.raises(ConfigError, match="with epochs, a rate, shrinking or frames"):
+        SupernetPlan(run="there", frames=2)
+    with pytest.raises(ConfigError, match="--supernet-frames was given without a supernet to train"):
+        check_supernet(RunConfig(data="digits", supernet_frames=2), micro, digits)
     for config in (
         RunConfig(data="digits", searcher="gradient", supernet="new"),
         RunConfig(data="digits", searcher="nsga2", inherit=0.5, executor="ray"),
