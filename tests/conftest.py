@@ -25,7 +25,7 @@ SHORT = ("--epochs", "6", "--final-epochs", "10", "--winners", "2", "--seeds", "
 """A search on digits of well under a minute."""
 
 SEVERAL = ("--winners", "3")
-"""The fastest candidate beside two others: one of these is more accurate, whatever the machine's arithmetic."""
+"""The fastest candidate is then among them, so that processors with other arithmetic keep two winners too."""
 
 
 LONGEST = (

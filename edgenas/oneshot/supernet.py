@@ -43,8 +43,8 @@ FEWEST_EPOCHS, MOST_EPOCHS = 12, 30
 
 TRAINED = 80
 FEWEST_TRAINED = 40
-"""Networks that are trained, evenly from all pools, but at least so many of each; each takes a quarter of a
-second to make ready."""
+"""Networks of all pools that are trained, and how many of each at least; each takes a quarter of a second to
+make ready."""
 
 SUPERNET_BATCH = 32
 """Images a step: the weights that networks share need many steps rather than exact ones."""

@@ -65,7 +65,7 @@ def _about(supernet: Mapping[str, Any]) -> str:
     origin = "was trained once for this run" if supernet["run"] is None else f"is that of {supernet['run']}"
     about = (
         f"No candidate was trained in the search: each got a score with weights cut from one supernet, which "
-        f"{origin} with {supernet['networks']:,} networks of {supernet['least_macs']:,} to "
+        f"{origin} and has those of {supernet['networks']:,} networks of {supernet['least_macs']:,} to "
         f"{supernet['most_macs']:,} MACs."
     )
     regions = regions_of(supernet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,10 @@ from edgenas.arch.space import SPACES
 from edgenas.arch.spec import ArchSpec
 from edgenas.cost.static import StaticSource
 from edgenas.oneshot.frames import LIKELY, Frame, Pool, Region, best_frames, frame_of, is_in
+from edgenas.profile.device import load_device
+from edgenas.profile.vela import VelaSource
 from edgenas.search.covered import CoveredSpace
-from edgenas.search.framed import frames_for, in_frame, sized
+from edgenas.search.framed import OF_FRAME, frames_for, in_frame, sized
 from edgenas.search.objective import Constraint
 from edgenas.search.problem import Problem
 
@@ -73,6 +76,28 @@ def test_frames_are_found_within_the_budgets_and_the_same_for_one_seed() -> None
     framed = in_frame(problem, frames[0])
     rng = np.random.default_rng(0)
     assert all(is_in(frames[0], framed.space.sample(rng)) for _ in range(20))
+
+
+def test_frames_are_judged_by_their_own_networks_within_the_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each network must be compiled, no more are drawn."""
+    seen: list[tuple[Frame, Pool]] = []
+
+    def judged(pool: Pool, networks_of: Callable[[Frame], Pool], number: int) -> list[Frame]:
+        frame = frame_of(pool[0][1])
+        seen.append((frame, networks_of(frame)))
+        return [frame]
+
+    monkeypatch.setattr("edgenas.search.framed.best_frames", judged)
+    problem = Problem(CoveredSpace(SPACE), StaticSource(), (Constraint("flash_bytes", 20 * 1024),))
+    pool = [one for one in POOL if not problem.violated(problem.cost_of(one[1]))]
+    frames_for(problem, pool, 0)
+    ((frame, networks),) = seen
+    assert 0 < len(networks) < OF_FRAME  # some are over the budget
+    assert all(is_in(frame, spec) and not problem.violated(problem.cost_of(spec)) for _, spec in networks)
+    assert [macs for macs, _ in networks] == [spec.graph().macs for _, spec in networks]
+    compiled = replace(problem, cost_source=VelaSource(load_device("ethos-u55-128")))
+    frames_for(compiled, pool, 0)
+    assert seen[1] == (frame, [])
 
 
 def test_a_region_is_a_frame_and_a_range_of_macs() -> None:
