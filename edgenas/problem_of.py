@@ -83,7 +83,8 @@ def check_supernet(config: RunConfig, problem: Problem, dataset: Dataset) -> Non
         ConfigError: The run named has no such supernet, or an option of a supernet was given without one.
     """
     training = ("epochs", "rate", "frames", "shrinking")
-    given = [name for name in (f"supernet_{one}" for one in training) if getattr(config, name)]
+    values = {name: getattr(config, name) for name in (f"supernet_{one}" for one in training)}
+    given = [name for name, value in values.items() if value is not None and value is not False]
     if given and not config.on_supernet:
         raise ConfigError(
             f"--{given[0].replace('_', '-')} was given without a supernet to train; expected --searcher "

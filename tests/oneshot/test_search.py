@@ -319,7 +319,7 @@ def test_wrong_use_is_refused_before_anything_is_trained(digits: Dataset, tmp_pa
     with pytest.raises(ConfigError, match="with epochs, a rate, shrinking or frames"):
         SupernetPlan(run="there", frames=2)
     with pytest.raises(ConfigError, match="--supernet-frames was given without a supernet to train"):
-        check_supernet(RunConfig(data="digits", supernet_frames=2), micro, digits)
+        check_supernet(RunConfig(data="digits", supernet_frames=0), micro, digits)
     for config in (
         RunConfig(data="digits", searcher="gradient", supernet="new"),
         RunConfig(data="digits", searcher="nsga2", inherit=0.5, executor="ray"),
