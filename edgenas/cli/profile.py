@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.reach import add_reach_arguments, add_spread_argument, careful, runner_of
+from edgenas.cli.reach import add_reach_arguments, add_care_arguments, careful, runner_of
 
 if TYPE_CHECKING:
     from edgenas.profile.protocol import Measurement
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the device and the way to it."""
     parser.add_argument("model", type=Path, metavar="MODEL", help=".tflite, or .onnx for onnxruntime")
     add_reach_arguments(parser)
-    add_spread_argument(parser)
+    add_care_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -62,6 +62,7 @@ def _timed(measured: Measurement, runner: Runner) -> dict[str, Any]:
         "p90_ms": measured.p90_ms,
         "spread": measured.spread,
         "max_spread": runner.protocol.max_spread,
+        "tolerance": runner.protocol.tolerance,
         "threads": runner.threads,
         "governor": runner.governor(),
         "statistic": measured.statistic,
@@ -129,7 +130,7 @@ def show(document: dict[str, Any]) -> None:
         for name, key in (("median", "median_ms"), ("90 % quantile", "p90_ms"))
         if document[key] is not None
     ]
-    spread = f"spread {document['spread']:.1%} (bound {document['max_spread']:.0%})"
+    spread = f"spread {document['spread']:.1%} (bound {document['max_spread']:.0%}), tolerance {document['tolerance']:.0%}"
     console.print(escape(", ".join([*quantiles, spread])), soft_wrap=True)
     governor = document["governor"] or "not readable"
     console.print(

@@ -42,8 +42,15 @@ def add_reach_arguments(parser: argparse.ArgumentParser, device: str | None = "h
     )
 
 
-def add_spread_argument(parser: argparse.ArgumentParser) -> None:
-    """How far a measurement may spread, for `careful`."""
+def add_care_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a measurement must keep, for `careful`."""
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.03,
+        metavar="SHARE",
+        help="count a burst if the sentinel beside it was slower than its fastest by no more (default: 0.03)",
+    )
     parser.add_argument(
         "--max-spread",
         type=float,
@@ -54,10 +61,20 @@ def add_spread_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def careful(args: argparse.Namespace) -> Protocol:
-    """More bursts than a sweep takes: a few models are soon measured, and their quantiles are wanted."""
+    """More bursts than a sweep takes: a few models are soon measured, and their quantiles are wanted.
+
+    Raises:
+        ConfigError: A share that is not a finite number above 0.
+    """
+    from edgenas.errors import ConfigError
     from edgenas.profile.protocol import Protocol
 
-    return Protocol(bursts=BURSTS, rounds=10 * BURSTS, max_spread=args.max_spread)
+    care = {"tolerance": args.tolerance, "max_spread": args.max_spread}
+    for name, value in care.items():
+        if not 0 < value < float("inf"):
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} {value:g} was given; expected a finite number above 0")
+    return Protocol(bursts=BURSTS, rounds=10 * BURSTS, **care)
 
 
 def runner_of(

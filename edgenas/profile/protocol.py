@@ -57,8 +57,9 @@ class Protocol:
                 f"{self.bursts} bursts in {self.rounds} rounds were asked for; expected 4 or more bursts "
                 "and at least as many rounds"
             )
-        if min(self.burst_us, self.tolerance, self.max_spread, self.limit_s) <= 0:
-            raise ConfigError("burst_us, tolerance, max_spread and limit_s must be above 0")
+        for name in ("burst_us", "tolerance", "max_spread", "limit_s"):
+            if not getattr(self, name) > 0:  # NaN too
+                raise ConfigError(f"{name} {getattr(self, name)} was given; expected a number above 0")
 
 
 @dataclass(frozen=True, slots=True)

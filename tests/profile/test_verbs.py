@@ -113,8 +113,8 @@ def test_profile_gives_the_measured_cost(tmp_path: Path, capsys: pytest.CaptureF
     assert document["latency_ms"] == path.stat().st_size / 1e6
     assert document["macs"] == 14 * 14 * 32 * 9
     assert document["flash_bytes"] == path.stat().st_size
-    assert {"median_ms", "p90_ms", "spread", "max_spread", "governor"} <= document.keys()
-    assert "bound 10%" in capsys.readouterr().out
+    assert {"median_ms", "p90_ms", "spread", "max_spread", "tolerance", "governor"} <= document.keys()
+    assert "(bound 10%), tolerance 3%" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("quick")
