@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgenas.cli.reach import add_reach_arguments, add_care_arguments, careful, runner_of
+from edgenas.cli.reach import add_care_arguments, add_reach_arguments, careful, runner_of
 
 HELP = "measure the winners of a run on their device; the report then shows it beside what was predicted"
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.reach import add_reach_arguments, add_care_arguments, careful, runner_of
+from edgenas.cli.reach import add_care_arguments, add_reach_arguments, careful, runner_of
 
 if TYPE_CHECKING:
     from edgenas.profile.protocol import Measurement
@@ -130,8 +130,9 @@ def show(document: dict[str, Any]) -> None:
         for name, key in (("median", "median_ms"), ("90 % quantile", "p90_ms"))
         if document[key] is not None
     ]
-    spread = f"spread {document['spread']:.1%} (bound {document['max_spread']:.0%}), tolerance {document['tolerance']:.0%}"
-    console.print(escape(", ".join([*quantiles, spread])), soft_wrap=True)
+    spread = f"spread {document['spread']:.1%} (bound {document['max_spread']:.0%})"
+    tolerance = f"tolerance {document['tolerance']:.0%}"
+    console.print(escape(", ".join([*quantiles, spread, tolerance])), soft_wrap=True)
     governor = document["governor"] or "not readable"
     console.print(
         escape(

@@ -35,6 +35,9 @@ from edgenas.train.trainer import Progress, TrainResult
 EPOCHS = 10
 """Parts of a search; the images are those of the recipe, whatever its own epochs are."""
 
+BATCH = 32
+"""Examples a step, at most: with 128, as candidates have, binarized gates left the weights at chance."""
+
 WARM = 0.2
 """Share of the search in which only the weights learn."""
 

@@ -1,4 +1,9 @@
-"""From a distribution to networks: the most likely ones that cost what was asked for."""
+"""From a distribution to networks: the likely ones that cost what was asked for.
+
+A search as short as ours ends with a distribution that is far from certain: hundreds of networks near the
+target are about as likely as a draw from it. Among these, the one with most MACs is taken (measured in
+docs/gradient.md).
+"""
 
 from __future__ import annotations
 
@@ -25,14 +30,22 @@ SOFTENED = (1.0, 2.0, 4.0)
 LOOKS = 400
 """Networks whose exact costs are asked at most."""
 
-Exact = Callable[[Selection], tuple[float, bool]]
-"""Gives a network's cost in the goal's metric, and whether all budgets are kept."""
+PLAUSIBLE = 0.1
+"""Quantile of the likelihood of draws from which on a network counts as likely."""
+
+Exact = Callable[[Selection], tuple[float, bool, int]]
+"""Gives a network's cost in the goal's metric, whether all budgets are kept, and its `work_of`."""
 
 
 def derived(
-    logits: Sequence[np.ndarray], costs: Mapping[str, Expected], goal: Goal, exact: Exact, count: int = 1
+    logits: Sequence[np.ndarray],
+    costs: Mapping[str, Expected],
+    goal: Goal,
+    exact: Exact,
+    count: int = 1,
+    enough: int = LOOKS,
 ) -> list[tuple[Selection, float]]:
-    """The most likely networks within 5 % below the target.
+    """Likely networks within 5 % below the target.
 
     Args:
         logits: Of each decision.
@@ -40,33 +53,37 @@ def derived(
         goal: Target and budgets.
         exact: Costs as the device's source has them.
         count: How many networks.
+        enough: Networks within 5 % to choose from, at least ``count``; fewer where a cost takes long.
 
     Returns:
-        Networks with their exact cost, the most likely first; where none is within 5 %, the one nearest
-        below the target; empty where none within the budgets was found at all.
+        Networks with their exact cost: the likely ones, most work first, then the others, the most likely
+        first; where none is within 5 %, the one nearest below the target; empty where none within the
+        budgets was found at all.
     """
     likely = [np.log(softmax(part) + 1e-12) for part in logits]
 
     def likelihood(selection: Selection) -> float:
         return float(sum(part[at] for part, at in zip(likely, selection, strict=True)))
 
-    found: list[tuple[Selection, float]] = []
+    plausible = float(np.quantile([likelihood(one) for one in _draws(likely, 1.0)], PLAUSIBLE))
+    found: list[tuple[bool, float, Selection, float]] = []
     below: list[tuple[Selection, float]] = []
     known = sorted(set(_candidates(likely)), key=likelihood, reverse=True)
     near = [selection for selection in known if _seems_near(selection, costs, goal)]
     for selection in islice(near, LOOKS):
-        cost, kept = exact(selection)
+        cost, kept, work = exact(selection)
         if kept and CLOSE * goal.target <= cost <= goal.target:
-            found.append((selection, cost))
+            is_likely = likelihood(selection) >= plausible
+            found.append((is_likely, work if is_likely else likelihood(selection), selection, cost))
         elif kept and cost < goal.target:
             below.append((selection, cost))
-        if len(found) == count:
+        if len(found) == enough:
             break
-    if not found:
-        below += [(selection, cost) for selection in _from_below(known, costs, goal)
-                  for cost, kept in [exact(selection)] if kept and cost <= goal.target]  # fmt: skip
-        found = sorted(below, key=lambda entry: -entry[1])[:1]
-    return found
+    if found:
+        return [entry[2:] for entry in sorted(found, key=lambda entry: entry[:2], reverse=True)[:count]]
+    below += [(selection, cost) for selection in _from_below(known, costs, goal)
+              for cost, kept, _ in [exact(selection)] if kept and cost <= goal.target]  # fmt: skip
+    return sorted(below, key=lambda entry: -entry[1])[:1]
 
 
 def _candidates(likely: Sequence[np.ndarray]) -> Iterator[Selection]:
@@ -82,10 +99,14 @@ def _candidates(likely: Sequence[np.ndarray]) -> Iterator[Selection]:
             for at, option in changed:
                 selection[at] = option
             yield tuple(selection)
-    rng = np.random.default_rng(0)
     for temperature in SOFTENED:
-        columns = [rng.choice(len(part), DRAWS, p=softmax(part / temperature)) for part in likely]
-        yield from (tuple(map(int, row)) for row in np.array(columns).T)
+        yield from _draws(likely, temperature)
+
+
+def _draws(likely: Sequence[np.ndarray], temperature: float) -> list[Selection]:
+    rng = np.random.default_rng(0)
+    columns = [rng.choice(len(part), DRAWS, p=softmax(part / temperature)) for part in likely]
+    return [tuple(map(int, row)) for row in np.array(columns).T]
 
 
 def _seems_near(selection: Selection, costs: Mapping[str, Expected], goal: Goal) -> bool:

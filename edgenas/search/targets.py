@@ -22,9 +22,14 @@ from edgenas.search.problem import Problem
 QUANTILES = (0.25, 0.5, 0.75)
 """Of the costs of random networks within the budgets: what is worked to where nobody names a target."""
 
-DRAWS, COMPILED_DRAWS = 60, 8
+DRAWS, SKELETON_DRAWS = 60, 300
+"""Random networks that targets, and skeletons, are chosen by."""
+
+COMPILED = 8
+"""Networks that are looked at where each must be compiled."""
+
 SKELETONS = 3
-NEAR = 0.6
+NEAR = 0.8
 """A network counts as near the target from this share of it on."""
 
 SIZES = ("depth", "filters", "kernel", "expansion")
@@ -46,7 +51,7 @@ def goals_of(problem: Problem, seed: int) -> list[Goal]:
     limits = {constraint.metric: constraint.limit for constraint in problem.constraints}
     metric = "latency_ms" if "latency_ms" in limits else problem.objectives[1]
     rng = np.random.default_rng([seed, 11])
-    fitting = [problem.descend(problem.space.sample(rng), rng) for _ in range(_draws(problem))]
+    fitting = [problem.descend(problem.space.sample(rng), rng) for _ in range(looks(problem, DRAWS))]
     costs = [metric_value(found.cost, metric) for found in fitting if not problem.violated(found.cost)]
     if metric in limits:
         targets = [limits[metric]]
@@ -64,8 +69,8 @@ def goals_of(problem: Problem, seed: int) -> list[Goal]:
 def skeletons_for(problem: Problem, goal: Goal, seed: int, count: int = SKELETONS) -> list[Relaxed]:
     """Skeletons with networks near a target, options that cannot fit left out.
 
-    Random networks are shrunk below the target; those that stay near it say where to look. Of networks that
-    cost alike, those with more parameters come first: a plain but strong proxy (White et al. 2022).
+    Random networks are shrunk below the target; those that stay near it say where to look, those of most
+    `work_of` first.
 
     Args:
         problem: Space, costs and budgets.
@@ -76,17 +81,18 @@ def skeletons_for(problem: Problem, goal: Goal, seed: int, count: int = SKELETON
     bounded = within(problem, goal)
     rng = np.random.default_rng([seed, 12])
     found: dict[tuple[object, ...], tuple[ArchSpec, float, int]] = {}
-    for _ in range(_draws(problem)):
+    for _ in range(looks(problem, SKELETON_DRAWS)):
         candidate = bounded.descend(problem.space.sample(rng), rng)
         if bounded.violated(candidate.cost):
             continue
         skeleton = skeleton_of(problem.space, candidate.spec)
         share = metric_value(candidate.cost, goal.metric) / goal.target
         key = tuple(sorted(skeleton.outer.items()))
-        if key not in found or share > found[key][1]:
-            found[key] = (candidate.spec, share, candidate.cost.params)
-    near = sorted((entry for entry in found.values() if entry[1] >= NEAR), key=lambda entry: -entry[2])
-    best = near[:count] or sorted(found.values(), key=lambda entry: -entry[1])[:count]
+        # from NEAR on, work alone counts
+        entry = (candidate.spec, min(share, NEAR), work_of(candidate.cost, goal))
+        if key not in found or entry[1:] > found[key][1:]:
+            found[key] = entry
+    best = sorted(found.values(), key=lambda entry: entry[1:], reverse=True)[:count]
     return [_relaxed(bounded, goal, spec) for spec, *_ in best]
 
 
@@ -94,6 +100,20 @@ def within(problem: Problem, goal: Goal) -> Problem:
     """The problem with the target as a budget."""
     others = [constraint for constraint in problem.constraints if constraint.metric != goal.metric]
     return replace(problem, constraints=(*others, Constraint(goal.metric, goal.target)))
+
+
+def work_of(cost: Cost, goal: Goal) -> int:
+    """What speaks for one of several networks that cost alike, a plain but strong proxy (White et al. 2022).
+
+    Returns:
+        Its MACs; where these are the cost, its parameters.
+    """
+    return cost.params if goal.metric == "macs" else cost.macs
+
+
+def looks(problem: Problem, usual: int) -> int:
+    """How many networks to look at: as many as usual, or few where each must be compiled."""
+    return min(COMPILED, usual) if isinstance(problem.cost_source, VelaSource) else usual
 
 
 def exact_costs(
@@ -136,11 +156,6 @@ def _by_macs(problem: Problem, skeleton: Skeleton, goal: Goal, spec: ArchSpec) -
         return {**{metric: metric_value(found, metric) for metric in goal.metrics}, **ram_parts(cost)}
 
     return costs
-
-
-def _draws(problem: Problem) -> int:
-    """Random networks to look at; few where each must be compiled."""
-    return COMPILED_DRAWS if isinstance(problem.cost_source, VelaSource) else DRAWS
 
 
 def _fitting(problem: Problem, skeleton: Skeleton) -> Skeleton:

@@ -54,8 +54,14 @@ WRONG = {
     "no run to report": (("report", "no-such-run"), "holds no run"),
     "no model": (("estimate", "no.tflite"), "there is no file"),
     "other kind": (("estimate", "Makefile"), "expected .tflite, .onnx, .keras, .h5 or spec .json"),
-    "tolerance": (("profile", "no.tflite", "--tolerance", "nan"), "--tolerance nan was given; expected a finite"),
-    "spread": (("profile", "no.tflite", "--max-spread", "inf"), "--max-spread inf was given; expected a finite"),
+    "tolerance": (
+        ("profile", "no.tflite", "--tolerance", "nan"),
+        "--tolerance nan was given; expected a finite",
+    ),
+    "spread": (
+        ("profile", "no.tflite", "--max-spread", "inf"),
+        "--max-spread inf was given; expected a finite",
+    ),
     "executor": ((*DIGITS, "--executor", "rai"), "did you mean 'ray'"),
     "address": ((*DIGITS, "--executor", "ray", "--address", "127.0.0.1:1"), "nobody answers there"),
     "device to show": (("devices", "show", "hots"), "did you mean 'host'"),

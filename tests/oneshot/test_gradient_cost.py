@@ -13,7 +13,7 @@ from edgenas.oneshot.gradient_gates import softmax
 from edgenas.oneshot.gradient_goal import AIM, Distribution, Goal, balanced, cost_slopes, rate_at
 from edgenas.oneshot.gradient_space import Selection, Skeleton, refuse_rigid, skeleton_of
 from edgenas.search.problem import Problem
-from edgenas.search.targets import exact_costs, goals_of, ram_parts, skeletons_for, within
+from edgenas.search.targets import exact_costs, goals_of, ram_parts, skeletons_for, within, work_of
 
 METRICS = ("latency_ms", "flash_bytes", "macs")
 
@@ -111,16 +111,18 @@ def test_derived_networks_are_within_five_percent_and_the_budgets(on_board: Prob
     relaxed = skeletons_for(on_board, goal, 0, 1)[0]
     bounded, skeleton = within(on_board, goal), relaxed.skeleton
 
-    def exact(selection: Selection) -> tuple[float, bool]:
+    def exact(selection: Selection) -> tuple[float, bool, int]:
         cost = bounded.cost_of(skeleton.spec(bounded.space, selection))
-        return float(cost.latency_ms or 0.0), not bounded.violated(cost)
+        return float(cost.latency_ms or 0.0), not bounded.violated(cost), work_of(cost, goal)
 
     logits = balanced(skeleton, relaxed.costs["latency_ms"], goal.target)
     found = derived(logits, relaxed.costs, goal, exact, 3)
     assert len({selection for selection, _ in found}) == 3
     for selection, cost in found:
-        assert exact(selection) == (cost, True)
+        assert exact(selection)[:2] == (cost, True)
         assert CLOSE * goal.target <= cost <= goal.target
+    work = [exact(selection)[2] for selection, _ in found]
+    assert work == sorted(work, reverse=True)
 
 
 def test_options_that_cannot_fit_are_left_out(on_host: Problem) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from edgenas.arch.spec import ArchSpec, Value
 from edgenas.errors import BudgetError, EdgenasError, TrialError
-from edgenas.oneshot.gradient import EPOCHS, GradientJob, Relaxed
-from edgenas.oneshot.gradient_derive import derived
+from edgenas.oneshot.gradient import BATCH, EPOCHS, GradientJob, Relaxed
+from edgenas.oneshot.gradient_derive import LOOKS, derived
 from edgenas.oneshot.gradient_goal import Goal
 from edgenas.oneshot.gradient_result import Outcome, read_outcome
 from edgenas.oneshot.gradient_space import Selection, refuse_rigid
@@ -25,7 +25,7 @@ from edgenas.search.objective import metric_value
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import SEARCHERS
 from edgenas.search.searchers.reinforce import Logits, Policy, ReinforceSearcher
-from edgenas.search.targets import SKELETONS, goals_of, skeletons_for, within
+from edgenas.search.targets import SKELETONS, goals_of, looks, skeletons_for, within, work_of
 from edgenas.search.workshop import Workshop
 from edgenas.store import storage_errors
 from edgenas.whole import write_whole
@@ -99,8 +99,9 @@ class GradientSearcher(ReinforceSearcher):
         spec = relaxed[0].skeleton.spec(self.problem.space, relaxed[0].skeleton.smallest)
         checkpoint = path.with_suffix(".checkpoint.npz")
         left = workshop.seconds_left() if workshop.seconds_left else None
+        recipe = replace(workshop.recipe, batch_size=min(BATCH, workshop.recipe.batch_size))
         job = GradientJob(
-            spec, workshop.recipe, path, task=workshop.dataset.task, checkpoint_path=checkpoint,
+            spec, recipe, path, task=workshop.dataset.task, checkpoint_path=checkpoint,
             limits=replace(workshop.executor.allotment.limits, minutes=None),  # those are a candidate's
             relaxed=tuple(relaxed), goal=goal, mode=self.mode, inherited=inherited,
             seconds=None if left is None else max(1.0, SHARE * left),
@@ -122,11 +123,11 @@ class GradientSearcher(ReinforceSearcher):
         skeleton = relaxed.skeleton
         bounded = within(self.problem, goal)
 
-        def exact(selection: Selection) -> tuple[float, bool]:
+        def exact(selection: Selection) -> tuple[float, bool, int]:
             cost = bounded.cost_of(skeleton.spec(bounded.space, selection))
-            return metric_value(cost, goal.metric), not bounded.violated(cost)
+            return metric_value(cost, goal.metric), not bounded.violated(cost), work_of(cost, goal)
 
-        found = derived(outcome.logits, relaxed.costs, goal, exact)
+        found = derived(outcome.logits, relaxed.costs, goal, exact, enough=looks(bounded, LOOKS))
         return {
             "metric": goal.metric,
             "target": goal.target,
