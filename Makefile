@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/edgenas search --data digits --ram-kib 32 --flash-kib 32 --trials 20 --winners 8 --seeds 1
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30
 
 faults: setup
 	$(BIN)/python benchmarks/faults.py

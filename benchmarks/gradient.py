@@ -53,7 +53,7 @@ def cpu_seconds() -> float:
 
 
 def search(
-    searcher: str, problem: Problem, dataset: Dataset, recipe: Recipe, folder: Path, seed: int,
+    name: str, searcher: str, problem: Problem, dataset: Dataset, recipe: Recipe, folder: Path, seed: int,
     trials: int | None, budget: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     """One search: CPU seconds, and latency and accuracy of each trial."""
@@ -62,7 +62,7 @@ def search(
         problem.space, cost_source=problem.cost_source, constraints=problem.constraints,
         objectives=problem.objectives, searcher=searcher, seed=seed, max_trials=trials, workers=1,
         seconds_left=(lambda: budget - (cpu_seconds() - began)) if budget else None,
-        directory=folder, project_name=f"{searcher}-{seed}", overwrite=True,
+        directory=folder, project_name=name, overwrite=True,
     )  # fmt: skip
     tuner.search(dataset, recipe=recipe)
     return {
@@ -93,6 +93,7 @@ def kept(path: Path, make: Any) -> dict[str, Any]:
 def compared(gradient: dict[str, Any], random: dict[str, Any], target: float) -> dict[str, Any]:
     """One seed's figures."""
     trials = gradient["trials"]
+    derived = [one for one in trials if one["latency_ms"] == gradient["targets"][0]["reached"]]
     near = [one for one in trials if CLOSE * target <= one["latency_ms"] <= target]
 
     def beside_random(one: dict[str, float]) -> dict[str, float | None]:
@@ -111,21 +112,23 @@ def compared(gradient: dict[str, Any], random: dict[str, Any], target: float) ->
         "random_cpu_seconds": random["cpu_seconds"],
         "gradient_trials": len(trials),
         "random_trials": len(random["trials"]),
-        "derived": beside_random(trials[0]),
+        "derived": beside_random(derived[0]) if derived else None,
         "best_near_target": beside_random(max(near, key=lambda one: one["val_accuracy"])) if near else None,
         "hypervolume_over_random": volume_ratio(trials, random["trials"]),
     }
 
 
-def volume_ratio(one: list[dict[str, float]], other: list[dict[str, float]]) -> float:
-    """Hypervolume of some trials, as a multiple of that of others."""
+def volume_ratio(one: list[dict[str, float]], other: list[dict[str, float]]) -> float | None:
+    """Hypervolume of some trials, as a multiple of that of others; None where those have none."""
     points = [
-        np.array([[1 - trial["val_accuracy"], np.log(trial["latency_ms"])] for trial in trials])
+        np.array([[1 - trial["val_accuracy"], np.log(trial["latency_ms"])] for trial in trials]).reshape(
+            -1, 2
+        )
         for trials in (one, other)
     ]
     worst = np.concatenate(points).max(axis=0)
     volumes = [hypervolume(found, worst) for found in points]
-    return float(volumes[0] / volumes[1])
+    return float(volumes[0] / volumes[1]) if volumes[1] else None
 
 
 def main() -> None:
@@ -146,14 +149,17 @@ def main() -> None:
     for seed in range(args.seeds):
         recipe = search_recipe(len(dataset.train), epochs=3, images=args.images // 3, seed=seed)
         one = (problem, dataset, recipe, args.work, seed)
+        asked = f"{args.searcher}-{args.trials}-{args.device}-{args.target_ms:g}-{args.images}-{seed}"
         gradient = kept(
-            args.work / f"{args.searcher}-{seed}.json",
-            lambda one=one: search(args.searcher, *one, args.trials, None),
+            args.work / f"{asked}.json",
+            lambda one=one, asked=asked: search(asked, args.searcher, *one, args.trials, None),
         )
         budget = gradient["cpu_seconds"]
         random = kept(
-            args.work / f"random-{args.searcher}-{seed}.json",
-            lambda one=one, budget=budget: search("random", *one, None, budget),
+            args.work / f"random-beside-{asked}.json",
+            lambda one=one, asked=asked, budget=budget: search(
+                f"random-beside-{asked}", "random", *one, None, budget
+            ),
         )
         rows.append(compared(gradient, random, args.target_ms))
         print(json.dumps(rows[-1]), flush=True)

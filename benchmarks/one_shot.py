@@ -1,10 +1,11 @@
 """Search by shared weights on Fashion-MNIST: rank correlation, cost of a search, a second budget, memory.
 
     python benchmarks/one_shot.py --work DIR [--only kendall search second memory] [--networks 30]
-        [--front-trials 30] [--trials 200] [--seed 0] [--supernet-epochs N] [--json OUT]
+        [--front-trials 30] [--trials 200] [--seed 0] [--workers 1] [--supernet-epochs N] [--json OUT]
 
-Space `micro`, 32 KiB of RAM and 64 KiB of flash, one training at a time. CPU seconds are those of this
-process and all its children. Each piece of work is a file in ``--work``, so a stopped benchmark goes on.
+Space `micro`, 32 KiB of RAM and 64 KiB of flash, one training at a time (``--workers``). CPU seconds are
+those of this process and all its children. Each piece of work is a file in ``--work``, so a stopped benchmark
+goes on.
 
 `search`: a search by `one-shot`, its supernet's training included, and one by `front`, which trains every
 candidate. The networks of both fronts are then trained alone by one recipe, with another seed than the
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--front-trials", type=int, default=30)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="trainings at the same time")
     parser.add_argument("--supernet-epochs", type=int)
     parser.add_argument("--steps", type=int, default=3, help="steps of the supernet of `mobile`")
     parser.add_argument("--json", type=Path, metavar="OUT")
@@ -181,12 +183,13 @@ class Bench:
         before, started = cpu_seconds(), time.monotonic()
         tuner = EdgeTuner(
             self.space, constraints=budgets, searcher="front", seed=self.args.seed, max_trials=trials,
-            directory=self.work, project_name=name, overwrite=True, supernet=plan,
+            directory=self.work, project_name=name, overwrite=True, supernet=plan, workers=self.args.workers,
         )  # fmt: skip
         tuner.search(self.dataset, recipe=self.recipe)
         supernet, kept = tuner.store.meta("supernet"), ("networks", "least_macs", "most_macs", "recipe")
         return {
-            "trials": trials, "cpu_seconds": cpu_seconds() - before, "seconds": time.monotonic() - started,
+            "trials": trials, "workers": self.args.workers,
+            "cpu_seconds": cpu_seconds() - before, "seconds": time.monotonic() - started,
             "own_seconds": tuner.oracle.own_seconds,
             "supernet": supernet and {name: supernet[name] for name in kept},
             "front": [[trial.trial_id, 1 - (trial.val_error or 0)] for trial in tuner.pareto_front()],

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgenas.cli.reach import add_care_arguments, add_reach_arguments, careful, runner_of
+from edgenas.cli.reach import add_reach_arguments, add_spread_argument, careful, runner_of
 
 HELP = "measure the winners of a run on their device; the report then shows it beside what was predicted"
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--again", action="store_true", help="measure also what was measured there before")
     add_reach_arguments(parser, device=None)
-    add_care_arguments(parser)
+    add_spread_argument(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

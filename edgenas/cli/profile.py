@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.reach import add_care_arguments, add_reach_arguments, careful, runner_of
+from edgenas.cli.reach import add_reach_arguments, add_spread_argument, careful, runner_of
 
 if TYPE_CHECKING:
     from edgenas.profile.protocol import Measurement
@@ -19,7 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the device and the way to it."""
     parser.add_argument("model", type=Path, metavar="MODEL", help=".tflite, or .onnx for onnxruntime")
     add_reach_arguments(parser)
-    add_care_arguments(parser)
+    add_spread_argument(parser)
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.03,
+        metavar="SHARE",
+        help="count bursts beside a sentinel that much slower than its fastest, for busy machines; not on "
+        "phones (default: 0.03)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -31,11 +39,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UnknownNameError: No such device.
         UnsupportedError: No runner reaches the device, or the runtime cannot load the model.
+        ConfigError: A share that is not a finite number above 0.
         MeasurementError: The machine was too busy, the measurement spread too far, or the device went away.
     """
     from edgenas.errors import UnsupportedError
 
-    runner = runner_of(args, args.model, careful(args))
+    runner = runner_of(args, args.model, careful(args, tolerance=args.tolerance))
     if not args.model.is_file():
         raise UnsupportedError(f"there is no file {args.model}; expected a .{runner.model_format} file")
     if args.model.suffix not in (f".{runner.model_format}", ""):
@@ -53,6 +62,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _timed(measured: Measurement, runner: Runner) -> dict[str, Any]:
     """The part of the document that was measured."""
+    from edgenas.profile.protocol import STATISTIC
+
     return {
         "source": "measured",
         "latency_ms": measured.latency_ms,
@@ -62,7 +73,7 @@ def _timed(measured: Measurement, runner: Runner) -> dict[str, Any]:
         "p90_ms": measured.p90_ms,
         "spread": measured.spread,
         "max_spread": runner.protocol.max_spread,
-        "tolerance": runner.protocol.tolerance,
+        "tolerance": runner.protocol.tolerance if measured.statistic == STATISTIC else None,
         "threads": runner.threads,
         "governor": runner.governor(),
         "statistic": measured.statistic,
@@ -131,8 +142,8 @@ def show(document: dict[str, Any]) -> None:
         if document[key] is not None
     ]
     spread = f"spread {document['spread']:.1%} (bound {document['max_spread']:.0%})"
-    tolerance = f"tolerance {document['tolerance']:.0%}"
-    console.print(escape(", ".join([*quantiles, spread, tolerance])), soft_wrap=True)
+    tolerance = [f"tolerance {document['tolerance']:.0%}"] if document["tolerance"] else []
+    console.print(escape(", ".join([*quantiles, spread, *tolerance])), soft_wrap=True)
     governor = document["governor"] or "not readable"
     console.print(
         escape(

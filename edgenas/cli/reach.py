@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgenas.profile.protocol import Protocol
@@ -42,15 +42,8 @@ def add_reach_arguments(parser: argparse.ArgumentParser, device: str | None = "h
     )
 
 
-def add_care_arguments(parser: argparse.ArgumentParser) -> None:
-    """What a measurement must keep, for `careful`."""
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=0.03,
-        metavar="SHARE",
-        help="count a burst if the sentinel beside it was slower than its fastest by no more (default: 0.03)",
-    )
+def add_spread_argument(parser: argparse.ArgumentParser) -> None:
+    """How far a measurement may spread, for `careful`."""
     parser.add_argument(
         "--max-spread",
         type=float,
@@ -60,8 +53,12 @@ def add_care_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def careful(args: argparse.Namespace) -> Protocol:
+def careful(args: argparse.Namespace, **settings: Any) -> Protocol:
     """More bursts than a sweep takes: a few models are soon measured, and their quantiles are wanted.
+
+    Args:
+        args: What `add_spread_argument` added.
+        settings: Further shares of the protocol, by name.
 
     Raises:
         ConfigError: A share that is not a finite number above 0.
@@ -69,12 +66,12 @@ def careful(args: argparse.Namespace) -> Protocol:
     from edgenas.errors import ConfigError
     from edgenas.profile.protocol import Protocol
 
-    care = {"tolerance": args.tolerance, "max_spread": args.max_spread}
-    for name, value in care.items():
+    settings["max_spread"] = args.max_spread
+    for name, value in settings.items():
         if not 0 < value < float("inf"):
             option = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{option} {value:g} was given; expected a finite number above 0")
-    return Protocol(bursts=BURSTS, rounds=10 * BURSTS, **care)
+    return replace(Protocol(bursts=BURSTS, rounds=10 * BURSTS), **settings)
 
 
 def runner_of(

@@ -8,7 +8,8 @@ ready in a quarter of a second, and a step of it takes a third of the time of on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,22 @@ def learning(graph: OpGraph, parts: Sequence[Part]) -> Learning:
     )
     traced: Learning = tf.function(learn, input_signature=signature, autograph=False).get_concrete_function()
     return traced
+
+
+@contextmanager
+def not_rewritten() -> Iterator[None]:
+    """Traced functions that are called in here run as they were traced; for the whole process.
+
+    TensorFlow's rewriting takes a tenth of a second a function, more than it saves in a few hundred steps.
+    """
+    import tensorflow as tf
+
+    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
 
 
 def _activated(op: Op, x: Tensor) -> Tensor:

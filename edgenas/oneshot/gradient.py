@@ -36,7 +36,8 @@ EPOCHS = 10
 """Parts of a search; the images are those of the recipe, whatever its own epochs are."""
 
 BATCH = 32
-"""Examples a step, at most: with 128, as candidates have, binarized gates left the weights at chance."""
+"""Examples a step, at most, at the recipe's rate for so many: with 128, as candidates have, at four times the
+rate, binarized gates left the weights at chance."""
 
 WARM = 0.2
 """Share of the search in which only the weights learn."""

@@ -1,14 +1,14 @@
 """From a distribution to networks: the likely ones that cost what was asked for.
 
-A search as short as ours ends with a distribution that is far from certain: hundreds of networks near the
-target are about as likely as a draw from it. Among these, the one with most MACs is taken (measured in
+A search as short as ours ends with a distribution that is far from certain: of the networks near the target
+many are about as likely as a draw from it. Among these, the one with most work is taken (measured in
 docs/gradient.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations, islice
+from itertools import combinations
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def derived(
     goal: Goal,
     exact: Exact,
     count: int = 1,
-    enough: int = LOOKS,
+    further: int = LOOKS,
 ) -> list[tuple[Selection, float]]:
     """Likely networks within 5 % below the target.
 
@@ -53,7 +53,7 @@ def derived(
         goal: Target and budgets.
         exact: Costs as the device's source has them.
         count: How many networks.
-        enough: Networks within 5 % to choose from, at least ``count``; fewer where a cost takes long.
+        further: Networks that are still looked at once one within 5 % is found; few where a cost takes long.
 
     Returns:
         Networks with their exact cost: the likely ones, most work first, then the others, the most likely
@@ -65,20 +65,24 @@ def derived(
     def likelihood(selection: Selection) -> float:
         return float(sum(part[at] for part, at in zip(likely, selection, strict=True)))
 
-    plausible = float(np.quantile([likelihood(one) for one in _draws(likely, 1.0)], PLAUSIBLE))
+    usual = _draws(likely, 1.0, np.random.default_rng(0))
+    plausible = float(np.quantile([likelihood(one) for one in usual], PLAUSIBLE))
     found: list[tuple[bool, float, Selection, float]] = []
     below: list[tuple[Selection, float]] = []
     known = sorted(set(_candidates(likely)), key=likelihood, reverse=True)
     near = [selection for selection in known if _seems_near(selection, costs, goal)]
-    for selection in islice(near, LOOKS):
+    left = LOOKS
+    for selection in near:
+        if not left:
+            break
+        left -= 1
         cost, kept, work = exact(selection)
         if kept and CLOSE * goal.target <= cost <= goal.target:
             is_likely = likelihood(selection) >= plausible
+            left = left if found else min(left, further)
             found.append((is_likely, work if is_likely else likelihood(selection), selection, cost))
         elif kept and cost < goal.target:
             below.append((selection, cost))
-        if len(found) == enough:
-            break
     if found:
         return [entry[2:] for entry in sorted(found, key=lambda entry: entry[:2], reverse=True)[:count]]
     below += [(selection, cost) for selection in _from_below(known, costs, goal)
@@ -99,12 +103,12 @@ def _candidates(likely: Sequence[np.ndarray]) -> Iterator[Selection]:
             for at, option in changed:
                 selection[at] = option
             yield tuple(selection)
-    for temperature in SOFTENED:
-        yield from _draws(likely, temperature)
-
-
-def _draws(likely: Sequence[np.ndarray], temperature: float) -> list[Selection]:
     rng = np.random.default_rng(0)
+    for temperature in SOFTENED:
+        yield from _draws(likely, temperature, rng)
+
+
+def _draws(likely: Sequence[np.ndarray], temperature: float, rng: np.random.Generator) -> list[Selection]:
     columns = [rng.choice(len(part), DRAWS, p=softmax(part / temperature)) for part in likely]
     return [tuple(map(int, row)) for row in np.array(columns).T]
 

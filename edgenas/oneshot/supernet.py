@@ -26,7 +26,7 @@ from edgenas.arch.spec import ArchSpec
 from edgenas.errors import TrialError
 from edgenas.oneshot.descent import Descent, rate_at
 from edgenas.oneshot.elastic import Part, SharedWeights, parts_of
-from edgenas.oneshot.forward import Learning, learning
+from edgenas.oneshot.forward import Learning, learning, not_rewritten
 from edgenas.oneshot.pool import covering
 from edgenas.train.batches import Walk
 from edgenas.train.checkpoint import Checkpoint, Standing
@@ -179,6 +179,10 @@ class Supernet:
 
     def run(self, on_epoch: Progress) -> None:
         """Train what is left of the epochs."""
+        with not_rewritten():
+            self._run(on_epoch)
+
+    def _run(self, on_epoch: Progress) -> None:
         recipe = self.job.recipe
         images, labels = self._data_for(self.job.spec.input_shape)[0]
         self._make_ready()

@@ -81,10 +81,12 @@ def skeletons_for(problem: Problem, goal: Goal, seed: int, count: int = SKELETON
     bounded = within(problem, goal)
     rng = np.random.default_rng([seed, 12])
     found: dict[tuple[object, ...], tuple[ArchSpec, float, int]] = {}
+    speeds: list[float] = []
     for _ in range(looks(problem, SKELETON_DRAWS)):
         candidate = bounded.descend(problem.space.sample(rng), rng)
         if bounded.violated(candidate.cost):
             continue
+        speeds.append((candidate.cost.latency_ms or 0.0) / candidate.cost.macs)
         skeleton = skeleton_of(problem.space, candidate.spec)
         share = metric_value(candidate.cost, goal.metric) / goal.target
         key = tuple(sorted(skeleton.outer.items()))
@@ -93,7 +95,7 @@ def skeletons_for(problem: Problem, goal: Goal, seed: int, count: int = SKELETON
         if key not in found or entry[1:] > found[key][1:]:
             found[key] = entry
     best = sorted(found.values(), key=lambda entry: entry[1:], reverse=True)[:count]
-    return [_relaxed(bounded, goal, spec) for spec, *_ in best]
+    return [_relaxed(bounded, goal, spec, float(np.median(speeds))) for spec, *_ in best]
 
 
 def within(problem: Problem, goal: Goal) -> Problem:
@@ -130,10 +132,10 @@ def ram_parts(cost: Cost) -> dict[str, float]:
     return {HEAD: head, STRUCTURES: cost.peak_ram_bytes - head}
 
 
-def _relaxed(problem: Problem, goal: Goal, spec: ArchSpec) -> Relaxed:
+def _relaxed(problem: Problem, goal: Goal, spec: ArchSpec, speed: float) -> Relaxed:
     skeleton = _trimmed(problem, _fitting(problem, skeleton_of(problem.space, spec)), spec)
     if isinstance(problem.cost_source, VelaSource):
-        costs = expected_costs(skeleton, _by_macs(problem, skeleton, goal, spec), goal.metrics)
+        costs = expected_costs(skeleton, _by_macs(problem, skeleton, goal, speed), goal.metrics)
     else:
         costs = expected_costs(
             skeleton, lambda selection: exact_costs(problem, skeleton, goal, selection), goal.metrics
@@ -141,18 +143,17 @@ def _relaxed(problem: Problem, goal: Goal, spec: ArchSpec) -> Relaxed:
     return Relaxed(skeleton, {cost.metric: cost for cost in costs})
 
 
-def _by_macs(problem: Problem, skeleton: Skeleton, goal: Goal, spec: ArchSpec) -> Costs:
+def _by_macs(problem: Problem, skeleton: Skeleton, goal: Goal, speed: float) -> Costs:
     """Costs for the tables where each network must be compiled: MACs stand for the latency.
 
-    They are scaled to what one network near the target takes. Derived networks are compiled all the same.
+    They are scaled by ``speed``, milliseconds for a MAC, the median of some networks below the target.
+    Derived networks are compiled all the same.
     """
-    known = problem.cost_of(spec)
     static = StaticSource(problem.cost_source.device, problem.cost_source.runtime)
 
     def costs(selection: Selection) -> dict[str, float]:
         cost = static.estimate(problem.space.graph(skeleton.spec(problem.space, selection)))
-        latency = (known.latency_ms or 0.0) * cost.macs / known.macs
-        found = replace(cost, latency_ms=latency)
+        found = replace(cost, latency_ms=speed * cost.macs)
         return {**{metric: metric_value(found, metric) for metric in goal.metrics}, **ram_parts(cost)}
 
     return costs

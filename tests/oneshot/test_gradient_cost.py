@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgenas.arch.space import SPACES
+from edgenas.cost.types import Cost
 from edgenas.errors import ConfigError
 from edgenas.oneshot.gradient_cost import expected_costs
 from edgenas.oneshot.gradient_derive import CLOSE, derived
@@ -123,6 +124,44 @@ def test_derived_networks_are_within_five_percent_and_the_budgets(on_board: Prob
         assert CLOSE * goal.target <= cost <= goal.target
     work = [exact(selection)[2] for selection, _ in found]
     assert work == sorted(work, reverse=True)
+
+
+def test_where_no_network_near_the_target_is_likely_the_most_likely_is_derived(on_board: Problem) -> None:
+    goal = goals_of(on_board, 0)[1]
+    relaxed = skeletons_for(on_board, goal, 0, 1)[0]
+    bounded, skeleton = within(on_board, goal), relaxed.skeleton
+    asked: list[Selection] = []
+
+    def exact(selection: Selection) -> tuple[float, bool, int]:
+        asked.append(selection)
+        cost = bounded.cost_of(skeleton.spec(bounded.space, selection))
+        return float(cost.latency_ms or 0.0), not bounded.violated(cost), work_of(cost, goal)
+
+    sure = [8.0 * (np.arange(len(decision.options)) == 0) for decision in skeleton.decisions]
+    found = derived(sure, relaxed.costs, goal, exact, 5, further=30)
+    assert [CLOSE * goal.target <= cost <= goal.target for _, cost in found] == [True] * len(found)
+    changes = [sum(at > 0 for at in selection) for selection, _ in found]
+    assert changes == sorted(changes) and changes[0] > 0
+    first = next(at for at, selection in enumerate(asked) if selection in dict(found))
+    assert len(asked) <= first + 1 + 30
+
+
+def test_of_networks_that_cost_alike_macs_speak_for_one_and_parameters_where_macs_are_the_cost() -> None:
+    cost = Cost(
+        "host",
+        "litert",
+        "int8",
+        "static",
+        None,
+        None,
+        None,
+        peak_ram_bytes=7,
+        flash_bytes=8,
+        macs=9,
+        params=10,
+    )
+    assert work_of(cost, Goal("latency_ms", 1.0)) == work_of(cost, Goal("flash_bytes", 1.0)) == cost.macs
+    assert work_of(cost, Goal("macs", 1.0)) == cost.params
 
 
 def test_options_that_cannot_fit_are_left_out(on_host: Problem) -> None:

@@ -17,7 +17,7 @@ from edgenas.data.resize import prepare
 from edgenas.errors import TrialError
 from edgenas.oneshot.descent import Descent, rate_at
 from edgenas.oneshot.elastic import Part, SharedWeights, extents_of, parts_of
-from edgenas.oneshot.forward import Normalizer, forward
+from edgenas.oneshot.forward import Normalizer, forward, not_rewritten
 from edgenas.oneshot.frames import Region, frame_of
 from edgenas.oneshot.pool import covering
 from edgenas.oneshot.score import SCORED_BY, ScoreJob
@@ -173,6 +173,19 @@ def test_the_networks_that_are_trained_use_all_of_every_tensor(specs: tuple[Arch
         assert len(some) >= number and some == sorted(some, key=specs.index)
     assert len(covering(SPACE, specs, 1)) < len(specs)
     assert covering(SPACE, specs, len(specs)) == list(specs)
+
+
+def test_tensorflow_rewrites_graphs_again_after_a_training_that_failed() -> None:
+    import tensorflow as tf
+
+    def is_off() -> bool:
+        return bool(tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False))
+
+    before = is_off()
+    with pytest.raises(TrialError), not_rewritten():
+        assert is_off()
+        raise TrialError("as a lost loss does")
+    assert is_off() == before
 
 
 def test_a_step_moves_only_what_its_networks_use() -> None:

@@ -7,6 +7,7 @@ super-network of `edgenas.oneshot.gradient`.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +94,9 @@ class GradientSearcher(ReinforceSearcher):
 
     def _search(self, workshop: Workshop, goal: Goal, path: Path, inherited: Path | None) -> None:
         """One search, and what it came to as a document beside its file."""
+        started = time.monotonic()
         relaxed = skeletons_for(self.problem, goal, self.seed, self.skeletons)
+        choosing = time.monotonic() - started
         if not relaxed:
             raise BudgetError(f"no network within the budgets was found for a target of {goal.target:g}")
         spec = relaxed[0].skeleton.spec(self.problem.space, relaxed[0].skeleton.smallest)
@@ -115,7 +118,7 @@ class GradientSearcher(ReinforceSearcher):
                 f"the gradient search for {goal.metric} {goal.target:g} failed: {error}"
             ) from error
         outcome = read_outcome(path)
-        document = self._document(goal, relaxed[outcome.number], outcome, result.seconds)
+        document = self._document(goal, relaxed[outcome.number], outcome, choosing + result.seconds)
         write_whole(path.with_suffix(".json"), json.dumps(document, indent=1) + "\n", "outcome")
         checkpoint.unlink(missing_ok=True)
 
@@ -127,7 +130,7 @@ class GradientSearcher(ReinforceSearcher):
             cost = bounded.cost_of(skeleton.spec(bounded.space, selection))
             return metric_value(cost, goal.metric), not bounded.violated(cost), work_of(cost, goal)
 
-        found = derived(outcome.logits, relaxed.costs, goal, exact, enough=looks(bounded, LOOKS))
+        found = derived(outcome.logits, relaxed.costs, goal, exact, further=looks(bounded, LOOKS))
         return {
             "metric": goal.metric,
             "target": goal.target,
