@@ -114,7 +114,7 @@ def learning(graph: OpGraph, parts: Sequence[Part]) -> Learning:
 def not_rewritten() -> Iterator[None]:
     """Traced functions that are called in here run as they were traced; for the whole process.
 
-    TensorFlow's rewriting takes a tenth of a second a function, more than it saves in a few hundred steps.
+    TensorFlow's rewriting takes up to a tenth of a second a function, and steps were no faster for it.
     """
     import tensorflow as tf
 
